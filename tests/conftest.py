@@ -1,0 +1,58 @@
+"""Shared fixtures: a home of its own for every test, a small checkpoint made of known numbers, released files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import DIM, make_checkpoint, make_pool, unit
+
+from r2_router.checkpoint import Checkpoint
+from r2_router.pool import Pool
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees or touches the settings, keys and data of whoever runs it."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        keep = ("R2_RELEASE_DIR", "R2_DATA_DIR", "R2_TEST_CACHE", "R2_MODELS_DIR")
+        if (name.startswith("R2_") and name not in keep) or name.endswith("_API_KEY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("R2_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    return make_checkpoint()
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return make_pool()
+
+
+@pytest.fixture
+def vector() -> np.ndarray:
+    return unit(np.random.default_rng(7).normal(size=DIM))
+
+
+@pytest.fixture(scope="session")
+def release_dir() -> Path:
+    """The released files with their golden routes."""
+    folder = os.environ.get("R2_RELEASE_DIR", "")
+    if not folder:
+        pytest.skip("R2_RELEASE_DIR is not set; `r2-router import release --output DIR` fetches the release itself")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The measured training tables."""
+    folder = os.environ.get("R2_DATA_DIR", "")
+    if not folder:
+        pytest.skip("R2_DATA_DIR is not set; point it at a folder that holds local_sweep.parquet")
+    return Path(folder)
