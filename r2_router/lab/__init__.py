@@ -1,0 +1,1 @@
+"""The lab: learn heads from measured answers, and see honestly whether routing with them pays."""

@@ -1,0 +1,172 @@
+"""Cross-validation of the whole pipeline: do choices by query beat the ones that do not look at it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from r2_router.checkpoint import Checkpoint
+from r2_router.errors import InputError
+from r2_router.lab.compare import Expectation, compare
+from r2_router.lab.table import Table
+from r2_router.lab.train import MIN_QUERIES, unit_rows
+from r2_router.pool import Model, Pool
+from r2_router.predict import Predictor
+
+Floats: TypeAlias = NDArray[np.float64]
+Learn: TypeAlias = Callable[[Table, Floats], Checkpoint]
+_BINS = 5
+_DIGITS = 4  # of every number kept
+_NOTHING = 1e-12  # a smaller number is rounding
+
+
+def cross_validate(
+    table: Table, embeddings: ArrayLike, learn: Learn, pool: Pool, *, folds: int = 5, seeds: int = 5
+) -> dict[str, Any]:
+    """Learn on all folds but one, choose for the one left out, at the prices of `pool`; metrics as JSON.
+
+    `learn` makes a checkpoint of a table and its (n, d) unit vectors, as `train` does. Compared on the
+    queries every candidate answered: "router"; "reactive", the same heads choosing among unlimited answers
+    only; "mix", the best that can be had without looking at the query, and "mix_unlimited", the same
+    without budgets; "oracle", which knows the truth. Raises InputError where too few queries are complete,
+    or a price is missing.
+    """
+    vectors = unit_rows(table, embeddings)
+    complete = np.flatnonzero(table.complete)
+    if len(complete) < 2 * MIN_QUERIES:
+        raise InputError(
+            f"Only {len(complete)} queries were answered by every candidate; comparing choices needs "
+            f"{2 * MIN_QUERIES}. Measure the missing cells, or leave a sparse candidate out."
+        )
+    truth = table.take(complete)
+    cost = cost_usd(truth, pool, truth.output_tokens)
+    held_out = [_held_out(table, vectors, learn, _folds(table, folds, seed)) for seed in range(seeds)]
+    expected = [{name: array[complete] for name, array in each.items()} for each in held_out]
+    priced = [
+        Expectation(
+            quality=each["quality"],
+            cost=cost_usd(truth, pool, each["tokens"]),
+            blind_quality=each["blind_quality"],
+            blind_cost=cost_usd(truth, pool, each["blind_tokens"]),
+        )
+        for each in expected
+    ]
+    qualities = np.array([each["quality"] for each in expected])
+    tokens = np.array([each["tokens"] for each in expected])
+    metrics: dict[str, Any] = {
+        "protocol": {"folds": folds, "seeds": seeds, "queries": len(complete), "pool": pool.name},
+        "usd_per_million": {m.name: [m.input_usd_per_million, m.output_usd_per_million] for m in _priced(table, pool)},
+        **compare(table.candidates, truth.quality, cost, priced),
+        "heads": _head_metrics(truth, qualities, tokens),
+        "calibration": _calibration(truth.quality, qualities),
+    }
+    rounded = cast("dict[str, Any]", _rounded(metrics))
+    return {"verdict": verdict(rounded), **rounded}
+
+
+def cost_usd(table: Table, pool: Pool, output_tokens: Floats) -> Floats:
+    """(n, C) dollars of answers of `output_tokens` (n, C) at the pool's prices.
+
+    Input tokens the table does not record cost nothing. Raises InputError for a model without a price.
+    """
+    prices = np.array([(m.input_usd_per_million, m.output_usd_per_million) for m in _priced(table, pool)])
+    return (np.nan_to_num(table.input_tokens) * prices[:, 0] + output_tokens * prices[:, 1]) / 1e6
+
+
+def verdict(metrics: Mapping[str, Any]) -> str:
+    """Does choosing by query pay, and what to do instead if not: a plain sentence or two."""
+    gain = metrics["gain_over_best_constant"]
+    low, high = gain["interval_95"]
+    size = f"{gain['mean']:+.3f} of a perfect answer, 95 % interval {low:+.3f} to {high:+.3f}"
+    if low > 0:
+        return f"Choosing by query beats the best constant of each worth: {size}."
+    judged = "is worse than" if high < 0 else "is not shown to beat"
+    constants = ", ".join(
+        f"{c['model']} @ {c['budget']} from ${c['from_worth_usd']:.2g}" for c in metrics["best_constants"]
+    )
+    return (
+        f"Choosing by query {judged} the best constant of each worth: {size}. "
+        f"Instead use, by what a perfect answer is worth: {constants}."
+    )
+
+
+def _priced(table: Table, pool: Pool) -> list[Model]:
+    """The model of each candidate; InputError if one has no price."""
+    models = [pool.get(name) or Model(name, "", None, None) for name, _ in table.candidates]
+    for model in models:
+        if model.input_usd_per_million is None or model.output_usd_per_million is None:
+            raise InputError(f"Pool '{pool.name}' has no price for {model.name}: add it to the pool.")
+    return models
+
+
+# -- predictions for queries left out ----------------------------------------------------------------------
+
+
+def _folds(table: Table, folds: int, seed: int) -> NDArray[np.intp]:
+    """(n,): the fold of each query. Equal texts share one, or the router would be asked what it was told."""
+    places: dict[str, int] = {}
+    text_of = np.array([places.setdefault(text, len(places)) for text in table.queries], dtype=np.intp)
+    order = np.random.default_rng(seed).permutation(len(places))
+    return (order % folds)[text_of]
+
+
+def _held_out(table: Table, vectors: Floats, learn: Learn, fold_of: NDArray[np.intp]) -> dict[str, Floats]:
+    """(n, C) expectations of each query, by a checkpoint learned without its fold and by plain means."""
+    names = ("quality", "tokens", "blind_quality", "blind_tokens")
+    expected = {name: np.empty(table.quality.shape) for name in names}
+    for fold in range(int(fold_of.max()) + 1):
+        out, kept = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        seen = table.take(kept)
+        predictor = Predictor(learn(seen, vectors[kept]))
+        outputs = predictor.outputs(vectors[out].astype(np.float32))
+        expected["quality"][out] = predictor.quality(outputs)
+        expected["tokens"][out] = [predictor.tokens(row) for row in outputs]
+        expected["blind_quality"][out] = np.nanmean(seen.quality, axis=0)
+        expected["blind_tokens"][out] = np.nanmean(seen.output_tokens, axis=0)
+    return expected
+
+
+# -- are the predictions themselves any good ---------------------------------------------------------------
+
+
+def _head_metrics(truth: Table, qualities: Floats, tokens: Floats) -> list[dict[str, Any]]:
+    """Of each candidate, from (seeds, n, C) predictions: both R², and expected over real tokens."""
+    quality_r2, tokens_r2 = _r2(truth.quality, qualities), _r2(truth.output_tokens, tokens)
+    ratio = tokens.mean(axis=(0, 1)) / np.maximum(truth.output_tokens.mean(axis=0), 1.0)
+    return [
+        {
+            "model": model,
+            "budget": budget,
+            "quality_r2": quality_r2[j],
+            "tokens_r2": tokens_r2[j],
+            "tokens_expected_over_real": float(ratio[j]),
+        }
+        for j, (model, budget) in enumerate(truth.candidates)
+    ]
+
+
+def _r2(true: Floats, predicted: Floats) -> list[float | None]:
+    """Of each column; None where the truth does not vary."""
+    residual, total = ((predicted - true) ** 2).mean(axis=(0, 1)), true.var(axis=0)
+    return [float(1 - r / t) if t > 0 else None for r, t in zip(residual, total, strict=True)]
+
+
+def _calibration(true: Floats, predicted: Floats) -> list[dict[str, float]]:
+    """Mean predicted and mean true quality in groups of equally many predictions, from low to high."""
+    flat, truths = predicted.ravel(), np.broadcast_to(true, predicted.shape).ravel()
+    groups: Sequence[NDArray[np.intp]] = np.array_split(np.argsort(flat, kind="stable"), _BINS)
+    return [{"predicted": float(flat[g].mean()), "real": float(truths[g].mean())} for g in groups]
+
+
+def _rounded(value: object) -> object:
+    """JSON with every float cut to the digits it is worth."""
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if abs(value) > _NOTHING else 0.0
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in cast("dict[str, object]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in cast("Sequence[object]", value)]
+    return value
