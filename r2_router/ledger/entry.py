@@ -1,0 +1,70 @@
+"""One line of the ledger: a query, what was decided for it, and what came of that."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from r2_router.records import Budget, Record
+
+Face = Literal["cli", "mcp", "magic", "python"]
+Outcome = Literal["decided", "answered", "partial", "failed", "refused"]
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # in ASCII order, without i, l, o, u: nothing is misread
+_TIME_DIGITS = 9  # milliseconds since 1970 fit until the year 3084
+_RANDOM_DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Record):
+    """A decision or an answer. None: not known, or not applicable.
+
+    `outcome`: decided (nothing was asked of a model), answered, partial (the text stops where the stream
+    broke or the user interrupted), failed or refused (a limit), the last two with the error's class as
+    `reason`. `baseline_cost_usd` is what always asking the strongest model, unlimited, was expected to cost;
+    `cost_usd` and `output_tokens` are what was billed, all attempts together. `quality` (0..1) is None until
+    somebody judges.
+
+    The ledger fills `id`, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told to.
+    """
+
+    face: Face
+    outcome: Outcome
+    model: str
+    budget: Budget
+    checkpoint: str = ""
+    query: str | None = None
+    input_tokens: int | None = None
+    lambda_val: float | None = None
+    worth_usd: float | None = None
+    predicted_quality: float | None = None
+    quality: float | None = None
+    predicted_output_tokens: float | None = None
+    output_tokens: int | None = None
+    predicted_cost_usd: float | None = None
+    cost_usd: float | None = None
+    baseline_cost_usd: float | None = None
+    latency_s: float | None = None
+    attempts: int = 0
+    reason: str = ""
+    id: str = ""
+    time: str = ""
+    query_sha256: str = ""
+
+
+def new_id(now: datetime) -> str:
+    """14 characters that sort by time: milliseconds, then chance."""
+    time = _base32(int(now.timestamp() * 1000), _TIME_DIGITS)
+    return time + _base32(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)
+
+
+def query_hash(query: str | None) -> str:
+    """The sha256 of a query in hex, "" for None. Lone surrogates, as a broken paste leaves them, are fine."""
+    return "" if query is None else hashlib.sha256(query.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _base32(number: int, length: int) -> str:
+    return "".join(_DIGITS[number >> (5 * place) & 31] for place in reversed(range(length)))

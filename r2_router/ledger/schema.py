@@ -1,0 +1,89 @@
+"""The ledger's tables and how an older ledger becomes the present one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+# Step i brings a ledger of version i to version i + 1; the version is SQLite's own user_version.
+# A step that has been released never changes: what comes next is another step.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE entries (
+            id TEXT PRIMARY KEY,
+            time TEXT NOT NULL,               -- UTC, ISO form, always of the same width
+            face TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            checkpoint TEXT NOT NULL,
+            query_sha256 TEXT NOT NULL,
+            query TEXT,                       -- only if the user asked for it
+            input_tokens INTEGER,
+            lambda_val REAL,
+            worth_usd REAL,
+            model TEXT NOT NULL,
+            budget NOT NULL,                  -- a number, or 'unlimited'
+            predicted_quality REAL,
+            quality REAL,
+            predicted_output_tokens REAL,
+            output_tokens INTEGER,
+            predicted_cost_usd REAL,
+            cost_nanos INTEGER,               -- billed: whole nano-dollars
+            baseline_cost_usd REAL,
+            latency_s REAL,
+            attempts INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX entries_by_time ON entries (time)",
+        # What the limits are checked against: settled spend a day, and what running calls may still spend.
+        "CREATE TABLE spend (day TEXT PRIMARY KEY, nanos INTEGER NOT NULL) WITHOUT ROWID",
+        """
+        CREATE TABLE reservations (
+            id INTEGER PRIMARY KEY,
+            day TEXT NOT NULL,
+            nanos INTEGER NOT NULL,
+            lease_end REAL NOT NULL           -- seconds since 1970
+        )
+        """,
+    ),
+)
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """The schema version of a ledger, 0 for an empty file."""
+    return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring an older ledger to the present schema, all or nothing; a newer one is left alone."""
+    import sqlite3
+
+    # Of several processes that open a new file only one can switch it to WAL; it stays switched for all.
+    with suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA journal_mode = WAL")
+    if version_of(db) >= len(MIGRATIONS):
+        return
+    with immediate(db):
+        version = version_of(db)  # another process may have been quicker
+        for statement in chain.from_iterable(MIGRATIONS[version:]):
+            db.execute(statement)
+        if version < len(MIGRATIONS):
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+@contextmanager
+def immediate(db: sqlite3.Connection) -> Generator[None]:
+    """A transaction that holds the write lock from its start: what it reads stays true until it commits."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:  # something failed before the end of the commit
+            db.execute("ROLLBACK")

@@ -1,0 +1,263 @@
+"""The ledger's file: entries in, entries out, and what happens when it cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
+
+from r2_router.errors import InputError, LedgerError
+from r2_router.ledger.entry import Entry, new_id, query_hash
+from r2_router.ledger.money import is_amount, to_nanos, to_usd
+from r2_router.ledger.schema import MIGRATIONS, immediate, migrate, version_of
+from r2_router.resources import user_data_dir
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_FIELDS = tuple(field.name for field in fields(Entry))
+_COLUMNS = ", ".join("cost_nanos" if name == "cost_usd" else name for name in _FIELDS)
+_MARKS = ", ".join("?" * len(_FIELDS))
+_INSERT = f"INSERT INTO entries ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+_SELECT = f"SELECT {_COLUMNS} FROM entries WHERE id = ?"  # noqa: S608
+
+_WAIT_S = 5.0
+_WAIT_AFTER_FAILURE_S = 0.05  # a file that stays locked does not cost every answer five seconds
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """Every decision and answer of this user, in one SQLite file that all processes share.
+
+    `path` defaults to ledger.sqlite3 in the user's data folder; it is made, for its owner only, by the first
+    write. `log_text` keeps the queries' text and not only their hash. `wait_s`: longest wait for another
+    process's lock. All methods may be called from several threads and after a fork.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        log_text: bool = False,
+        wait_s: float = _WAIT_S,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.path = (Path(path) if path is not None else user_data_dir() / "ledger.sqlite3").absolute()
+        self.log_text = log_text
+        self.now = now
+        # One thread at a time: SQLite lets one writer in anyway, and a fork can wait until nothing is open.
+        self.lock = threading.RLock()
+        self._wait_s = wait_s
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._failed = False
+        self._warned = False
+        _ledgers.add(self)
+
+    def record(self, entry: Entry) -> str:
+        """Write `entry`, and return the id it got. Where it cannot be written that is a warning in the log of
+        `r2_router`, once, and no error: no answer is lost for its ledger."""
+        now = self.now()
+        answer_id = new_id(now)
+        try:
+            with self.transaction() as db:
+                while db.execute(_INSERT, self._row(entry, answer_id, now)).rowcount == 0:
+                    answer_id = new_id(now)
+        except LedgerError as error:
+            self.warn(error)
+        return answer_id
+
+    def find(self, answer_id: str) -> Entry | None:
+        """The entry of that id. Raises LedgerError where the ledger cannot be read."""
+        with self.reading() as db:
+            row = db and db.execute(_SELECT, (answer_id,)).fetchone()
+        return _entry(row) if row else None
+
+    def set_quality(self, answer_id: str, quality: float) -> None:
+        """Note the real quality, 0..1, of an answer.
+
+        Raises InputError for an unknown id or a quality out of range, LedgerError if it cannot be written.
+        """
+        if not 0 <= quality <= 1:
+            raise InputError(f"quality is a number from 0 to 1; got {quality}.")
+        with self.transaction() as db:
+            known = db.execute("UPDATE entries SET quality = ? WHERE id = ?", (quality, answer_id)).rowcount
+        if not known:
+            raise InputError(f"The ledger has no answer '{answer_id}'.")
+
+    @contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """The database inside one transaction that holds its write lock; committed at the end, or not at all.
+
+        Raises LedgerError where the file is locked, damaged, too new, or cannot be written.
+        """
+        import sqlite3
+
+        with self.lock:
+            try:
+                db = self._connect()
+                with immediate(db):
+                    yield db
+            except (sqlite3.Error, OSError, LedgerError) as error:
+                self._disconnect()
+                self._failed = True
+                raise self._fault("written", error) from None
+            if self._failed:
+                self._disconnect()  # the next connection waits for locks as long as it should
+                self._failed = False
+
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection | None]:
+        """The database for queries, None where there is no ledger yet. It is not made, nor changed.
+
+        Raises LedgerError where the file is locked, damaged or too new.
+        """
+        import sqlite3
+
+        try:
+            if not self.path.exists():
+                yield None
+                return
+            with self.lock, closing(self._open(f"{self.path.as_uri()}?mode=ro", uri=True)) as db:
+                version = version_of(db)
+                if 0 < version < len(MIGRATIONS):
+                    self._connect()  # migrates
+                self._check_version(db)
+                yield db if version else None
+        except (sqlite3.Error, OSError) as error:
+            raise self._fault("read", error) from None
+
+    def warn(self, error: LedgerError) -> None:
+        """Say in the log that the ledger is not kept; the first time only."""
+        if not self._warned:
+            self._warned = True
+            logging.getLogger("r2_router").warning("%s Answers go on, unrecorded.", error)
+
+    def close(self) -> None:
+        """Close the file. The ledger stays usable: the next write opens it again."""
+        with self.lock:
+            self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_db", None) is not None:
+            self._disconnect()
+
+    # -- the connection --------------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        """The open connection; a new one if there is none, or the file was deleted or replaced since."""
+        if self._db is not None and self._file == self._identity():
+            return self._db
+        self._disconnect()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Opened only if it is new: to close another descriptor of the file would drop SQLite's locks on it.
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
+        self._db = self._open(str(self.path))
+        self._file = self._identity()
+        migrate(self._db)
+        self._check_version(self._db)
+        # In WAL mode a killed process loses nothing it committed; only a power cut may take the last entries.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        return self._db
+
+    def _open(self, target: str, *, uri: bool = False) -> sqlite3.Connection:
+        import sqlite3
+
+        wait_s = min(self._wait_s, _WAIT_AFTER_FAILURE_S) if self._failed else self._wait_s
+        return sqlite3.connect(target, timeout=wait_s, isolation_level=None, check_same_thread=False, uri=uri)
+
+    def _disconnect(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _check_version(self, db: sqlite3.Connection) -> None:
+        version = version_of(db)
+        if version > len(MIGRATIONS):
+            raise LedgerError(
+                f"The ledger {self.path} was written by a newer r2-router (its schema is {version}, this one "
+                f"knows {len(MIGRATIONS)}): upgrade this r2-router. The ledger is left as it is."
+            )
+
+    def _fault(self, verb: str, error: Exception) -> LedgerError:
+        if isinstance(error, LedgerError):
+            return error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        return LedgerError(
+            f"The ledger {self.path} cannot be {verb}: {reason}. Check the disk and the permissions; if the "
+            "file is damaged, move it away, and a new one is started."
+        )
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def _row(self, entry: Entry, answer_id: str, now: datetime) -> list[Any]:
+        query = entry.query if self.log_text else None
+        cost = entry.cost_usd
+        changed = {
+            "id": answer_id,
+            "time": iso(now),
+            "query_sha256": query_hash(entry.query),
+            "query": None if query is None else query.encode("utf-8", "replace").decode(),
+            "cost_usd": to_nanos(cost, "cost_usd") if cost is not None and is_amount(cost) else None,
+        }
+        return [changed[name] if name in changed else entry[name] for name in _FIELDS]
+
+
+def iso(time: datetime) -> str:
+    """UTC in ISO form, always as wide, so that text sorts by time and its first 10 characters are the day."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    if values["cost_usd"] is not None:
+        values["cost_usd"] = to_usd(values["cost_usd"])
+    return Entry(**values)
+
+
+# -- forks ---------------------------------------------------------------------------------------------------
+# SQLite's locks do not survive a fork, so no connection is open across one: each ledger is closed between two
+# transactions, and opened again on its next use, in the parent and in the child.
+
+_ledgers: WeakSet[Ledger] = WeakSet()
+_closed_for_fork: list[Ledger] = []
+
+
+def _before_fork() -> None:
+    for ledger in list(_ledgers):
+        ledger.lock.acquire()
+        ledger._disconnect()  # pyright: ignore[reportPrivateUsage]
+        _closed_for_fork.append(ledger)
+
+
+def _after_fork() -> None:
+    while _closed_for_fork:
+        _closed_for_fork.pop().lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

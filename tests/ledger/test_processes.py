@@ -1,0 +1,131 @@
+"""Many processes on one ledger, killed ones, forked ones, and a disk that is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from r2_router.errors import SpendLimitError
+from r2_router.ledger import Ledger, SpendGuard, stats
+
+WORKER = str(Path(__file__).with_name("ledger_worker.py"))
+CANDIDATE = SimpleNamespace(model="m", label="m @ 10")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", WORKER, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def together(workers: list[subprocess.Popen[str]]) -> list[list[object]]:
+    """Let all begin at once; what each said. None may complain."""
+    for worker in workers:
+        assert json.loads(worker.stdout.readline()) == "ready"
+    for worker in workers:
+        worker.stdin.close()
+        worker.stdin = None
+    said = [worker.communicate(timeout=60) for worker in workers]
+    assert [err for _, err in said if err] == []
+    assert {worker.returncode for worker in workers} == {0}
+    return [[json.loads(line) for line in out.splitlines()] for out, _ in said]
+
+
+def query(path: Path, sql: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
+
+
+def test_concurrent_writes_all_arrive_and_add_up_exactly(path):
+    said = together([start("record", path, 100, 1_000_001 + 997 * i) for i in range(5)])
+    ids = {answer_id for lines in said for answer_id in lines}
+    assert len(ids) == 500
+    assert {row[0] for row in query(path, "SELECT id FROM entries")} == ids
+    exact = sum(1_000_001 + 997 * i + n for i in range(5) for n in range(100))
+    assert query(path, "SELECT SUM(cost_nanos) FROM entries") == [(exact,)]
+    assert stats(Ledger(path)).cost_usd == exact / 1e9
+
+
+def test_reservations_of_many_processes_reach_the_limit_and_never_pass_it(path):
+    said = together([start("spend", path, 30, 0.01, "-", 1.0) for _ in range(5)])
+    assert [line for lines in said for line in lines].count("granted") == 100
+    assert query(path, "SELECT COUNT(*), SUM(nanos) FROM reservations") == [(100, 1_000_000_000)]
+
+
+def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
+    said = together([start("spend", path, 60, 0.1, 0.01, 1.0) for _ in range(4)])
+    granted = [line for lines in said for line in lines].count("granted")
+    assert query(path, "SELECT SUM(nanos) FROM spend") == [(granted * 10_000_000,)]
+    assert query(path, "SELECT COUNT(*) FROM reservations") == [(0,)]
+    guard = SpendGuard(Ledger(path), per_day=1.0)
+    for _ in range(91 - granted):  # a call of up to 0.1 passes while at most 0.9 is spent
+        guard.settle(guard.reserve(CANDIDATE, 0.1), 0.01)
+    with pytest.raises(SpendLimitError):
+        guard.reserve(CANDIDATE, 0.1)
+
+
+def test_a_killed_process_keeps_what_it_committed_and_its_reservation_until_the_lease_ends(path):
+    worker = start("reserve_and_record", path, 0.9)
+    seen = [json.loads(worker.stdout.readline()) for _ in range(50)]
+    worker.kill()
+    seen += [json.loads(line) for line in worker.communicate()[0].splitlines() if line.endswith('"')]
+    ledger = Ledger(path)
+    assert [answer_id for answer_id in seen if ledger.find(answer_id) is None] == []
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+    with pytest.raises(SpendLimitError) as refused:
+        SpendGuard(ledger, per_day=1.0).reserve(CANDIDATE, 0.2)
+    assert refused.value.reserved_usd == 0.9
+    later = datetime.now(UTC) + timedelta(seconds=901)
+    with Ledger(path, now=lambda: later) as after_lease:
+        SpendGuard(after_lease, per_day=1.0).reserve(CANDIDATE, 0.2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_fork_in_the_middle_of_writing_leaves_both_sides_able_to_write(path):
+    # A fork with threads is what is tested here, and what newer Pythons warn about.
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", WORKER, "fork", str(path), "10"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert query(path, "SELECT COUNT(*) FROM entries") == [(json.loads(done.stdout),)]
+    assert query(path, "SELECT nanos FROM spend") == [(10 * 10 * 10_000_000,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def can_mount() -> bool:
+    unshare = shutil.which("unshare")
+    return (
+        unshare is not None
+        and subprocess.run([unshare, "-rm", "true"], check=False, capture_output=True).returncode == 0
+    )
+
+
+def test_a_full_disk_is_one_warning_and_no_paid_call_under_a_limit(tmp_path):
+    if not can_mount():
+        pytest.skip("a small file system of its own needs unshare -rm")
+    mount = f"mount -t tmpfs -o size=256k none {tmp_path} && exec {sys.executable} {WORKER} fill_disk {tmp_path}"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mount], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    warnings, arrived, refusal = (json.loads(line) for line in done.stdout.splitlines())
+    assert len(warnings) == 1
+    assert "disk is full" in warnings[0]
+    assert arrived[:20] == [True] * 20
+    assert False in arrived
+    assert refusal.startswith("No paid call while R2_MAX_USD_PER_DAY cannot be kept.")

