@@ -61,3 +61,19 @@ class SpendLimitError(R2Error, RuntimeError):
         self.call_usd = call_usd
         self.limit_usd = limit_usd
         self.resets_at = resets_at
+
+
+class ProviderError(R2Error, RuntimeError):
+    """No model answered; the message says why and what to do. `attempts` holds every try."""
+
+    def __init__(self, message: str, attempts: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+class EmptyAnswerError(ProviderError):
+    """A model used up its tokens thinking and wrote no answer, even when asked not to think."""
+
+
+class LocalModelError(R2Error, RuntimeError):
+    """A local model cannot be served: the extra, its weights or memory are missing, or its server failed."""

@@ -76,7 +76,7 @@ def explain(decision: Decision, strongest: str = "") -> Explanation:
         flip_up=None if worth is None else _flip_up(best, candidates),
         flip_down=_flip_down(best, candidates),
         frontier=_frontier(candidates),
-        baseline=_baseline(decision, candidates + [e.candidate for e in excluded if e.usable], strongest),
+        baseline=baseline(decision, strongest),
         excluded=tuple(excluded),
     )
 
@@ -130,8 +130,14 @@ def _upper_hull(points: list[Candidate]) -> list[Candidate]:
     return hull
 
 
-def _baseline(decision: Decision, everyone: list[Candidate], strongest: str) -> Baseline | None:
-    unlimited = [c for c in everyone if c.budget == UNLIMITED and c.predicted_cost_usd > 0]
+def baseline(decision: Decision, strongest: str = "") -> Baseline | None:
+    """What always asking the strongest model, unlimited, would give; None if no usable model is unlimited.
+
+    The limits of the decision do not bind the baseline. Without `strongest`, or if that model cannot be used, it
+    is the model of the best prediction for this query.
+    """
+    everyone = [*decision.candidates, *(e.candidate for e in decision.excluded if e.usable)]
+    unlimited = [c for c in everyone if c.budget == UNLIMITED]
     named = [c for c in unlimited if c.model == strongest]
     pick = max(named or unlimited, key=lambda c: c.predicted_quality, default=None)
     if pick is None:
