@@ -1,6 +1,6 @@
 """Text -> decision with the embedded default: warm, cold, and `r2-router route` as a whole process.
 
-    python benchmarks/text.py
+python benchmarks/text.py
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from common import duration, publish, spread, table, timed
 
 from r2_router import R2Router
 
-TWENTY_WORDS = (
-    "Explain in a few plain sentences why the sky looks blue at noon but turns orange and red near sunset."
-)
+TWENTY_WORDS = "Explain in a few plain sentences why the sky looks blue at noon but turns orange and red near sunset."
 COLD = (
     "import time; start = time.perf_counter(); from r2_router import R2Router;"
     "router = R2Router.from_pretrained(); router.preload(); router.route_text('hello');"
@@ -39,7 +37,10 @@ def main() -> None:
         ),
     }
     spreads = {name: spread(seconds) for name, seconds in rows.items()}
-    table([("", "median", "fastest", "p99")] + [(k, *(duration(v[s]) for s in ("median_s", "min_s", "p99_s"))) for k, v in spreads.items()])
+    table(
+        [("", "median", "fastest", "p99")]
+        + [(k, *(duration(v[s]) for s in ("median_s", "min_s", "p99_s"))) for k, v in spreads.items()]
+    )
     print("\ngoals: warm under 5 ms, whole process under 1.2 s")
     publish("text", "python benchmarks/text.py", spreads)
 

@@ -20,7 +20,7 @@ from r2_router.lab.validate import cross_validate
 from r2_router.pool import load_pool
 from r2_router.resources import shipped
 
-INSTRUCTION = Instruction("Keep the whole reply under {words} words and give the final answer.")
+INSTRUCTION = Instruction("Keep the whole reply under {words} words and give the final answer.", temperature=0.0)
 
 CARD = {
     "about": (

@@ -38,20 +38,23 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Instruction(Record):
-    """How a chosen LLM is told its budget, and where it is cut.
+    """How a chosen LLM is told its budget, where it is cut, and how its answer is drawn.
 
     `text` may hold {budget} (tokens) and {words}, the budget times `words_per_token`, rounded down.
-    An unlimited budget has no instruction. A limited one is cut at budget + `cap_extra` tokens.
+    An unlimited budget has no instruction. A limited one is cut at budget + `cap_extra` tokens. `temperature` is the
+    one the answers were measured at, None where that is not known (the provider's own is used then).
     """
 
     text: str
     place: Literal["system", "suffix"] = "suffix"
     words_per_token: float = 0.7
     cap_extra: int = 0
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         known = isinstance(cast("object", self.text), str) and self.place in ("system", "suffix")
         _need(known and 0 < self.words_per_token <= 10, "has an instruction that cannot be used")
+        _need(self.temperature is None or 0 <= self.temperature <= 2, f"has temperature {self.temperature}")
         _need(0 <= self.cap_extra <= 1_000_000, f"has a cap of budget {self.cap_extra:+} tokens")
 
     def render(self, budget: Budget) -> str:

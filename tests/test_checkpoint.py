@@ -104,6 +104,7 @@ def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
         ({"instruction": {"text": "", "place": "nowhere"}}, "instruction that cannot be used"),
         ({"instruction": {"text": "", "words_per_token": -1}}, "instruction that cannot be used"),
         ({"instruction": {"text": "", "cap_extra": -1}}, "cap of budget -1 tokens"),
+        ({"instruction": {"text": "", "temperature": 3}}, "temperature 3"),
         ({"precision": {"alpha": -1.0, "n": 1, "leverage_limit": 1.0}}, "precision without"),
         ({"probe_texts": ["only one"]}, "probe_vectors of shape"),
         ({"heads_sha256": "0" * 64}, "sha256 differs"),

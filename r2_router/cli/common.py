@@ -1,0 +1,154 @@
+"""What the commands share: options, queries from the command line, and where output goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from r2_router.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from r2_router.constraints import Wishes
+    from r2_router.router import R2Router
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
+
+
+def is_terminal(*, stderr: bool = False) -> bool:
+    """Whether a person reads this stream, so that tables may be drawn."""
+    return (sys.stderr if stderr else sys.stdout).isatty()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; markup is off, so a model named [red] shows as it is."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def note(text: str) -> None:
+    """A line for the person, never for the pipe."""
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on one line of stdout."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+# -- options ---------------------------------------------------------------------------------------------------
+
+
+def add_query_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", metavar="QUERY", nargs="?", help="the prompt")
+    parser.add_argument("--query", metavar="Q", help="the prompt, as an option")
+    parser.add_argument(
+        "--file",
+        metavar="F",
+        help="a text file with one prompt, or JSONL with a `query` field a line; - is stdin",
+    )
+
+
+def add_wish_options(parser: argparse.ArgumentParser) -> None:
+    """The trade-off and the limits of a decision."""
+    trade = parser.add_mutually_exclusive_group()
+    trade.add_argument("--worth", type=float, metavar="USD", help="what a perfect answer is worth to you, in dollars")
+    trade.add_argument(
+        "--lambda_val", "--lambda", type=float, metavar="L", help="the paper's λ: 0 quality only, 1 cost only"
+    )
+    trade.add_argument("--preset", metavar="P", help="a named worth: economy, balanced, quality")
+    parser.add_argument("--max-cost", type=float, metavar="USD", help="most dollars an answer may cost")
+    parser.add_argument("--max-tokens", type=int, metavar="N", help="most output tokens an answer may have")
+    parser.add_argument("--min-quality", type=float, metavar="Q", help="least expected quality, 0..1")
+    parser.add_argument("--models", metavar="GLOB", help="only these models (name globs, comma-separated)")
+    parser.add_argument("--exclude", metavar="GLOB", help="not these models (name globs, comma-separated)")
+
+
+def add_router_options(parser: argparse.ArgumentParser) -> None:
+    """Which checkpoint, pool and embedder."""
+    parser.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="a checkpoint directory, a released one, or a name (default: local)",
+    )
+    parser.add_argument("--pool", metavar="NAME", help="a pool's name or TOML file (default: the checkpoint's own)")
+    parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
+
+
+def wishes(args: argparse.Namespace) -> Wishes:
+    """The options of add_wish_options as keyword arguments of R2Router."""
+    return {
+        "worth_usd": args.worth,
+        "preset": args.preset,
+        "max_cost_usd": args.max_cost,
+        "max_tokens": args.max_tokens,
+        "min_quality": args.min_quality,
+        "models": args.models,
+        "exclude": args.exclude,
+    }
+
+
+def make_router(args: argparse.Namespace) -> R2Router:
+    """The router that add_router_options describes, its embedder loading in the background."""
+    from r2_router.router import R2Router
+
+    router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url)
+    router.preload()
+    return router
+
+
+# -- queries ---------------------------------------------------------------------------------------------------
+
+
+def read_queries(args: argparse.Namespace) -> list[str]:
+    """The queries named by add_query_options, at least one.
+
+    Raises InputError when none or more than one way is used, or the file cannot be read.
+    """
+    given = [value for value in (args.text, args.query, args.file) if value is not None]
+    if len(given) != 1:
+        raise InputError("Give the prompt once: as QUERY, with --query, or with --file (- for stdin).")
+    if args.file is None:
+        return [cast("str", given[0])]
+    text = _read(args.file)
+    lines = args.file.endswith((".jsonl", ".ndjson")) or (args.file == "-" and text.lstrip().startswith('{"'))
+    return _queries_of_jsonl(text, args.file) if lines else [text.rstrip("\n")]
+
+
+def _read(file: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).expanduser().read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {file}: {error.strerror or error}.") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text (byte {error.start}).") from None
+
+
+def _queries_of_jsonl(text: str, file: str) -> list[str]:
+    queries: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            query = json.loads(line)["query"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            query = None
+        if not isinstance(query, str):
+            raise InputError(f'{file}, line {number}: not a JSON object with a text field "query".')
+        queries.append(query)
+    if not queries:
+        raise InputError(f"{file} holds no query.")
+    return queries
+
+
+def silence_broken_pipe() -> None:
+    """After `| head` closed the pipe: nothing more to write, and no complaint at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

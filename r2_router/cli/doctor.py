@@ -1,0 +1,149 @@
+"""`r2-router doctor`: what is configured, what works, what is missing, and how to fix it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from r2_router.cli import common
+from r2_router.errors import R2Error
+from r2_router.records import Record
+
+if TYPE_CHECKING:
+    from r2_router.router import R2Router
+
+State = Literal["ok", "note", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding(Record):
+    """One line of the report: ok works, note may be wanted, fault must be fixed."""
+
+    part: str
+    state: State
+    text: str
+
+
+def register(commands: common.Commands) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="say what is configured, what works and how to fix the rest",
+        description="Check settings, pool, checkpoint, embedder and keys. Exit code 1 if something is at fault.",
+    )
+    common.add_router_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    findings = list(examine(args))
+    faults = sum(f.state == "fault" for f in findings)
+    if args.json:
+        common.print_json({"ok": not faults, "findings": [f.to_dict() for f in findings]})
+    else:
+        width = max(len(f.part) for f in findings)
+        for f in findings:
+            print(f"{f.state:<6} {f.part:<{width}}  {f.text}")
+        print(f"\n{faults or 'no'} fault{'s' * (faults != 1)}")
+    return 1 if faults else 0
+
+
+def examine(args: argparse.Namespace) -> Iterator[Finding]:
+    """Every part in the order a request meets it; a part at fault does not hide the next."""
+    for part, look in (
+        ("version", _version),
+        ("settings", _settings),
+        ("checkpoint", lambda: _checkpoint(args)),
+        ("pool", lambda: _router(args)),
+    ):
+        yield from _guarded(part, look)
+
+
+def _guarded(part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except R2Error as error:
+        yield Finding(part, "fault", str(error))
+
+
+def _version() -> Iterator[Finding]:
+    import platform
+
+    import r2_router
+
+    yield Finding("version", "ok", f"r2-mcp {r2_router.__version__}, Python {platform.python_version()}")
+
+
+def _settings() -> Iterator[Finding]:
+    from r2_router.resources import user_data_dir
+    from r2_router.settings import load_settings, settings_file
+
+    settings = load_settings()
+    file = settings_file()
+    yield Finding("settings", "ok", f"{file}{'' if file.is_file() else ' (none yet: defaults hold)'}")
+    for name, source in settings.sources.items():
+        if source not in ("not set", "default"):
+            yield Finding("settings", "ok", f"{name} = {settings[name]} from {source}")
+    data = user_data_dir()
+    nearest = next(folder for folder in (data, *data.parents) if folder.exists())
+    if os.access(nearest, os.W_OK):
+        yield Finding("data", "ok", str(data))
+    else:
+        yield Finding("data", "note", f"{data} cannot be written; set R2_HOME to a folder that can")
+
+
+def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
+    from r2_router.router import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.settings import load_settings
+
+    c = load_checkpoint(load_settings(checkpoint=args.checkpoint).checkpoint or DEFAULT_CHECKPOINT)
+    shape = f"{len(c.models)} models x {len(c.budgets)} budgets, embedder {c.embedder.id} ({c.embedder.dim}-d)"
+    yield Finding("checkpoint", "ok", f"{c.name}: {shape}")
+    if c.probe_vectors is None:
+        yield Finding(
+            "checkpoint",
+            "note",
+            "records no probes: a wrong embedding server cannot be told from the right one",
+        )
+
+
+def _router(args: argparse.Namespace) -> Iterator[Finding]:
+    from r2_router.router import R2Router
+
+    router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url)
+    yield from _pool(router)
+    yield from _guarded("keys", lambda: _keys(router))
+    yield from _guarded("embedder", lambda: _embedder(router))
+
+
+def _pool(router: R2Router) -> Iterator[Finding]:
+    usable = [model for model in router.models if model.available]
+    state: State = "ok" if usable else "fault"
+    yield Finding("pool", state, f"{router.pool.name}: {len(usable)} of {len(router.models)} models available")
+    for model in router.models:
+        if not model.available:
+            yield Finding("pool", "note", f"{model.name}: {model.unavailable}")
+
+
+def _keys(router: R2Router) -> Iterator[Finding]:
+    for variable in sorted({model.api_key_env for model in router.models if model.available and model.api_key_env}):
+        if router.settings.key(variable) is None:
+            yield Finding("keys", "note", f"{variable} is not set: routing works, asking these models does not")
+        else:
+            yield Finding("keys", "ok", f"{variable} is set")
+
+
+def _embedder(router: R2Router) -> Iterator[Finding]:
+    start = time.perf_counter()
+    embedder = router.embedder
+    loaded = time.perf_counter() - start
+    away = "" if embedder.local else " (text leaves this machine)"
+    yield Finding("embedder", "ok", f"{embedder.id}{away}, ready in {loaded:.2f} s")
+    start = time.perf_counter()
+    decision = router.route_text("Is everything in order?")
+    took = time.perf_counter() - start
+    yield Finding("route", "ok", f"a query is routed in {took * 1000:.1f} ms (here: {decision.best.label})")

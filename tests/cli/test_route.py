@@ -1,0 +1,230 @@
+"""`r2-router route` and `explain` as a user runs them: whole processes, real embedder, the shipped checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from r2_router.cli import build_parser, main
+
+QUERY = "Write a Python function that returns the n-th prime."
+
+
+def run(*args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "r2_router.cli", *args],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_prompt_is_routed_and_explained_in_plain_text_in_a_pipe() -> None:
+    done = run("route", QUERY)
+    assert done.returncode == 0
+    assert all(line.startswith("note: ") for line in done.stderr.splitlines())
+    lines = done.stdout.splitlines()
+    assert "\x1b" not in done.stdout
+    assert lines[1].split()[:3] == ["model", "budget", "quality"]
+    assert lines[2].split()[0] == "1"
+    assert lines[2].split()[1] in lines[0]
+    assert "Why: the best trade" in done.stdout
+    assert "if a perfect answer is worth $0.001" in done.stdout
+
+
+def test_json_is_one_object_a_query_and_nothing_else() -> None:
+    done = run("route", "--query", QUERY, "--json")
+    assert done.stdout.count("\n") == 1
+    shown = json.loads(done.stdout)
+    assert shown["query"] == QUERY
+    assert shown["model"] == shown["candidates"][0]["model"]
+    assert shown["embedder"] == "use-multilingual-v3"
+    assert shown["predicted_cost_usd"] > 0
+    assert len(json.loads(run("route", QUERY, "--json", "--top", "2").stdout)["candidates"]) == 2
+
+
+def test_a_file_of_json_lines_gives_a_line_each_and_keeps_line_breaks(tmp_path: Path) -> None:
+    file = tmp_path / "queries.jsonl"
+    file.write_text('{"query": "one\\ntwo", "id": 7}\n\n{"query": "素数"}\n')
+    done = run("route", "--file", str(file), "--json")
+    assert [json.loads(line)["query"] for line in done.stdout.splitlines()] == ["one\ntwo", "素数"]
+
+
+def test_a_text_file_and_stdin_are_one_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_text("first line\n\n  third line\n")
+    assert json.loads(run("route", "--file", str(file), "--json").stdout)["query"] == "first line\n\n  third line"
+    assert json.loads(run("route", "--file", "-", "--json", stdin="from a pipe\n").stdout)["query"] == "from a pipe"
+    assert json.loads(run("route", "--file", "-", "--json", stdin='{"query": "x"}\n').stdout)["query"] == "x"
+
+
+def test_worth_preset_and_lambda_change_the_choice() -> None:
+    cheap = json.loads(run("route", QUERY, "--json", "--worth", "0").stdout)
+    dear = json.loads(run("route", QUERY, "--json", "--lambda", "0").stdout)
+    assert cheap["predicted_cost_usd"] < dear["predicted_cost_usd"]
+    assert dear["worth_usd"] is None
+    assert json.loads(run("route", QUERY, "--json", "--preset", "economy").stdout)["worth_usd"] == 0.0001
+    assert json.loads(run("route", QUERY, "--json", "--lambda_val", "0.5").stdout)["worth_usd"] == 1.0
+
+
+def test_limits_filter_and_verbose_says_why() -> None:
+    done = run("route", QUERY, "--verbose", "--max-tokens", "60", "--exclude", "SmolLM2*")
+    assert "Filtered out:" in done.stdout
+    assert "not allowed: exclude is SmolLM2*" in done.stdout
+    assert "over max_tokens 60" in done.stdout
+
+
+def test_explain_shows_frontier_and_baseline() -> None:
+    done = run("explain", QUERY)
+    assert done.returncode == 0
+    assert "Frontier" in done.stdout
+    shown = json.loads(run("explain", QUERY, "--json").stdout)
+    assert shown["frontier"][0]["from_worth_usd"] == 0
+    assert shown["baseline"]["candidate"]["budget"] == "unlimited"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("route",), "Give the prompt once"),
+        (("route", "a", "--query", "b"), "Give the prompt once"),
+        (("route", "   "), "blank"),
+        (("route", ""), "blank"),
+        (("route", "x", "--worth", "nan"), "finite"),
+        (("route", "x", "--worth", "-1"), "at least 0"),
+        (("route", "x", "--lambda", "2"), "between 0"),
+        (("route", "x", "--preset", "lavish"), "economy, balanced, quality"),
+        (("route", "x", "--models", "gpt-*"), "No model"),
+        (("route", "x", "--min-quality", "1"), "Nearest:"),
+        (("route", "x", "--max-tokens", "0"), "at least 1"),
+        (("route", "x", "--checkpoint", "nowhere"), "r2-router import release"),
+        (("route", "x", "--pool", "nowhere"), "nowhere"),
+        (("route", "--file", "nowhere.txt"), "No such file"),
+        (("route", "x", "--embed-url", "not a url"), "url"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_no_traceback(args: tuple[str, ...], message: str) -> None:
+    done = run(*args)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert message.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [("route", "x", "--top", "0"), ("route", "x", "--worth", "1", "--lambda", "1"), ("nope",), ()]
+)
+def test_wrong_usage_is_exit_code_2(args: tuple[str, ...]) -> None:
+    done = run(*args)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_bad_lines_and_bytes_in_files_are_named(tmp_path: Path) -> None:
+    lines = tmp_path / "bad.jsonl"
+    lines.write_text('{"query": "fine"}\n{"question": "no"}\n')
+    assert "line 2" in run("route", "--file", str(lines)).stderr
+    binary = tmp_path / "image.bin"
+    binary.write_bytes(b"\xff\xfe\x00binary")
+    assert "not UTF-8" in run("route", "--file", str(binary)).stderr
+
+
+def test_a_long_prompt_is_routed_with_a_note(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("All work and no play. " * 4_000)
+    done = run("route", "--file", str(file), "--json")
+    assert done.returncode == 0
+    assert "the query is long" in done.stderr
+    assert json.loads(done.stdout)["truncated"] is True
+
+
+def test_a_megabyte_no_model_can_read_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "longer.txt"
+    file.write_text("All work and no play. " * 50_000)
+    done = run("route", "--file", str(file))
+    assert done.returncode == 1
+    assert "over its context window" in done.stderr
+
+
+def test_a_broken_user_file_is_named_with_its_line(home: Path) -> None:
+    (home / "config.toml").write_text('preset = "balanced"\nworthy = 3\n')
+    done = run("route", "x")
+    assert done.returncode == 1
+    assert "config.toml" in done.stderr
+    assert "2" in done.stderr
+
+
+def test_a_terminal_gets_a_table_with_bars_and_markup_stays_text() -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "r2_router.cli", "route", "[red]what[/red] is :smile: 5?"],
+        stdout=follower,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "140"},
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            block = os.read(leader, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    assert process.wait() == 0
+    os.close(leader)
+    process.communicate()
+    assert "█" in shown.decode()
+    assert "\x1b[" in shown.decode()
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m r2_router.cli route hello --json | head -c 1",
+        shell=True,
+        capture_output=True,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"Broken" not in done.stderr
+
+
+def test_doctor_finds_everything_in_order_and_a_fault_where_there_is_one(home: Path) -> None:
+    done = run("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "no faults" in done.stdout
+    findings = json.loads(run("doctor", "--json", "--checkpoint", "nowhere").stdout)
+    assert findings["ok"] is False
+    assert any(f["state"] == "fault" and "nowhere" in f["text"] for f in findings["findings"])
+    (home / "config.toml").write_text("x = [")
+    broken = run("doctor")
+    assert broken.returncode == 1
+    assert "config.toml" in broken.stdout
+    assert "Traceback" not in broken.stderr
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("route", "explain", "models", "import", "doctor"):
+        with pytest.raises(SystemExit) as stop:
+            main([name, "--help"])
+        assert stop.value.code == 0
+        assert name in capsys.readouterr().out
+    assert build_parser().prog == "r2-router"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert version("r2-mcp") in capsys.readouterr().out
