@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
-from r2_router.decision import Limits, TradeOff
+import numpy as np
+
+from r2_router.decision import Floats, Limits, TradeOff
 from r2_router.errors import InputError
 
 _NO_LIMITS = Limits()
@@ -114,3 +116,38 @@ def _number(name: str, value: object) -> float:
 def _globs(value: str | Sequence[str] | None) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value or ()
     return tuple(part.strip() for part in parts if part.strip())
+
+
+# -- what is routed ------------------------------------------------------------------------------------------
+
+
+def check_queries(query: object) -> list[str]:
+    """One query or a list of them, as a list. Raises InputError for what is no text, or blank."""
+    texts: list[object] = list(cast("Sequence[object]", query)) if isinstance(query, (list, tuple)) else [query]
+    checked: list[str] = []
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f"A query is a string, not {type(text).__name__}.")
+        if not text.strip():
+            raise InputError("The query is blank. Give the text you would send to an LLM.")
+        checked.append(text)
+    return checked
+
+
+def check_count(input_tokens: object) -> int:
+    """`input_tokens` as an int. Raises InputError for what is no whole number of at least 0."""
+    if isinstance(input_tokens, bool) or not isinstance(input_tokens, (int, float, np.integer)):
+        raise InputError(f"input_tokens is a whole number, not {type(input_tokens).__name__}.")
+    number = float(cast("float", input_tokens))
+    if not (0 <= number < math.inf and number.is_integer()):
+        raise InputError(f"input_tokens is a whole number of at least 0; got {number:g}.")
+    return int(number)
+
+
+def check_counts(input_tokens: int | Sequence[int], n: int) -> Floats:
+    """One count for all n embeddings, or one for each, as (n,). Raises InputError as `check_count` does."""
+    if not isinstance(input_tokens, (Sequence, np.ndarray)):
+        return np.full(n, float(check_count(input_tokens)))
+    if len(input_tokens) != n:
+        raise InputError(f"{len(input_tokens)} counts of input_tokens for {n} embeddings.")
+    return np.array([float(check_count(count)) for count in input_tokens])

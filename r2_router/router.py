@@ -9,25 +9,29 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cache, partial
 from glob import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 
 from r2_router.asking import Asked, Desk
 from r2_router.batch import Decisions, choose_rows, labels
 from r2_router.candidates import CandidateTable
-from r2_router.checkpoint import JSON_NAME, Checkpoint, Floats
-from r2_router.constraints import Wishes, read_wishes, trade_off
+from r2_router.checkpoint import Checkpoint, Floats
+from r2_router.constraints import Wishes, check_count, check_counts, check_queries, read_wishes, trade_off
 from r2_router.decide import exclusions, rank
 from r2_router.decision import Decision, Excluded, Limits, Ranking, TradeOff
-from r2_router.decision import Floats as Floats64
-from r2_router.errors import CheckpointError, InputError, R2Error
+from r2_router.errors import InputError, R2Error
 from r2_router.explain import Explanation, explain
-from r2_router.pool import DEFAULT_API_KEY_ENV, DEFAULT_BASE_URL, Model, Pool, load_pool
+from r2_router.loading import (
+    DEFAULT_CHECKPOINT,
+    choose_embedder,
+    configured_trade_off,
+    load_checkpoint,
+    release_pool,
+)
+from r2_router.pool import Model, Pool, load_pool
 from r2_router.predict import Predictor
 from r2_router.records import UNLIMITED, Budget
-from r2_router.resources import shipped, user_data_dir
 from r2_router.settings import Settings, load_settings
 from r2_router.tokens import estimate_tokens
 
@@ -35,10 +39,6 @@ if TYPE_CHECKING:
     from r2_router.embedders import Embedder
     from r2_router.generate import Answer, Event, Messages, Options
     from r2_router.ledger import Face
-
-DEFAULT_CHECKPOINT = "local"
-
-_T = TypeVar("_T")
 
 
 class R2Router:
@@ -109,7 +109,7 @@ class R2Router:
         )
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
         if compat:
-            chosen_pool = _release_pool(checkpoint)
+            chosen_pool = release_pool(checkpoint)
         elif isinstance(pool, Pool):
             chosen_pool = pool
         else:
@@ -121,8 +121,8 @@ class R2Router:
             checkpoint,
             chosen_pool,
             settings=settings,
-            embedder=_embedder(embedder, checkpoint, settings),
-            default=default or _configured(settings),
+            embedder=choose_embedder(embedder, checkpoint, settings),
+            default=default or configured_trade_off(settings),
             compat=compat,
             face=face,
         )
@@ -162,7 +162,7 @@ class R2Router:
         from r2_router.embedders import clip_text
 
         embedder = self.embedder
-        vectors = embedder.embed([clip_text(_encodable(text), embedder.max_chars) for text in texts])
+        vectors = embedder.embed([clip_text(text, embedder.max_chars) for text in texts])
         return self._predictor.check_batch(vectors)
 
     # -- routing ---------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class R2Router:
         vector = self._predictor.check(embedding)
         trade, limits = self._read(lambda_val, wishes)
         return self._decide(
-            vector, self._outputs(vector), input_tokens=_count(input_tokens), trade=trade, limits=limits
+            vector, self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
         )
 
     def route_batch(
@@ -198,7 +198,7 @@ class R2Router:
         Errors as in `route`; NoCandidateError is raised when a row that has no candidate is looked at.
         """
         vectors = self._predictor.check_batch(embeddings)
-        counts = _counts(input_tokens, len(vectors))
+        counts = check_counts(input_tokens, len(vectors))
         trade, limits = self._read(lambda_val, wishes)
         outputs = self._outputs(vectors)
 
@@ -231,7 +231,7 @@ class R2Router:
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        queries = _queries(query)
+        queries = check_queries(query)
         trade, limits = self._read(lambda_val, wishes)
         self._table.allowed(limits)  # a glob that matches nothing is said before anything is embedded
         vectors = self.embed(queries) if queries else ()
@@ -414,7 +414,7 @@ class R2Router:
             input_tokens=input_tokens,
             trade=trade,
             limits=limits,
-            errors=_once(lambda: predictor.quality_errors(vector)),
+            errors=cache(lambda: predictor.quality_errors(vector)),
         )
 
         def excluded() -> list[Excluded]:
@@ -435,72 +435,13 @@ class R2Router:
             truncated=query is not None and embedder is not None and len(query) > embedder.max_chars,
             candidates=ranking,
             exclusions=excluded,
-            leverages=_once(leverages),
+            leverages=cache(leverages),
         )
 
     def _input_tokens(self, text: str) -> int:
         if self.compat:  # the seed's own estimate
             return max(1, int(len(text.split()) * 1.3))
-        return estimate_tokens(_encodable(text))
-
-
-# -- finding the parts ---------------------------------------------------------------------------------------
-
-
-def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
-    """A checkpoint by path (ours or a released directory), or by the name of a shipped or imported one."""
-    from r2_router.upstream import is_release, read_release
-
-    name = os.fspath(name_or_path)
-    folders = [Path(name).expanduser()]
-    if Path(name).name == name and name not in ("", ".", ".."):
-        folders += [shipped("checkpoints") / name, user_data_dir() / "checkpoints" / name]
-    for folder in folders:
-        if (folder / JSON_NAME).is_file():
-            return Checkpoint.load(folder)
-        if is_release(folder):
-            return read_release(folder)
-    known = sorted(p.parent.name for p in shipped("checkpoints").glob(f"*/{JSON_NAME}"))
-    raise CheckpointError(
-        f"No checkpoint '{name}': no directory there holds {JSON_NAME} or a released R2-Router. Shipped: "
-        f"{', '.join(known)}. `r2-router import release --output DIR` fetches the released one."
-    )
-
-
-def _release_pool(checkpoint: Checkpoint) -> Pool:
-    release = checkpoint.release
-    if release is None:
-        raise InputError(f"compat=True reproduces the seed release; checkpoint '{checkpoint.name}' is not one.")
-    prices = cast("dict[str, list[float]]", release["prices"])
-    ids = cast("dict[str, str]", release["ids"])
-    return Pool(
-        "release",
-        {
-            name: Model(name, ids[name], price[0], price[1], base_url=DEFAULT_BASE_URL, api_key_env=DEFAULT_API_KEY_ENV)
-            for name, price in prices.items()
-        },
-    )
-
-
-def _embedder(
-    given: Embedder | str | None, checkpoint: Checkpoint, settings: Settings
-) -> Embedder | Callable[[], Embedder]:
-    if given is not None and not isinstance(given, str):
-        return given
-
-    def make() -> Embedder:
-        from r2_router.embedders import make_embedder
-
-        key = settings.key("R2_EMBED_API_KEY")
-        return make_embedder(
-            settings.embedder or checkpoint.embedder.id,
-            url=settings.embed_url or None,
-            model=settings.embed_model or None,
-            api_key=key and key.reveal(),
-            dim=checkpoint.embedder.dim,
-        )
-
-    return make
+        return estimate_tokens(text)
 
 
 def _at_budget(decision: Decision, budget: Budget) -> Decision:
@@ -514,49 +455,3 @@ def _at_budget(decision: Decision, budget: Budget) -> Decision:
         span = f"between {limited[0]} and {limited[-1]}, or " if limited else ""
         raise InputError(f"Budget {budget} was not measured for any model allowed here. Choose one {span}'unlimited'.")
     return replace(decision, candidates=Ranking(scores, kept))
-
-
-def _configured(settings: Settings) -> TradeOff:
-    chosen = trade_off(settings.lambda_val, settings.worth_usd, settings.preset, settings.presets)
-    return chosen or cast("TradeOff", trade_off(preset="balanced", presets=settings.presets))
-
-
-# -- checks --------------------------------------------------------------------------------------------------
-
-
-def _queries(query: object) -> list[str]:
-    texts: list[object] = list(cast("Sequence[object]", query)) if isinstance(query, (list, tuple)) else [query]
-    checked: list[str] = []
-    for text in texts:
-        if not isinstance(text, str):
-            raise InputError(f"A query is a string, not {type(text).__name__}.")
-        if not text.strip():
-            raise InputError("The query is blank. Give the text you would send to an LLM.")
-        checked.append(text)
-    return checked
-
-
-def _encodable(text: str) -> str:
-    """Lone surrogates, as a broken file name or paste leaves them, become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _count(input_tokens: object) -> int:
-    if isinstance(input_tokens, bool) or not isinstance(input_tokens, (int, float, np.integer)):
-        raise InputError(f"input_tokens is a whole number, not {type(input_tokens).__name__}.")
-    number = float(cast("float", input_tokens))
-    if not (0 <= number < float("inf") and number.is_integer()):
-        raise InputError(f"input_tokens is a whole number of at least 0; got {number:g}.")
-    return int(number)
-
-
-def _counts(input_tokens: int | Sequence[int], n: int) -> Floats64:
-    if not isinstance(input_tokens, (Sequence, np.ndarray)):
-        return np.full(n, float(_count(input_tokens)))
-    if len(input_tokens) != n:
-        raise InputError(f"{len(input_tokens)} counts of input_tokens for {n} embeddings.")
-    return np.array([float(_count(count)) for count in input_tokens])
-
-
-def _once(function: Callable[[], _T]) -> Callable[[], _T]:
-    return cache(function)

@@ -97,7 +97,7 @@ def _settings() -> Iterator[Finding]:
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
-    from r2_router.router import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.loading import DEFAULT_CHECKPOINT, load_checkpoint
     from r2_router.settings import load_settings
 
     c = load_checkpoint(load_settings(checkpoint=args.checkpoint).checkpoint or DEFAULT_CHECKPOINT)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pool_of_checkpoint(settings: Settings) -> str:
-    from r2_router.router import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.loading import DEFAULT_CHECKPOINT, load_checkpoint
 
     return load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT).pool or DEFAULT_CHECKPOINT
 
