@@ -57,6 +57,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
     for part, look in (
         ("version", _version),
         ("settings", _settings),
+        ("keys", _keys),
         ("checkpoint", lambda: _checkpoint(args)),
         ("pool", lambda: _router(args)),
     ):
@@ -116,7 +117,7 @@ def _router(args: argparse.Namespace) -> Iterator[Finding]:
 
     router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url)
     yield from _pool(router)
-    yield from _guarded("keys", lambda: _keys(router))
+    yield from _guarded("answers", lambda: _answers(router))
     yield from _guarded("embedder", lambda: _embedder(router))
 
 
@@ -129,12 +130,20 @@ def _pool(router: R2Router) -> Iterator[Finding]:
             yield Finding("pool", "note", f"{model.name}: {model.unavailable}")
 
 
-def _keys(router: R2Router) -> Iterator[Finding]:
-    for variable in sorted({model.api_key_env for model in router.models if model.available and model.api_key_env}):
-        if router.settings.key(variable) is None:
-            yield Finding("keys", "note", f"{variable} is not set: routing works, asking these models does not")
-        else:
-            yield Finding("keys", "ok", f"{variable} is set")
+def _answers(router: R2Router) -> Iterator[Finding]:
+    """Which models can be asked now; a model that cannot is no fault, routing works without it."""
+    for model in router.models:
+        if model.available:
+            why = router.desk.not_ready(model)
+            yield Finding("answers", "note" if why else "ok", f"{model.name}: {why or 'can be asked'}")
+
+
+def _keys() -> Iterator[Finding]:
+    from r2_router.settings import keys_file
+
+    file = keys_file()
+    if file.is_file() and os.name == "posix" and file.stat().st_mode & 0o077:
+        yield Finding("keys", "note", f"{file} can be read by others; run: chmod 600 {file}")
 
 
 def _embedder(router: R2Router) -> Iterator[Finding]:

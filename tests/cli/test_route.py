@@ -206,6 +206,11 @@ def test_doctor_finds_everything_in_order_and_a_fault_where_there_is_one(home: P
     findings = json.loads(run("doctor", "--json", "--checkpoint", "nowhere").stdout)
     assert findings["ok"] is False
     assert any(f["state"] == "fault" and "nowhere" in f["text"] for f in findings["findings"])
+    (home / "keys.toml").write_text('OPENROUTER_API_KEY = "sk-or-0123456789"\n')
+    (home / "keys.toml").chmod(0o644)
+    paper = run("doctor", "--pool", "paper")
+    assert "chmod 600" in paper.stdout
+    assert "sk-or" not in paper.stdout + paper.stderr
     (home / "config.toml").write_text("x = [")
     broken = run("doctor")
     assert broken.returncode == 1
