@@ -12,6 +12,8 @@ from made_up import DIM, make_checkpoint, make_pool, unit
 from r2_router.checkpoint import Checkpoint
 from r2_router.pool import Pool
 
+SMALLEST = "SmolLM2-135M-Instruct"
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -56,3 +58,19 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("R2_DATA_DIR is not set; point it at a folder that holds local_sweep.parquet")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The verified GGUF file: from R2_MODELS_DIR, from R2_TEST_CACHE, or fetched (into R2_TEST_CACHE if set)."""
+    from r2_router.local import find_weights
+    from r2_router.local.pull import fetch_weights
+    from r2_router.local.weights import get_weights
+
+    cache = Path(os.environ.get("R2_TEST_CACHE") or tmp_path_factory.mktemp("weights"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("R2_HOME", str(tmp_path_factory.mktemp("home")))
+        for folder in (os.environ.get("R2_MODELS_DIR", ""), str(cache)):
+            if folder and (path := find_weights(SMALLEST, folder)):
+                return path
+        return fetch_weights(get_weights(SMALLEST), cache)

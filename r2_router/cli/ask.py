@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from r2_router.cli import common
 from r2_router.cli.pull import pull_shown
-from r2_router.errors import InputError, R2Error
+from r2_router.errors import R2Error
 from r2_router.records import UNLIMITED, Budget
 
 if TYPE_CHECKING:
@@ -120,5 +120,5 @@ def _budget(text: str) -> Budget:
     if text.lower() == UNLIMITED:
         return UNLIMITED
     if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--budget is a number of tokens or 'unlimited'; got '{text}'.")
+        raise argparse.ArgumentTypeError(f"a number of tokens, or unlimited; got '{text}'")
     return int(text)

