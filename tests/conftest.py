@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from made_up import DIM, make_checkpoint, make_pool, unit
 
 from r2_router.checkpoint import Checkpoint
 from r2_router.pool import Pool
+
+settings.register_profile("no deadline: speed is measured in benchmarks/, not here", deadline=None)
+settings.load_profile("no deadline: speed is measured in benchmarks/, not here")
 
 SMALLEST = "SmolLM2-135M-Instruct"
 

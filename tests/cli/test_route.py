@@ -140,7 +140,7 @@ def test_bad_lines_and_bytes_in_files_are_named(tmp_path: Path) -> None:
 
 def test_a_long_prompt_is_routed_with_a_note(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
-    file.write_text("All work and no play. " * 4_000)
+    file.write_text("All work and no play. " * 400)
     done = run("route", "--file", str(file), "--json")
     assert done.returncode == 0
     assert "the query is long" in done.stderr

@@ -1,0 +1,78 @@
+"""The answer of a cell: the core's answer, shown the way the cell asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from r2_router.errors import ProviderError
+from r2_router.generate.answer import Answer
+
+Format = Literal["markdown", "text", "code", "json"]
+
+Bundle = dict[str, Any]
+
+_FENCE = re.compile(r"^```[^\n`]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_OPEN_FENCE = re.compile(r"^```[^\n`]*\n(.*)\Z", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CellAnswer(Answer):
+    """An Answer whose display in a notebook is its text. `str()` is the text too."""
+
+    format: Format = "markdown"
+
+    @property
+    def code(self) -> str:
+        """The code in the text: its fenced blocks, or all of it where there are none."""
+        return code_in(self.text)
+
+    @property
+    def data(self) -> Any:
+        """The text read as JSON, a fence around it taken off. Raises ProviderError where it is none."""
+        try:
+            return json.loads(code_in(self.text))
+        except (ValueError, RecursionError) as fault:
+            raise ProviderError(
+                f"{self.model} did not answer with JSON ({fault}). Ask for it in the prompt, allow more tokens, or "
+                "leave --format json out; `%r2 last` shows the text."
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.model} @ {self.budget}: {len(self.text):,} characters>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        return bundle(self.text, self.format)
+
+
+def cell_answer(answer: Answer, format: Format = "markdown") -> CellAnswer:  # noqa: A002  (the option's name)
+    """`answer` as a CellAnswer."""
+    return CellAnswer(**{field.name: getattr(answer, field.name) for field in fields(answer)}, format=format)
+
+
+def bundle(text: str, format: Format) -> Bundle:  # noqa: A002
+    """`text`, whole or as far as it came, for every kind of front end."""
+    if format == "text":
+        return {"text/plain": text}
+    if format == "json":
+        return {"text/markdown": _fenced(code_in(text), "json"), "text/plain": text}
+    return {"text/markdown": _closed(text), "text/plain": text}
+
+
+def code_in(text: str) -> str:
+    """The fenced blocks in `text`, one after the other; one left open too; `text` itself without any."""
+    blocks = [m[1] for m in _FENCE.finditer(text)] or [m[1] for m in _OPEN_FENCE.finditer(text)]
+    return "\n".join(block.rstrip("\n") for block in blocks) if blocks else text.strip()
+
+
+def _fenced(code: str, language: str) -> str:
+    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
+    return f"{'`' * ticks}{language}\n{code}\n{'`' * ticks}"
+
+
+def _closed(text: str) -> str:
+    """`text` with a fence that the budget cut open closed, so that nothing after it turns into code."""
+    fences = re.findall(r"^```", text, re.MULTILINE)
+    return f"{text}\n```" if len(fences) % 2 else text

@@ -1,0 +1,166 @@
+"""What `%r2 COMMAND` shows, a function a command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from r2_magic.render import explanation_view, models_view, table_view
+from r2_magic.screen import publish, say, show
+from r2_router.errors import InputError
+from r2_router.wording import answer_facts, usd
+
+if TYPE_CHECKING:
+    from r2_magic.answer import CellAnswer
+    from r2_magic.magic import R2Magics
+    from r2_router.decision import Decision
+    from r2_router.ledger import Calibration
+
+_NO_CELL = "There is no {} yet. Write a cell: %%r2 on its first line, the prompt below."
+
+OF_A_PROMPT = ("explain", "curve")
+
+
+def run(name: str, text: str, args: argparse.Namespace, magics: R2Magics) -> None:
+    """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
+    if name in OF_A_PROMPT:
+        _OF_DECISION[name](_decision(text, args, magics), args, magics)
+    else:
+        _PLAIN[name](magics)
+
+
+def _decision(text: str, args: argparse.Namespace, magics: R2Magics) -> Decision:
+    """The decision for `text`, or the last one where there is none."""
+    decision = magics.decide(text, args) if text else magics.session.decision
+    if decision is None:
+        raise InputError(_NO_CELL.format("decision"))
+    return decision
+
+
+# -- of a decision -------------------------------------------------------------------------------------------
+
+
+def _explain(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> None:
+    from r2_router.explain import explain
+
+    strongest = (magics.session.used or magics.router()).checkpoint.strongest
+    show(magics.shell, explanation_view(explain(decision, strongest), args.top))
+
+
+def _curve(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> None:
+    from r2_magic.curve import curve_bundle
+
+    publish(curve_bundle(decision), raw=True)
+
+
+# -- the rest ------------------------------------------------------------------------------------------------
+
+
+def _status(magics: R2Magics) -> None:
+    session, router = magics.session, magics.router()
+    states = [router.desk.not_ready(model) for model in router.models]
+    ready = [model.name for model, why in zip(router.models, states, strict=True) if not why]
+    default = router.default
+    worth = "any price" if default.worth_usd is None else usd(default.worth_usd)
+    lines = [
+        f"checkpoint    {router.checkpoint.name}",
+        f"embedder      {router.checkpoint.embedder.id}",
+        f"pool          {router.pool.name}: {len(ready)} of {len(states)} models can be asked"
+        + (f" ({', '.join(ready)})" if ready else "; `%r2 models` says why not"),
+        f"worth         {worth} for a perfect answer (λ = {default.lambda_val:.6g}), unless a cell says otherwise",
+        f"conversation  {len(session.history)} turns",
+        f"last answer   {answer_facts(session.answer) if session.answer else 'none'}",
+        "%r2 --help shows what else there is.",
+    ]
+    say("\n".join(lines))
+
+
+def _models(magics: R2Magics) -> None:
+    router = magics.router()
+    states = [(model, router.desk.not_ready(model)) for model in router.models]
+    show(magics.shell, models_view(router.pool.name, states))
+
+
+def _last(magics: R2Magics) -> None:
+    answer: CellAnswer | None = magics.session.answer
+    if answer is None:
+        raise InputError(_NO_CELL.format("answer"))
+    publish(answer)
+    say(answer_facts(answer))
+
+
+def _stats(magics: R2Magics) -> None:
+    from r2_router.ledger import stats
+
+    summary = stats(magics.router().desk.ledger)
+    columns = ("model", "calls", "answered", "spent", "saved", "tokens out")
+    rows = [
+        (m.model, f"{m.calls:,}", f"{m.answered:,}", usd(m.cost_usd), usd(m.saved_usd), f"{m.output_tokens:,}")
+        for m in summary.models
+    ]
+    total = sum(m.output_tokens for m in summary.models)
+    rows.append(
+        (
+            "all",
+            f"{summary.calls:,}",
+            f"{summary.answered:,}",
+            usd(summary.cost_usd),
+            usd(summary.saved_usd),
+            f"{total:,}",
+        )
+    )
+    caption = "Spent, and saved against always the strongest model, unlimited"
+    show(magics.shell, table_view(caption, columns, rows, frozenset(range(1, 6))))
+    c = summary.calibration
+    compared = {
+        "quality": (c.quality, "{:.2f}"),
+        "output tokens": (c.output_tokens, "{:,.0f}"),
+        "cost": (c.cost_usd, ""),
+    }
+    for name, (known, form) in compared.items():
+        if known is not None:
+            say(_compared(name, known, form.format if form else usd))
+
+
+def _compared(name: str, known: Calibration, form: Callable[[float], str]) -> str:
+    return (
+        f"{name}: predicted {form(known.predicted_mean)}, real {form(known.real_mean)} in the mean of "
+        f"{known.count:,} answers (mean error {form(known.mean_absolute_error)})"
+    )
+
+
+def _config(magics: R2Magics) -> None:
+    settings = magics.router().settings
+    rows = [(name, _value(settings[name]), source) for name, source in settings.sources.items()]
+    rows += [
+        (f"R2Magics.{name}", _value(getattr(magics, name)), "%config" if name in _changed(magics) else "default")
+        for name in magics.trait_names(config=True)
+    ]
+    show(magics.shell, table_view("Settings in force", ("setting", "value", "from"), rows))
+
+
+def _changed(magics: R2Magics) -> set[str]:
+    return {n for n, t in magics.traits(config=True).items() if getattr(magics, n) != t.default_value}
+
+
+def _value(value: Any) -> str:
+    return "-" if value is None or value == "" else str(value)
+
+
+def _reset(magics: R2Magics) -> None:
+    magics.session.reset()
+
+
+_PLAIN: dict[str, Callable[[R2Magics], None]] = {
+    "": _status,
+    "models": _models,
+    "last": _last,
+    "stats": _stats,
+    "config": _config,
+    "reset": _reset,
+}
+_OF_DECISION: dict[str, Callable[[Decision, argparse.Namespace, R2Magics], None]] = {
+    "explain": _explain,
+    "curve": _curve,
+}

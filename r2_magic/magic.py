@@ -1,0 +1,265 @@
+"""The magic `r2`: reads the option line, routes the cell, shows ranking and answer."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import Bool, Enum, Float, Int, Unicode
+
+from r2_magic import options
+from r2_magic.interpolate import interpolate
+from r2_magic.screen import say
+from r2_magic.session import Session
+from r2_router.errors import InputError, R2Error
+
+if TYPE_CHECKING:
+    from r2_magic.answer import CellAnswer
+    from r2_router.decision import Decision
+    from r2_router.router import R2Router
+
+_ANSWER = "r2_magic.answer.CellAnswer"
+_DEFAULTS = ("worth", "lambda_val", "preset", "max_cost", "top", "history", "format", "quiet")
+_TRADE_OFF = ("worth", "lambda_val", "preset")
+_RESULT = re.compile(r"_{1,3}|_\d+")
+_LINE_QUESTION = re.compile(r"^(\s*)%r2 +((?:explain|curve) +.*\?)\s*$")
+
+
+@magics_class
+class R2Magics(Magics):
+    """Defaults of `%%r2`; an option on the line stands above them, the settings of r2-router below."""
+
+    worth = Float(None, allow_none=True, help="What a perfect answer is worth to you, in dollars.").tag(config=True)
+    lambda_val = Float(None, allow_none=True, help="The paper's λ, instead of worth.").tag(config=True)
+    preset = Unicode(None, allow_none=True, help="A named worth, instead of worth.").tag(config=True)
+    max_cost = Float(None, allow_none=True, help="Most dollars an answer may cost.").tag(config=True)
+    top = Int(5, min=1, help="Candidates shown.").tag(config=True)
+    history = Int(0, min=0, help="Earlier turns given as context.").tag(config=True)
+    format = Enum(options.FORMATS, "markdown", help="How the answer is shown.").tag(config=True)
+    stream = Bool(True, help="Show the answer as it comes.").tag(config=True)
+    quiet = Bool(False, help="Show the answer only.").tag(config=True)
+    checkpoint = Unicode("", help="A checkpoint's name or folder.").tag(config=True)
+    pool = Unicode("", help="A pool's name or TOML file.").tag(config=True)
+    embed_url = Unicode("", help="An OpenAI-compatible embedding server.").tag(config=True)
+
+    shell: Any
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.session = Session()
+        self._streamed: CellAnswer | None = None  # it is on the screen already when its cell ends
+
+    @no_var_expand
+    @line_cell_magic
+    def r2(self, line: str, cell: str | None = None) -> Any:
+        """Route the cell to the model and the answer length that are worth their price. `%r2 --help` tells more."""
+        try:
+            return self._line(line) if cell is None else self._cell(line, cell.removesuffix("\n"))
+        except options.HelpAsked as text:
+            say(str(text))
+        except options.OptionError as fault:
+            raise UsageError(str(fault)) from None
+        except R2Error as error:
+            raise _short(error) from None
+        except KeyboardInterrupt as stop:
+            raise _short(stop, "stopped; `%r2 last` has the text, if any came") from None
+        return None
+
+    def router(self) -> R2Router:
+        """The router that `%config R2Magics` and the settings describe."""
+        return self.session.router(self.checkpoint, self.pool, self.embed_url)
+
+    # -- %r2 -------------------------------------------------------------------------------------------------
+
+    def _line(self, line: str) -> None:
+        from r2_magic import commands
+
+        name, _, rest = line.strip().partition(" ")
+        if name.startswith("-"):
+            options.parse(options.split(line))  # --help
+            raise options.OptionError("to ask, put %%r2 on the first line of a cell and the prompt below it")
+        if name and name not in options.COMMANDS:
+            known = ", ".join(options.COMMANDS)
+            raise options.OptionError(f"there is no '%r2 {name}', only: {known}. To ask, write a cell: %%r2")
+        rest = rest.strip()
+        if rest.startswith("-"):
+            args = options.parse(options.split(rest))
+            rest = " ".join(args.words)
+        else:
+            args = options.parse(())
+        commands.run(name, interpolate(rest, self._variables()), self._filled(args), self)
+
+    # -- %%r2 ------------------------------------------------------------------------------------------------
+
+    def _cell(self, line: str, cell: str) -> CellAnswer | Decision | None:
+        variables = self._variables()
+        args = options.parse([interpolate(word, variables) for word in options.split(line)])
+        query = interpolate(cell, variables)
+        args = self._filled(args)
+        if args.words:
+            from r2_magic import commands
+
+            name, *more = args.words
+            if name not in commands.OF_A_PROMPT or more:
+                raise options.OptionError(
+                    f"what is '{' '.join(args.words)}'? Options begin with --, the prompt is below"
+                )
+            commands.run(name, query, args, self)
+            return None
+        return self._route(query, args) if args.route_only else self._ask(query, args)
+
+    def _route(self, query: str, args: argparse.Namespace) -> Decision:
+        decision = self.decide(query, args)
+        self._show_ranking(decision, args)
+        self._keep(args, decision)
+        return decision
+
+    def decide(self, query: str, args: argparse.Namespace) -> Decision:
+        """The decision for `query`, among all models of the pool; for a forced one among those that can be asked."""
+        router = self.router()
+        wishes = options.wishes(args)
+        if args.model is not None or args.budget is not None:
+            asked = router.stream(query, args.lambda_val, model=args.model, budget=args.budget, **wishes)
+            decision = asked.decision
+        else:
+            decision = router.route_text(query, args.lambda_val, **wishes)
+        self.session.decision = decision
+        return decision
+
+    def _ask(self, query: str, args: argparse.Namespace) -> CellAnswer:
+        from r2_magic.asking import ask
+
+        session, router = self.session, self.router()
+        asked = router.stream(
+            session.history.messages(query, args.history),
+            args.lambda_val,
+            model=args.model,
+            budget=args.budget,
+            system=self._system(args.system),
+            **options.wishes(args),
+        )
+        session.decision, session.answer = asked.decision, None
+        if not args.quiet:
+            self._show_ranking(asked.decision, args)
+        streamed = not args.no_stream
+
+        def keep(answer: CellAnswer) -> None:
+            session.answer = answer
+            self._keep(args, answer)
+
+        answer = ask(self.shell, asked, args.format, stream=streamed, keep=keep)
+        session.history.add(query, answer.text)
+        if args.format == "code":
+            self.shell.set_next_input(answer.code, replace=False)
+        self._streamed = answer if streamed else None
+        return answer
+
+    def _show_ranking(self, decision: Decision, args: argparse.Namespace) -> None:
+        from r2_magic.render import ranking_view
+        from r2_magic.screen import show
+
+        show(self.shell, ranking_view(decision, self.router().checkpoint.strongest, args.top))
+
+    def _filled(self, args: argparse.Namespace) -> argparse.Namespace:
+        """`args` with the configured defaults where the line says nothing."""
+        said = any(getattr(args, name) is not None for name in _TRADE_OFF)
+        for name in _DEFAULTS:
+            if getattr(args, name) is None and not (said and name in _TRADE_OFF):
+                setattr(args, name, getattr(self, name))
+        if args.no_stream is None:
+            args.no_stream = not self.stream
+        return args
+
+    # -- the user's variables --------------------------------------------------------------------------------
+
+    def _variables(self) -> Mapping[str, object]:
+        """What the user has defined, and the results `_`, `__`, `_1` ...; not what every shell defines."""
+        hidden: dict[str, object] = self.shell.user_ns_hidden
+        mine: dict[str, object] = self.shell.user_ns
+        return {
+            name: value
+            for name, value in mine.items()
+            if _RESULT.fullmatch(name) or not (name.startswith("__") or hidden.get(name, self) is value)
+        }
+
+    def _system(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        value = self._variables().get(name)
+        if not isinstance(value, str):
+            raise InputError(f"--system names a variable that holds text; '{name}' is none. Define it in a cell above.")
+        return value
+
+    def _keep(self, args: argparse.Namespace, result: object) -> None:
+        if args.out is not None:
+            self.shell.user_ns[args.out] = result
+
+    def displayed(self, answer: CellAnswer) -> dict[str, Any]:
+        """The display of an answer: its text; or what it took, where the cell that ends has just shown the text."""
+        from r2_router.wording import answer_facts
+
+        if answer is self._streamed:
+            self._streamed = None
+            return {"text/plain": answer_facts(answer)}
+        return answer._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]
+
+
+def _short(error: BaseException, text: str = "") -> BaseException:
+    """`error`, which a notebook shows in one line: the frames that led here are ours, not the user's."""
+    line = f"{type(error).__name__}: {text or error}"
+    cast("Any", error)._render_traceback_ = lambda: [line]
+    return error
+
+
+# -- the extension -------------------------------------------------------------------------------------------
+
+
+def load(shell: Any) -> None:
+    """Add the magic to `shell`; a second time changes nothing."""
+    if _loaded(shell) is not None:
+        return
+    from r2_magic.complete import complete
+
+    magics = R2Magics(shell)
+    shell.register_magics(magics)
+    shell.display_formatter.mimebundle_formatter.for_type(_ANSWER, magics.displayed)
+    shell.input_transformers_cleanup.append(_reworded)
+    for name in ("%%r2", "%r2"):
+        shell.set_hook("complete_command", complete, str_key=name)
+
+
+def unload(shell: Any) -> None:
+    """Take the magic out of `shell`; without it, nothing is changed."""
+    magics = _loaded(shell)
+    if magics is None:
+        return
+    manager = shell.magics_manager
+    manager.registry.pop(R2Magics.__name__)
+    for kind in ("line", "cell"):
+        manager.magics[kind].pop("r2", None)
+    shell.configurables.remove(magics)
+    shell.display_formatter.mimebundle_formatter.pop(_ANSWER, None)
+    shell.input_transformers_cleanup.remove(_reworded)
+    for name in ("%%r2", "%r2"):
+        shell.strdispatchers["complete_command"].strs.pop(name, None)
+
+
+def _loaded(shell: Any) -> R2Magics | None:
+    return cast("R2Magics | None", shell.magics_manager.registry.get(R2Magics.__name__))
+
+
+def _reworded(lines: list[str]) -> list[str]:
+    """Two things IPython would take for something else: a cell magic without a body (`%%r2`, `%%r2 --help`), which
+    it refuses, and a line such as `%r2 explain Is 7 prime?`, which it takes for its own help."""
+    first, *rest = lines or [""]
+    if first.split(maxsplit=1)[:1] == ["%%r2"] and not any(line.strip() for line in rest):
+        return [first.lstrip()[1:]]
+    if first.lstrip().startswith("%%"):
+        return lines
+    return [
+        _LINE_QUESTION.sub(lambda m: f"{m[1]}get_ipython().run_line_magic('r2', {m[2]!r})\n", line) for line in lines
+    ]

@@ -1,0 +1,162 @@
+"""The options of `%%r2`: as on the command line, and those of a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Sequence
+from functools import cache
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from r2_router.records import UNLIMITED, Budget
+
+if TYPE_CHECKING:
+    from r2_router.constraints import Wishes
+
+FORMATS = ("markdown", "text", "code", "json")
+COMMANDS = {
+    "models": "who can answer, at what price, and why not",
+    "last": "the last answer and what it took",
+    "explain": "why the choice is the choice: of the last cell, or of a TEXT",
+    "curve": "each model's predicted quality against its cost: of the last cell, or of a TEXT",
+    "stats": "what was spent and saved, and whether the predictions came true",
+    "config": "the settings in force and where each comes from",
+    "reset": "forget the conversation; read settings, keys and pools again",
+}
+
+_EXAMPLES = """
+examples:
+  %%r2                                  the best trade of quality and cost
+  %%r2 --worth 0.01 -o reply            a perfect answer is worth a cent; keep it in `reply`
+  %%r2 --preset quality --history 3     with the last three turns as context
+  %%r2 --route-only --top 10            the ranking, nothing is asked
+  %%r2 --format code --models "Qwen*"   the code goes into a new cell below
+
+{name} in a cell is replaced by your variable of that name, if there is one.
+Defaults: %config R2Magics.worth = 0.01 (%config R2Magics shows all).
+"""
+
+
+class OptionError(ValueError):
+    """The option line cannot be read."""
+
+
+class HelpAsked(Exception):  # noqa: N818  (not an error)
+    """--help: its text."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would end the process, and prints nothing."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}. %r2 --help shows all options.")
+
+    def print_help(self, file: object = None) -> None:
+        raise HelpAsked(self.format_help())
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The option line, split into words; options not given are None.
+
+    Raises OptionError for a line that cannot be read, HelpAsked for --help.
+    """
+    return parser().parse_args(words)
+
+
+def split(line: str) -> list[str]:
+    """The words of an option line, quoted as in a POSIX shell. Raises OptionError."""
+    try:
+        return shlex.split(line)
+    except ValueError as fault:
+        raise OptionError(f"the option line cannot be read: {fault}") from None
+
+
+def wishes(args: argparse.Namespace) -> Wishes:
+    """The trade-off and the limits, as keyword arguments of R2Router."""
+    return {
+        "worth_usd": args.worth,
+        "preset": args.preset,
+        "max_cost_usd": args.max_cost,
+        "max_tokens": args.max_tokens,
+        "min_quality": args.min_quality,
+        "models": args.models,
+        "exclude": args.exclude,
+    }
+
+
+def names() -> list[str]:
+    """The long options."""
+    actions = parser()._actions  # pyright: ignore[reportPrivateUsage]  (argparse tells them nowhere else)
+    return sorted(name for action in actions for name in action.option_strings if name.startswith("--"))
+
+
+@cache
+def parser() -> argparse.ArgumentParser:
+    """The parser of the option line."""
+    p = _Parser(
+        prog="%%r2",
+        usage="%%%%r2 [options]           the cell is the prompt\n       "
+        "%%r2 [COMMAND [TEXT]]      without a command: status",
+        description="Route the cell to the model and the answer length that are worth their price; show the ranking "
+        "and the answer.",
+        epilog="commands:\n" + "".join(f"  {name:<9}{text}\n" for name, text in COMMANDS.items()) + _EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    _add_wishes(p.add_argument_group("which answer"))
+    _add_output(p.add_argument_group("what to do with it"))
+    return p
+
+
+def _add_wishes(group: Any) -> None:
+    trade = group.add_mutually_exclusive_group()
+    trade.add_argument("--worth", type=float, metavar="USD", help="what a perfect answer is worth to you, in dollars")
+    trade.add_argument(
+        "--lambda", "--lambda_val", dest="lambda_val", type=float, metavar="L", help="the paper's λ, 0..1"
+    )
+    trade.add_argument("--preset", metavar="P", help="a named worth: economy, balanced, quality")
+    group.add_argument("--max-cost", type=float, metavar="USD", help="most dollars an answer may cost")
+    group.add_argument("--max-tokens", type=int, metavar="N", help="most output tokens an answer may have")
+    group.add_argument("--min-quality", type=float, metavar="Q", help="least expected quality, 0..1")
+    group.add_argument("--models", metavar="GLOB", help="only these models (name globs, comma-separated)")
+    group.add_argument("--exclude", metavar="GLOB", help="not these models (name globs, comma-separated)")
+    group.add_argument("--model", metavar="NAME", help="ask this model")
+    group.add_argument("--budget", type=_budget, metavar="N", help="ask for at most N tokens; or unlimited")
+    group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
+    group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
+
+
+def _add_output(group: Any) -> None:
+    group.add_argument("-o", "--out", type=_variable, metavar="VAR", help="keep the answer in this variable")
+    group.add_argument("--route-only", action="store_true", default=None, help="show the ranking, ask nothing")
+    group.add_argument("--top", type=_at_least(1), metavar="N", help="candidates shown")
+    group.add_argument("--quiet", action="store_true", default=None, help="show the answer only")
+    group.add_argument("--no-stream", action="store_true", default=None, help="show the answer when it is whole")
+    group.add_argument("--format", choices=FORMATS, help="code: into a new cell below, not run; json: checked")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return value
+
+    number.__name__ = "whole number"
+    return number
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier() or iskeyword(text):
+        raise argparse.ArgumentTypeError(f"'{text}' cannot be the name of a variable")
+    return text
+
+
+def _budget(text: str) -> Budget:
+    if text.lower() == UNLIMITED:
+        return UNLIMITED
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number of tokens or 'unlimited', not '{text}'")
+    return int(text)

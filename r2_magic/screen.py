@@ -1,0 +1,87 @@
+"""Where a cell's output goes: a notebook that takes rich displays, or a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from r2_magic.answer import Format
+    from r2_magic.render import View
+
+_REFRESH_S = 0.08  # between two updates of a growing answer: more than a reader sees, little for a front end
+
+
+def in_notebook(shell: InteractiveShell) -> bool:
+    """Whether a front end behind a kernel shows the output: it can replace what it shows."""
+    return hasattr(shell, "kernel")
+
+
+def publish(shown: object, **how: Any) -> Any:
+    """IPython's display(); its handle where a display_id is asked for."""
+    from IPython import display
+
+    untyped: Any = display
+    return untyped.display(shown, **how)
+
+
+def say(text: str) -> None:
+    """Lines of plain text."""
+    sys.stdout.write(f"{text}\n")
+
+
+def show(shell: InteractiveShell, view: View) -> None:
+    """Display `view`: with colours where a terminal shows a ranking."""
+    if in_notebook(shell) or not (view.ranked and sys.stdout.isatty()):
+        publish(view)
+        return
+    from rich.console import Console
+
+    from r2_router.wording import rich_ranking
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    console.print(view.head, style="bold")
+    console.print(rich_ranking(view.ranked))
+    for line in view.notes:
+        console.print(line, style="dim")
+
+
+class Growing:
+    """An answer on its way to the screen. In a notebook one output that is replaced; else text that is printed."""
+
+    def __init__(self, shell: InteractiveShell, format: Format, waiting: str) -> None:  # noqa: A002
+        self._format: Format = format
+        self._pieces: list[str] = []
+        self._handle: Any = None
+        self._shown_at = 0.0
+        if in_notebook(shell):
+            self._handle = publish({"text/plain": waiting}, raw=True, display_id=True)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def add(self, piece: str) -> None:
+        """More text."""
+        self._pieces.append(piece)
+        if self._handle is None:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        elif time.monotonic() - self._shown_at >= _REFRESH_S:
+            self._refresh()
+
+    def close(self) -> None:
+        """Show all that came, also where that is nothing."""
+        if self._handle is not None:
+            self._refresh()
+        elif self._pieces:
+            sys.stdout.write("\n")
+
+    def _refresh(self) -> None:
+        from r2_magic.answer import bundle
+
+        self._handle.update(bundle(self.text, self._format), raw=True)
+        self._shown_at = time.monotonic()

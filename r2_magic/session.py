@@ -1,0 +1,50 @@
+"""What the cells of a notebook share: routers, the conversation, the last decision and answer."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from r2_magic.history import History
+
+if TYPE_CHECKING:
+    from r2_magic.answer import CellAnswer
+    from r2_router.decision import Decision
+    from r2_router.router import R2Router
+
+
+class Session:
+    """Made empty; a router is loaded when a cell first needs it. Its methods may be called from several threads."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.decision: Decision | None = None  # the last one
+        self.answer: CellAnswer | None = None
+        self.used: R2Router | None = None  # the router of the last decision
+        self._routers: dict[tuple[str, str, str], R2Router] = {}
+        self._lock = threading.Lock()
+
+    def router(self, checkpoint: str = "", pool: str = "", embed_url: str = "") -> R2Router:
+        """The router of that checkpoint, pool and embedding server; "" is what the settings say.
+
+        Raises what R2Router.from_pretrained raises.
+        """
+        from r2_router.router import R2Router
+
+        key = (checkpoint, pool, embed_url)
+        with self._lock:
+            if key not in self._routers:
+                router = R2Router.from_pretrained(
+                    checkpoint or None, pool=pool or None, embed_url=embed_url or None, face="magic"
+                )
+                router.preload()
+                self._routers[key] = router
+            self.used = self._routers[key]
+            return self.used
+
+    def reset(self) -> None:
+        """Forget the conversation, the last answer, and the routers with the settings they were made from."""
+        with self._lock:
+            self._routers.clear()
+        self.history.clear()
+        self.decision = self.answer = self.used = None

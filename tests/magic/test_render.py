@@ -1,0 +1,171 @@
+"""What a ranking, an answer and a curve look like, also with hostile names and half an answer."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import DIM, make_checkpoint, make_pool, unit
+
+from r2_magic.answer import bundle, code_in
+from r2_magic.curve import curve_bundle, curves_of, text_plot
+from r2_magic.history import History
+from r2_magic.interpolate import interpolate
+from r2_magic.render import explanation_view, models_view, ranking_view
+from r2_router import R2Router
+from r2_router.constraints import trade_off
+from r2_router.decision import Decision
+from r2_router.explain import explain
+from r2_router.pool import Model, Pool
+from r2_router.settings import load_settings
+
+HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
+
+
+class Structure(HTMLParser):
+    """The tags that are open, and the text of the page; fails on one that is closed wrongly."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open.append(tag)
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def decide(names: tuple[str, ...] = HOSTILE, **wishes: object) -> Decision:
+    candidates = tuple((name, b) for name in names for b in (10, 40, 100, "unlimited"))
+    checkpoint = make_checkpoint(models=len(names), candidates=candidates)
+    models = {name: Model(name, f"vendor/{i}", 0.1 * (i + 1), 0.4 * (i + 1)) for i, name in enumerate(names)}
+    vector = unit(np.random.default_rng(7).normal(size=DIM))
+    router = R2Router(
+        checkpoint,
+        Pool("hostile", models),
+        settings=load_settings(),
+        embedder=lambda: pytest.fail("not needed"),
+        default=trade_off(worth_usd=0.01),
+    )
+    return router.route(vector, **wishes)
+
+
+def test_names_are_shown_as_they_are_and_cannot_be_markup() -> None:
+    view = ranking_view(decide(), "", top=12)
+    page = Structure(view.html)
+    for name in HOSTILE:
+        assert name in page.text
+        assert name in view.text
+    assert "script" not in page.tags
+
+
+def test_the_page_stands_without_its_style_and_for_a_screen_reader() -> None:
+    view = ranking_view(decide(max_tokens=60), "", top=3)
+    assert view.html.count('scope="col"') == 8
+    assert view.html.count('aria-current="true"') == 1
+    assert "<strong>1</strong>" in view.html
+    assert "<caption>" in view.html
+    assert 'aria-hidden="true"' in view.html
+    page = Structure(view.html)
+    assert "over max_tokens 60" in page.text
+    assert page.tags.count("details") == 2
+    assert page.tags.count("tr") == 4
+
+
+def test_plain_text_is_plain_and_aligned() -> None:
+    view = ranking_view(decide(), "", top=4)
+    assert "\x1b" not in view.text
+    assert "more (--top N shows more)" in view.text
+    header, *rows = view.table
+    assert all(row.index("±") == rows[0].index("±") for row in rows)
+    assert header.split() == ["model", "budget", "quality", "tokens", "cost", "net", "value", "risk"]
+
+
+def test_an_explanation_and_a_list_of_models_are_pages_too() -> None:
+    view = explanation_view(explain(decide(exclude="a *")), top=5)
+    assert "Frontier" in Structure(view.html).text
+    assert "not allowed" in view.text
+    states = [(model, "no key" if i else "") for i, model in enumerate(make_pool())]
+    listed = models_view("made-up", states)
+    assert "no: no key" in Structure(listed.html).text
+    assert listed.text.count("yes") == 1
+
+
+def test_a_curve_marks_the_choice_and_has_every_model() -> None:
+    decision = decide()
+    shown = curve_bundle(decision)
+    assert shown["image/png"].startswith(b"\x89PNG")
+    plot = shown["text/plain"]
+    assert plot.count("●") == 2  # in the plot, and in its legend
+    assert all(name in plot for name in HOSTILE)
+    assert all(len(line) < 100 for line in plot.splitlines())
+
+
+def test_a_curve_of_a_single_point_is_drawn() -> None:
+    decision = decide(models="[[]red*", max_tokens=10)
+    assert len(decision.candidates) == 1
+    assert "●" in text_plot(curves_of(decision), decision.best)
+
+
+# -- answers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a\n```python\nx = 1\n```\nb", "x = 1"),
+        ("```\na\n```\n\n```r\nb\n```", "a\nb"),
+        ("```python\ncut of", "cut of"),
+        ("  no fence  ", "no fence"),
+        ("inline ``` ticks", "inline ``` ticks"),
+    ],
+)
+def test_code_is_found_in_an_answer(text: str, code: str) -> None:
+    assert code_in(text) == code
+
+
+def test_a_fence_that_was_cut_is_closed_for_display_only() -> None:
+    shown = bundle("see\n```python\nx =", "markdown")
+    assert shown["text/markdown"].endswith("\n```")
+    assert shown["text/plain"] == "see\n```python\nx ="
+    assert bundle("```\na\n```", "markdown")["text/markdown"] == "```\na\n```"
+
+
+def test_json_is_shown_in_a_fence_it_cannot_leave() -> None:
+    shown = bundle('{"a": "```"}', "json")["text/markdown"]
+    assert re.match(r"^(`{4,})json\n", shown)
+
+
+# -- prompts and turns ---------------------------------------------------------------------------------------
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text()))
+def test_text_without_known_names_never_changes(text: str, variables: dict[str, str]) -> None:
+    unknown = {name: value for name, value in variables.items() if f"{{{name}}}" not in text}
+    assert interpolate(text, unknown) == text
+
+
+def test_values_are_not_looked_into() -> None:
+    assert interpolate("{a}{b}", {"a": "{b}", "b": "{a}"}) == "{b}{a}"
+
+
+def test_history_gives_the_last_turns_in_order() -> None:
+    history = History()
+    for i in range(3):
+        history.add(f"q{i}", f"a{i}")
+    assert [m["content"] for m in history.messages("now", 2)] == ["q1", "a1", "q2", "a2", "now"]
+    assert [m["content"] for m in history.messages("now", 0)] == ["now"]
+    assert len(history.messages("now", 99)) == 7
