@@ -1,0 +1,94 @@
+"""`r2-mcp`: serve over stdio or HTTP, or install into a client."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+
+from r2_router.errors import R2Error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command. 0: done; 1: a typed error, said on stderr; 2: wrong usage."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except R2Error as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    import r2_router
+    from r2_mcp import install
+
+    parser = argparse.ArgumentParser(
+        prog="r2-mcp",
+        description="An MCP server that chooses the LLM and the length of its answer that are worth their price.",
+    )
+    parser.add_argument("--version", action="version", version=f"r2-mcp {r2_router.__version__}")
+    parser.add_argument("--transport", choices=("stdio", "streamable-http"), default="stdio")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve HTTP on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="port to serve HTTP on")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which HTTP clients reach this server, with or without :PORT; may be repeated",
+    )
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    install.register(commands)
+    return parser
+
+
+def _serve(args: argparse.Namespace) -> int:
+    if args.transport == "stdio":
+        _serve_stdio()
+    return _serve_http(args)
+
+
+def _serve_stdio() -> None:
+    """Serve until stdin ends or a signal comes, then end at once: no thread that still loads weights is waited for.
+
+    Local model servers hold a pipe of this process, and end with it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    from r2_mcp.server import create_server
+
+    with suppress(BrokenPipeError):  # the client went without a word
+        create_server().run("stdio")
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _serve_http(args: argparse.Namespace) -> int:
+    from r2_mcp.http import TOKEN_VARIABLE, http_app, serve
+    from r2_mcp.loading import RouterLoader
+    from r2_mcp.server import create_server
+
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    loader = RouterLoader()
+    app = http_app(
+        create_server(loader, shared_secret=token), host=args.host, allowed_hosts=args.allowed_host, token=token
+    )
+    loader.start()
+    sys.stderr.write(f"r2-mcp: http://{args.host}:{args.port}/mcp\n")
+    sys.stderr.flush()
+    serve(app, host=args.host, port=args.port)
+    return 0
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""What the tools take and give, as JSON schemas a model can act on: flat arguments, units in every field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, cast
+
+from mcp.server.mcpserver.tools import Tool
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from typing_extensions import TypedDict  # typing's own is not enough for pydantic before Python 3.12
+
+NOT_GIVEN = -1.0  # of worth_usd and lambda_val, for which 0 says something
+CHOICES = 5  # rows of a list, unless more are asked for
+
+# -- arguments -----------------------------------------------------------------------------------------------
+
+Query = Annotated[str, Field(description="The prompt for the LLM.")]
+WorthUsd = Annotated[float, Field(description="USD a perfect answer is worth to the user. -1: server default.")]
+LambdaVal = Annotated[float, Field(description="Instead of worth_usd: 0 quality only ... 1 cost only. -1: not given.")]
+MaxCostUsd = Annotated[float, Field(ge=0, description="Most USD the answer may cost. 0: no limit.")]
+MaxTokens = Annotated[int, Field(ge=0, description="Most output tokens. 0: no limit.")]
+MinQuality = Annotated[float, Field(ge=0, le=1, description="Least expected quality, 0 to 1.")]
+Models = Annotated[str, Field(description="Only these models: globs, comma-separated.")]
+Exclude = Annotated[str, Field(description="Not these models: globs.")]
+TopK = Annotated[int, Field(ge=1, le=1000, description="Most rows in a list.")]
+ForcedModel = Annotated[str, Field(description="Ask this model and no other, by name. Empty: the router chooses.")]
+ForcedBudget = Annotated[
+    str,
+    BeforeValidator(lambda budget: str(budget) if type(budget) is int else budget),
+    Field(description="Ask for this length: output tokens, or 'unlimited'. Empty: the router chooses."),
+]
+System = Annotated[str, Field(description="System message for the LLM.")]
+History = Annotated[
+    list[dict[str, str]],
+    Field(description="Earlier turns {role, content}, oldest first; query comes last."),
+]
+
+# -- results -------------------------------------------------------------------------------------------------
+
+_BUDGET = {
+    "anyOf": [{"type": "integer"}, {"type": "string"}],
+    "description": "Answer length: output tokens, or 'unlimited'.",
+}
+Budget = Annotated[int | Literal["unlimited"], WithJsonSchema(_BUDGET)]
+Quality = Annotated[float, Field(description="Expected, 0 to 1.")]
+Cost = Annotated[float, Field(description="Expected, USD.")]
+Length = Annotated[float, Field(description="Expected, tokens.")]
+Why = Annotated[str, Field(description="The reason.")]
+
+
+class Candidate(TypedDict):
+    model: Annotated[str, Field(description="Name in the pool.")]
+    budget: Budget
+    predicted_quality: Quality
+    quality_error: NotRequired[Annotated[float, Field(description="Standard error.")]]
+    predicted_output_tokens: Length
+    predicted_cost_usd: Cost
+    risk: Annotated[float, Field(description="(1-lambda)*quality - lambda*cost.")]
+    net_usd: NotRequired[Annotated[float, Field(description="worth_usd*quality - cost, USD.")]]
+
+
+class Baseline(TypedDict):
+    candidate: Candidate
+    saved_usd: Annotated[float, Field(description="Its cost less the choice's, USD.")]
+
+
+class Terms(TypedDict):
+    why: Why
+    worth_usd: NotRequired[Annotated[float, Field(description="What a perfect answer counts for, USD.")]]
+    lambda_val: Annotated[float, Field(description="The same as lambda.")]
+    query_cut: Annotated[bool, Field(description="The query was too long to judge whole.")]
+    familiar: NotRequired[Annotated[bool, Field(description="False: unlike the training queries.")]]
+    checkpoint: Annotated[str, Field(description="Whose predictions.")]
+    baseline: NotRequired[Annotated[Baseline, Field(description="Always asking the strongest model, unlimited.")]]
+    candidates_total: Annotated[int, Field(description="How many meet the limits.")]
+    truncated: Annotated[bool, Field(description="A list is cut; raise top_k.")]
+
+
+class RouteResult(Terms):
+    model: Annotated[str, Field(description="The choice, by name in the pool.")]
+    model_id: Annotated[str, Field(description="The provider's name for it.")]
+    budget: Budget
+    predicted_quality: Quality
+    predicted_output_tokens: Length
+    predicted_cost_usd: Cost
+    not_ready: NotRequired[Annotated[str, Field(description="Why this server cannot ask it now.")]]
+    candidates: Annotated[list[Candidate], Field(description="Best first; the first is the choice.")]
+
+
+class Flip(TypedDict):
+    worth_usd: Annotated[float, Field(description="From this worth on, USD.")]
+    candidate: Candidate
+
+
+class FrontierPoint(TypedDict):
+    candidate: Candidate
+    from_worth_usd: NotRequired[Annotated[float, Field(description="Least worth that picks it, USD.")]]
+    to_worth_usd: NotRequired[Annotated[float, Field(description="Most worth that picks it, USD.")]]
+
+
+class Excluded(TypedDict):
+    model: Annotated[str, Field(description="Name in the pool.")]
+    budgets: Annotated[list[str], Field(description="As in budget.")]
+    reasons: Annotated[list[str], Field(description="Those of the first budget.")]
+
+
+class ExplainResult(Terms):
+    candidates: Annotated[list[Candidate], Field(description="Best first; the first is the choice.")]
+    runner_up: NotRequired[Candidate]
+    gap_risk: NotRequired[Annotated[float, Field(description="Risk ahead of the runner-up.")]]
+    gap_usd: NotRequired[Annotated[float, Field(description="net_usd ahead of the runner-up, USD.")]]
+    flip_up: NotRequired[Annotated[Flip, Field(description="The choice if worth rises.")]]
+    flip_down: NotRequired[Annotated[Flip, Field(description="The choice if worth falls.")]]
+    frontier: Annotated[list[FrontierPoint], Field(description="Unbeaten in quality and cost, cheapest first.")]
+    excluded: Annotated[list[Excluded], Field(description="What the limits took out.")]
+    excluded_total: Annotated[int, Field(description="Candidates taken out in all.")]
+
+
+class Attempt(TypedDict):
+    model: Annotated[str, Field(description="Name in the pool.")]
+    budget: Budget
+    reason: Annotated[str, Field(description="Why it failed, if it did.")]
+    seconds: Annotated[float, Field(description="Time it took, s.")]
+    cost_usd: Annotated[float, Field(description="What it cost, USD.")]
+
+
+class GenerateResult(TypedDict):
+    text: Annotated[str, Field(description="The answer.")]
+    partial: Annotated[bool, Field(description="It stops early because of error.")]
+    error: NotRequired[Annotated[str, Field(description="What ended it.")]]
+    answered_by: Annotated[Literal["provider", "client"], Field(description="client: the MCP client's own LLM.")]
+    model: Annotated[str, Field(description="The model asked, by name in the pool.")]
+    served_model: Annotated[str, Field(description="Who answered, as the API says.")]
+    budget: Budget
+    finish_reason: Annotated[str, Field(description="As the API gave it: stop, length ...")]
+    why: Why
+    predicted_quality: Quality
+    predicted_cost_usd: Cost
+    cost_usd: NotRequired[Annotated[float, Field(description="Real cost of all attempts, USD.")]]
+    saved_usd: NotRequired[Annotated[float, Field(description="Against the strongest model, unlimited, USD.")]]
+    prompt_tokens: NotRequired[Annotated[int, Field(description="Tokens read.")]]
+    completion_tokens: NotRequired[Annotated[int, Field(description="Tokens written, reasoning too.")]]
+    reasoning_tokens: NotRequired[Annotated[int, Field(description="Tokens of reasoning.")]]
+    usage_estimated: NotRequired[Annotated[bool, Field(description="The API told no tokens.")]]
+    latency_s: NotRequired[Annotated[float, Field(description="Whole time, s.")]]
+    attempts: Annotated[list[Attempt], Field(description="Every try, retries and fallbacks included.")]
+    id: Annotated[str, Field(description="Entry in the ledger.")]
+
+
+# -- the schemas themselves ----------------------------------------------------------------------------------
+
+
+def tidy(tool: Tool) -> Tool:
+    """`tool` with the schemas clients are shown, short because every conversation pays for them.
+
+    No generated titles, no argument but those listed; which fields are there always is said of the result, not of
+    what is nested in it.
+    """
+    tool.parameters = {**_tidied(tool.parameters), "additionalProperties": False}
+    if tool.fn_metadata.output_schema is not None:
+        schema = _tidied(tool.fn_metadata.output_schema)
+        nested = cast("dict[str, dict[str, Any]]", schema.get("$defs", {}))
+        for definition in nested.values():
+            definition.pop("required", None)
+        tool.fn_metadata.output_schema = schema
+    return tool
+
+
+def _tidied(schema: Any, *, names: bool = False) -> Any:
+    """Without titles; `names`: the keys are names, not keywords."""
+    if isinstance(schema, list):
+        return [_tidied(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _tidied(value, names=key in ("properties", "$defs"))
+        for key, value in cast("dict[str, Any]", schema).items()
+        if names or key != "title"
+    }

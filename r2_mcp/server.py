@@ -1,0 +1,131 @@
+"""The server: the three tools, the resources and the prompt, with arguments checked as their schemas say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.request_state import RequestStateSecurity
+from mcp_types import CallToolResult, InputRequiredResult
+from pydantic import ValidationError
+
+import r2_router
+from r2_mcp.loading import RouterLoader
+from r2_mcp.resources import add_resources
+from r2_mcp.tools import make_tools
+from r2_router.errors import R2Error
+
+NAME = "r2"
+
+_INSTRUCTIONS = """\
+R2-Router chooses, for each query, the LLM and the length of its answer that are worth their price. From the text alone
+it predicts quality (0 to 1), length (tokens) and cost (USD) of every (model, budget) pair and takes the best trade.
+
+- route: only the choice, in milliseconds, free. Use it when you ask the model yourself; send budget as max_tokens.
+- route_and_generate: the choice and the answer, with the real cost. It can spend the user's money: set max_cost_usd.
+- explain_candidates: why, what else there is, and at which worth the choice would flip.
+
+Say how much the answer matters with worth_usd, the dollars a perfect answer is worth: 0.0001 for trivia, 0.01 for
+everyday work, 1 for what must be right. Leave it out for the user's own default. Resources: r2://models lists the
+models with prices and whether they can be asked now; r2://checkpoint says what the predictions rest on; r2://stats
+what was spent and saved. If a call fails, its message says what to set; `r2-router doctor` on the user's machine
+says the rest. Keys are never arguments: they stand in the environment or the user's file.
+"""
+
+
+class R2Server(MCPServer[RouterLoader]):
+    """An MCPServer that refuses arguments it does not know, and words every failure for a model to act on."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[RouterLoader, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        given = {key: value for key, value in arguments.items() if value is not None}
+        await self._check_names(name, given)
+        try:
+            return await super().call_tool(name, given, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as error:
+            cause = error.__cause__
+            if isinstance(cause, ValidationError):
+                raise ToolError(_wrong_arguments(cause)) from cause
+            raise ToolError(str(cause or error)) from cause
+
+    async def _check_names(self, tool_name: str, arguments: dict[str, Any]) -> None:
+        tool = next((tool for tool in await self.list_tools() if tool.name == tool_name), None)
+        known = [] if tool is None else list(tool.input_schema.get("properties", ()))
+        for name in arguments if tool else ():
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"Did you mean {near[0]}?" if near else f"Arguments: {', '.join(known)}."
+                raise ToolError(f"{tool_name} has no argument '{name[:80]}'. {hint}")
+
+
+def create_server(loader: RouterLoader | None = None, *, shared_secret: str = "") -> R2Server:
+    """The server over the router of `loader` (default: the configured one).
+
+    Replicas that answer each other's clients are given the same `shared_secret`.
+    """
+    loader = loader or RouterLoader()
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[RouterLoader]) -> AsyncGenerator[RouterLoader]:
+        yield loader
+
+    async def load_after_first_answer(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        try:
+            return await call_next(ctx)
+        finally:
+            loader.start()
+
+    server = R2Server(
+        NAME,
+        title="R2-Router",
+        description="Chooses the LLM and the length of its answer that are worth their price.",
+        instructions=_INSTRUCTIONS,
+        version=r2_router.__version__,
+        tools=make_tools(local_embedder=_embeds_here()),
+        lifespan=lifespan,
+        log_level="WARNING",
+        middleware=[load_after_first_answer],
+        request_state_security=_security(shared_secret),
+        subscriptions=False,
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "prompts/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "resources/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "resources/templates/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+        },
+    )
+    add_resources(server, loader)
+    return server
+
+
+def _security(shared_secret: str) -> RequestStateSecurity | None:
+    if not shared_secret:
+        return None
+    return RequestStateSecurity(keys=[hashlib.sha256(b"r2-mcp request state\0" + shared_secret.encode()).digest()])
+
+
+def _embeds_here() -> bool:
+    """Whether queries are embedded on this machine. A configuration at fault is told by the first call, not here."""
+    from r2_router.settings import load_settings
+
+    try:
+        return not load_settings().embed_url
+    except R2Error:
+        return True
+
+
+def _wrong_arguments(error: ValidationError) -> str:
+    """Every argument at fault, in words; values are not repeated."""
+    faults = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors(include_url=False)]
+    return "Wrong arguments. " + "; ".join(faults) + "."

@@ -1,0 +1,306 @@
+"""The server over real sockets, as the balancer and its clients meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from chat_server import ChatServer, hangs, says
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_client import ERAS, QUERY, Letters, make_router, words
+from mcp_types import CreateMessageResult, TextContent
+
+from r2_mcp.__main__ import main
+from r2_mcp.http import HttpLimits, http_app
+from r2_mcp.loading import RouterLoader
+from r2_mcp.server import create_server
+from r2_router import R2Router
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "a-long-random-text-that-nobody-guesses"
+ROUTE: dict[str, Any] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "route", "arguments": {"query": QUERY}},
+}
+HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "content-type": "application/json",
+    "mcp-protocol-version": "2025-11-25",
+}
+
+
+@asynccontextmanager
+async def _serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
+    """The address of a server of its own on a port the system chose."""
+    server = create_server(RouterLoader(lambda: router), shared_secret=token)
+    config = uvicorn.Config(http_app(server, token=token, **options), log_level="warning")
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    running = uvicorn.Server(config)
+    running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(running.serve([listening]))
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        await task
+        listening.close()
+
+
+async def _post(url: str, headers: Any = None, body: Any = ROUTE) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with httpx.AsyncClient() as client:
+        return await client.post(f"{url}/mcp", headers={**HEADERS, **(headers or {})}, content=content, timeout=20)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_three_tools_over_http(answering: R2Router, provider: ChatServer, era: Any) -> None:
+    provider.then(says("over ", "HTTP"))
+    async with _serving(answering) as url, Client(f"{url}/mcp", mode=era) as client:
+        for tool in ("route", "explain_candidates", "route_and_generate"):
+            result = await client.call_tool(tool, {"query": QUERY})
+            assert not result.is_error, words(result)
+        assert words(result).startswith("over HTTP")
+        many = await asyncio.gather(*(client.call_tool("route", {"query": f"question {i}"}) for i in range(200)))
+    assert not any(result.is_error for result in many)
+
+
+async def test_no_session_is_kept_so_any_replica_can_answer(router: R2Router) -> None:
+    async with _serving(router) as url:
+        response = await _post(url)
+    assert response.status_code == 200
+    assert "mcp-session-id" not in response.headers
+    assert '"isError":false' in response.text
+
+
+async def test_cancelling_over_http_stops_the_call_to_the_provider(answering: R2Router, provider: ChatServer) -> None:
+    """Since 2026-07-28. Before, cancelling is a message of a session, and there are none: see the next test."""
+    async with _serving(answering) as url, Client(f"{url}/mcp") as client:
+        asked = _when_asked(provider)
+        call = asyncio.create_task(client.call_tool("route_and_generate", {"query": QUERY}))
+        await asyncio.wait_for(asked.wait(), 20)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(provider.wait_closed)
+
+
+async def test_a_client_of_the_older_era_that_goes_stops_the_call_to_the_provider(
+    answering: R2Router, provider: ChatServer
+) -> None:
+    async with _serving(answering) as url:
+        asked = _when_asked(provider)
+        call = asyncio.create_task(
+            _post(url, body={**ROUTE, "params": {**ROUTE["params"], "name": "route_and_generate"}})
+        )
+        await asyncio.wait_for(asked.wait(), 20)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(provider.wait_closed)
+
+
+def _when_asked(provider: ChatServer) -> asyncio.Event:
+    """`provider` hangs from now on; what is returned is set when it is asked."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def behave(exchange: Any) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        await hangs("some text")(exchange)
+
+    provider.then(behave)
+    return asked
+
+
+async def test_replicas_with_one_secret_go_on_with_each_others_questions(tmp_path: Path) -> None:
+    """The question to the client's LLM comes from one replica, its answer goes to another."""
+    router = make_router(tmp_path)
+    turn = iter(range(100))
+
+    class Alternate(httpx.AsyncBaseTransport):
+        def __init__(self, urls: Sequence[str]) -> None:
+            self.urls = [httpx.URL(url) for url in urls]
+            self.inner = httpx.AsyncHTTPTransport()
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if b"tools/call" in request.content:
+                request.url = request.url.copy_with(port=self.urls[next(turn) % 2].port)
+            return await self.inner.handle_async_request(request)
+
+        async def aclose(self) -> None:
+            await self.inner.aclose()
+
+    async def speak(*_: Any) -> CreateMessageResult:
+        return CreateMessageResult(role="assistant", content=TextContent(type="text", text="yes"), model="own")
+
+    names = ["127.0.0.1"]
+    async with (
+        _serving(router, token=TOKEN, allowed_hosts=names) as one,
+        _serving(router, token=TOKEN, allowed_hosts=names) as two,
+        httpx.AsyncClient(
+            transport=Alternate([one, two]), headers={"authorization": f"Bearer {TOKEN}"}, timeout=20
+        ) as http,
+        Client(streamable_http_client(f"{one}/mcp", http_client=http), sampling_callback=speak) as client,
+    ):
+        result = await client.call_tool("route_and_generate", {"query": QUERY})
+    assert next(turn) == 2
+    assert result.structured_content is not None, words(result)
+    assert result.structured_content["text"] == "yes"
+
+
+# -- who may ask ---------------------------------------------------------------------------------------------
+
+
+async def test_only_the_token_opens(router: R2Router) -> None:
+    async with _serving(router, token=TOKEN) as url:
+        for said in (b"", b"Bearer " + TOKEN.encode()[:-1], b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"):
+            refused = await _post(url, {b"authorization": said} if said else {})
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == "Bearer"
+            assert TOKEN not in refused.text
+        assert (await _post(url, {"authorization": f"Bearer {TOKEN}"})).status_code == 200
+        assert (await _post(url, {"authorization": f"bearer  {TOKEN}"})).status_code == 200
+
+
+async def test_health_needs_no_token_and_tells_no_secret(router: R2Router) -> None:
+    async with _serving(router, token=TOKEN) as url, httpx.AsyncClient() as client:
+        response = await client.get(f"{url}/health")
+    assert response.status_code == 200
+    assert response.json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 421),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"host": "r2.example:9"}, 200),
+        ({"origin": "https://r2.example"}, 200),
+        ({"content-type": "text/plain"}, 400),
+    ],
+)
+async def test_names_and_origins_are_checked(router: R2Router, headers: dict[str, str], status: int) -> None:
+    async with _serving(router, allowed_hosts=["r2.example"]) as url:
+        assert (await _post(url, headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "said"),
+    [
+        ("", ["--host", "0.0.0.0"], "set R2_MCP_TOKEN"),
+        (TOKEN, ["--host", "0.0.0.0"], "--allowed-host"),
+        ("", ["--host", "192.168.1.5", "--allowed-host", "x"], "set R2_MCP_TOKEN"),
+    ],
+)
+def test_an_address_others_reach_needs_a_token_and_a_name(
+    environment: str,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("R2_MCP_TOKEN", environment)
+    assert main(["--transport", "streamable-http", *arguments]) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert TOKEN not in err
+
+
+# -- how much --------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_too_large_is_refused(router: R2Router) -> None:
+    async with _serving(router, limits=HttpLimits(max_bytes=1000)) as url:
+        large = {**ROUTE, "params": {"name": "route", "arguments": {"query": "x" * 2000}}}
+        assert (await _post(url, body=large)).status_code == 413
+        assert (await _post(url)).status_code == 200
+
+
+async def test_more_requests_at_once_than_allowed_are_told_to_wait(tmp_path: Path) -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    class Slow(Letters):
+        def embed(self, texts: Any) -> Any:
+            entered.set()
+            assert released.wait(20)
+            return super().embed(texts)
+
+    router = make_router(tmp_path, embedder=Slow())
+    async with _serving(router, limits=HttpLimits(max_requests=1)) as url, httpx.AsyncClient() as client:
+        first = asyncio.create_task(_post(url))
+        await asyncio.to_thread(entered.wait, 20)
+        refused = await _post(url)
+        health = await client.get(f"{url}/health")
+        released.set()
+        assert (await first).status_code == 200
+        assert (await _post(url)).status_code == 200
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert health.status_code == 200
+
+
+async def test_a_request_that_dribbles_in_is_ended(router: R2Router) -> None:
+    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        head = "\r\n".join(f"{name}: {value}" for name, value in {**HEADERS, "host": "127.0.0.1:1"}.items())
+        writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\ncontent-length: 100\r\n\r\n{{".encode())
+        status = await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+    assert b" 408 " in status
+
+
+async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
+    released = threading.Event()
+
+    class Stuck(Letters):
+        def embed(self, texts: Any) -> Any:
+            assert released.wait(20)
+            return super().embed(texts)
+
+    router = make_router(tmp_path, embedder=Stuck())
+    async with _serving(router, limits=HttpLimits(answer_s=0.2)) as url:
+        try:
+            response = await _post(url)
+            ended = response.status_code == 504 or '"result"' not in response.text
+        except httpx.RemoteProtocolError:
+            ended = True
+        released.set()
+    assert ended
+
+
+# -- the process -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+async def test_the_process_serves_and_sigterm_ends_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "r2_mcp", "--transport", "streamable-http", "--port", str(port)]
+    with subprocess.Popen(command, env={**os.environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=10)) as client:
+                health = await client.get(f"http://127.0.0.1:{port}/health", timeout=30)
+            assert health.status_code == 200
+            async with Client(f"http://127.0.0.1:{port}/mcp") as mcp:
+                assert not (await mcp.call_tool("route", {"query": QUERY})).is_error
+            process.terminate()
+            out, err = await asyncio.to_thread(process.communicate, timeout=20)
+        finally:
+            process.kill()
+    assert out == b""
+    assert b"Traceback" not in err
