@@ -1,0 +1,89 @@
+"""What a generation gives: the answer, the tries it took, and what happens while no text comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from r2_router.decision import Decision
+from r2_router.records import Budget, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Record):
+    """One try to get an answer from one model.
+
+    `reason` says why it failed, "" for the one that answered whole; `status` is the HTTP status, or the one an
+    error body stands for, None where none came. `seconds` it took; `cost_usd` it is billed.
+    """
+
+    model: str
+    budget: Budget
+    reason: str
+    status: int | None
+    seconds: float
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Record):
+    """What is going on while no text comes, for a progress line.
+
+    asking: a try begins; thinking: the model reasons, `pieces` came so far; failed: a try failed, `detail` says
+    why and what follows.
+    """
+
+    kind: Literal["asking", "thinking", "failed"]
+    model: str
+    budget: Budget
+    detail: str = ""
+    pieces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Record):
+    """The text a model gave, what was asked of it and what it took. Reads like the seed's dict too.
+
+    Tokens are those of the answering try: `completion_tokens` holds `reasoning_tokens`. Where the provider told
+    none they are estimated, and `usage_estimated` says so. `cost_usd` is that of all tries together: the
+    provider's own figure where it gives one, else tokens at the pool's price. `latency_s` and `first_token_s`
+    are seconds from the first request. `partial`: the text stops where it does because of `error`, not because
+    the model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
+    """
+
+    text: str
+    model: str
+    model_id: str
+    served_model: str
+    budget: Budget
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    usage_estimated: bool
+    finish_reason: str
+    predicted_quality: float
+    predicted_cost_usd: float
+    risk: float
+    cost_usd: float
+    latency_s: float
+    first_token_s: float | None
+    attempts: tuple[Attempt, ...]
+    request_id: str
+    partial: bool = False
+    error: str = ""
+    decision: Decision | None = field(default=None, repr=False, compare=False)
+
+    _aliases: ClassVar[dict[str, str]] = {"response": "text", "openrouter_id": "model_id"}
+
+    @property
+    def query(self) -> str | None:
+        """The text that was routed, None where nothing was."""
+        return None if self.decision is None else self.decision.query
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """The token counts under the API's names."""
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,75 @@
+"""Endpoint: where a model is asked, and the key for it, which never shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from r2_router.errors import ConfigError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from r2_router.settings import Secret
+
+_SHOWN_CHARS = 300
+_TELLTALE_CHARS = 8  # text that starts with so much of the key is taken for a part of it
+_TELLTALE_KEY_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Endpoint:
+    """The base of an OpenAI-compatible API, such as https://openrouter.ai/api/v1, and its key, None if it needs none.
+
+    Raises ConfigError for a base URL that cannot be asked, or that holds a password or a query: they would end up
+    in logs.
+    """
+
+    base_url: str
+    key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.base_url)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a broken port or IPv6 address
+            raise self._not_an_address() from None
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ConfigError(
+                f"The base_url on {parts.hostname} holds more than an address. Keep the part before '?', without "
+                f"user and password, and name the variable of the key in api_key_env."
+            )
+        if not valid:
+            raise self._not_an_address()
+
+    def _not_an_address(self) -> ConfigError:
+        return ConfigError(f"base_url '{self.base_url[:_SHOWN_CHARS]}' is not an http:// or https:// address.")
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def chat_url(self) -> str:
+        return f"{self.base_url.rstrip('/')}/chat/completions"
+
+    def sign(self, request: httpx.Request) -> httpx.Request:
+        """Put the key on a request, at the last moment: no frame of ours holds it for a traceback to show."""
+        if self.key is not None:
+            request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
+        return request
+
+    def shown(self, text: str) -> str:
+        """What a server said, fit for a person's eyes: on one line, of bounded length, without the key."""
+        if self.key is not None:
+            key = self.key.reveal()
+            text = text.replace(key, "[key]")
+            if len(key) >= _TELLTALE_KEY_CHARS:  # a server that cuts or masks what it echoes
+                text = re.sub(re.escape(key[:_TELLTALE_CHARS]) + r"[^\s\"']*", "[key]", text)
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url!r})"

@@ -1,0 +1,90 @@
+"""Why a try failed, and what follows: try again, ask another model, or tell the user what to do."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from r2_router.generate.endpoint import Endpoint
+from r2_router.pool import Model
+
+_RETRIED_STATUS = frozenset({408, 409, 425, 429})
+_TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|too long|too many (input )?tokens|max_model_len", re.I)
+
+
+class TryError(Exception):
+    """One try failed. `reason` and `advice` are fit to be shown, `advice` a sentence or "".
+
+    `retry`: the same request may succeed later, after `wait_s` seconds if the server says so. `status`: the HTTP
+    status, None if none came.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry: bool = False,
+        status: int | None = None,
+        wait_s: float | None = None,
+        advice: str = "",
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+        self.status = status
+        self.wait_s = wait_s
+        self.advice = advice
+
+    @property
+    def refuses_key(self) -> bool:
+        """Whether whatever else is asked with this key will fail alike."""
+        return self.status in (401, 402)
+
+
+class ThoughtOnlyError(TryError):
+    """The model used up its tokens before it wrote a word of its answer."""
+
+
+def status_error(status: int, said: str, model: Model, endpoint: Endpoint, wait_s: float | None = None) -> TryError:
+    """The failure that HTTP status `status` stands for; `said` is the server's own message, "" if none."""
+    said = endpoint.shown(said)
+    return TryError(
+        f"HTTP {status}{f' ({said})' if said else ''}",
+        retry=status in _RETRIED_STATUS or status >= 500,
+        status=status,
+        wait_s=wait_s,
+        advice=_advice(status, said, model, endpoint),
+    )
+
+
+def _advice(status: int, said: str, model: Model, endpoint: Endpoint) -> str:
+    """What the user can do about it, "" where that is nothing."""
+    host, advice = endpoint.host, ""
+    if status == 401 and model.api_key_env:
+        advice = f"Check the key in {model.api_key_env}: {host} does not accept it."
+    elif status == 401:
+        advice = f"{host} wants a key: name its variable as api_key_env of {model.name} in the pool."
+    elif status == 402:
+        advice = f"The account at {host} has no credit left: add some, or use a cheaper or local model."
+    elif status == 403:
+        advice = f"{host} does not let this key ask {model.id}, or declined the content."
+    elif status == 404:
+        advice = f"Check the id '{model.id}' and the base_url {endpoint.base_url} of {model.name} in the pool."
+    elif 300 <= status < 400:
+        advice = f"Set base_url of {model.name} to the final address: requests are not sent on to another one."
+    elif status == 413 or (status in (400, 422) and _TOO_LONG.search(said)):
+        advice = f"The conversation is too long for {model.name}: shorten it, or exclude the model."
+    return advice
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds of a Retry-After header, a number or an HTTP date; None if it says neither."""
+    said = (header or "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", said, re.ASCII):
+        return float(said)
+    try:
+        date = parsedate_to_datetime(said)
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

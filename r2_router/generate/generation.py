@@ -1,0 +1,346 @@
+"""One answer on its way: tries, retries and fallbacks until a model answers or nobody will."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeAlias
+
+from r2_router.checkpoint import Instruction
+from r2_router.decision import Candidate, Decision
+from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error
+from r2_router.generate.answer import Answer, Attempt, Event
+from r2_router.generate.billing import bill, price
+from r2_router.generate.client import ask
+from r2_router.generate.endpoint import Endpoint
+from r2_router.generate.faults import ThoughtOnlyError, TryError
+from r2_router.generate.messages import Messages, check_messages, instruct, prompt_tokens
+from r2_router.generate.request import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
+from r2_router.generate.wire import Reply
+from r2_router.pool import Model
+from r2_router.tokens import estimate_tokens
+
+Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
+
+
+class Guard(Protocol):
+    """Keeps spending limits. Both calls are made on the event loop and must be short."""
+
+    def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> Any:
+        """Before each try: set the dollars aside. What is returned is given to `settle`, once, whatever happens.
+
+        Raises an R2Error for a limit that leaves no room; nothing more is asked then.
+        """
+
+    def settle(self, reservation: Any, cost_usd: float, /) -> None:
+        """After the try: what it really costs."""
+
+
+class NoLimit:
+    """The guard of someone who set no limit."""
+
+    def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> None:
+        pass
+
+    def settle(self, reservation: None, cost_usd: float, /) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One candidate, ready to be asked; `prompt_tokens` is an estimate, `tries` counts those that failed."""
+
+    candidate: Candidate
+    model: Model
+    endpoint: Endpoint
+    body: Body
+    prompt_tokens: int
+    worst_case_usd: float
+    tries: int = 0
+    thought_only: bool = False  # a try brought reasoning but no answer
+
+
+class Generation:
+    """The answer of candidates[0], or of the best one after it that answers.
+
+    Iterate it for the text as it comes; `answer` is there afterwards. Or `await result()`. The fallbacks are of
+    other models, at most `max_cost_usd` (dollars, with what failed tries cost), and none is asked once text came:
+    what came is then kept, as a partial answer. Cancelled or closed half-way, it keeps what came too.
+
+    `resolve` says where a model is asked; an R2Error it raises counts as that model's failure. `guard` keeps the
+    spending limits. `on_event` is told what goes on while no text comes. `decision` goes into the answer.
+
+    Iterating raises ProviderError (EmptyAnswerError where the tokens went into reasoning), the error of `resolve`
+    or that of `guard`, when there is no answer. Making one raises InputError for messages that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        messages: Messages,
+        *,
+        instruction: Instruction,
+        models: Mapping[str, Model],
+        resolve: Resolve,
+        options: Options | None = None,
+        max_cost_usd: float | None = None,
+        guard: Guard | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        decision: Decision | None = None,
+    ) -> None:
+        if not candidates:
+            raise InputError("There is no candidate to ask. Give at least one model and budget.")
+        self.answer: Answer | None = None
+        self._messages = check_messages(messages)
+        self._prompt_tokens = prompt_tokens(self._messages)
+        self._instruction = instruction
+        self._models = models
+        self._resolve = resolve
+        self._options = options or Options()
+        self._max_cost_usd = max_cost_usd
+        self._guard: Guard = guard or NoLimit()
+        self._on_event = on_event
+        self._decision = decision
+        self._candidates: Iterator[Candidate] = iter(candidates)
+        self._asked: set[str] = set()
+        self._refusing: set[Endpoint] = set()
+        self._attempts: list[Attempt] = []
+        self._failures: list[R2Error] = []
+        self._first_token_s: float | None = None
+        self._pieces = self._run()
+
+    def __aiter__(self) -> Generation:
+        return self
+
+    async def __anext__(self) -> str:
+        return await anext(self._pieces)
+
+    async def aclose(self) -> None:
+        """Stop; `answer` keeps what came, None if nothing did."""
+        await self._pieces.aclose()
+
+    async def result(self) -> Answer:
+        """The answer, once it is whole; errors as in iterating."""
+        async with aclosing(self):
+            async for _ in self:
+                pass
+        if self.answer is None:
+            raise ProviderError("The generation was ended before any text came.", tuple(self._attempts))
+        return self.answer
+
+    # -- the course of it ------------------------------------------------------------------------------------
+
+    async def _run(self) -> AsyncGenerator[str]:
+        self._now = asyncio.get_running_loop().time
+        self._start = self._now()
+        self._until = self._start + self._options.total_s
+        request = await self._next_model()
+        while request is not None:
+            try:
+                reservation = self._guard.reserve(request.candidate, request.worst_case_usd)
+            except R2Error as refusal:
+                self._failures.append(refusal)
+                break
+            try:
+                async with aclosing(self._try(request, reservation)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except TryError as error:
+                failure = error
+            request = await self._after(request, failure)
+        raise self._error()
+
+    async def _try(self, request: _Request, reservation: object) -> AsyncGenerator[str]:
+        """One try, from reservation to bill. Raises TryError where no text came."""
+        reply, start = Reply(), self._now()
+        reason = "it was interrupted"
+        try:
+            self._tell("asking", request)
+            asked = ask(request.model, request.endpoint, request.body, self._options, self._until, reply)
+            async with aclosing(asked) as pieces:
+                async for piece in pieces:
+                    if piece:
+                        if self._first_token_s is None:
+                            self._first_token_s = self._now() - self._start
+                        yield piece
+                    else:
+                        self._tell("thinking", request, pieces=len(reply.reasoning_pieces))
+            reason = ""
+        except TryError as failure:
+            reason, reply.status = failure.reason, failure.status or reply.status
+            if not reply.shown:
+                raise
+        finally:
+            self._record(request, reservation, reply, reason, self._now() - start)
+
+    def _record(self, request: _Request, reservation: object, reply: Reply, reason: str, seconds: float) -> None:
+        """Settle the bill of a try, note it, and make the answer if it gave one."""
+        billed = bill(request.model, request.prompt_tokens, reply)
+        self._guard.settle(reservation, billed.cost_usd)
+        candidate, shown = request.candidate, request.endpoint.shown
+        self._attempts.append(
+            Attempt(candidate.model, candidate.budget, reason, reply.status, seconds, billed.cost_usd)
+        )
+        if reason and not reply.shown:
+            return
+        self.answer = Answer(
+            text=reply.text,
+            model=candidate.model,
+            model_id=request.model.id,
+            served_model=shown(reply.served_model) or request.model.id,
+            budget=candidate.budget,
+            prompt_tokens=billed.prompt_tokens,
+            completion_tokens=billed.completion_tokens,
+            reasoning_tokens=billed.reasoning_tokens,
+            usage_estimated=billed.estimated,
+            finish_reason=shown(reply.finish_reason),
+            predicted_quality=candidate.predicted_quality,
+            predicted_cost_usd=candidate.predicted_cost_usd,
+            risk=candidate.risk,
+            cost_usd=self._spent_usd,
+            latency_s=self._now() - self._start,
+            first_token_s=self._first_token_s,
+            attempts=tuple(self._attempts),
+            request_id=shown(reply.request_id),
+            partial=bool(reason),
+            error=reason,
+            decision=self._decision,
+        )
+
+    # -- what follows a failed try ---------------------------------------------------------------------------
+
+    async def _after(self, request: _Request, failure: TryError) -> _Request | None:
+        """What is asked after `failure`, once it is time: the same model again, the next one, or nothing."""
+        again = self._changed(request, failure)
+        wait_s = 0.0 if again else self._backoff(request, failure)
+        if wait_s is not None:
+            when = f"in {wait_s:.1f} s" if wait_s else "at once"
+            self._tell("failed", request, f"{failure.reason}; asking again {when}")
+            await asyncio.sleep(wait_s)
+            return again or replace(request, tries=request.tries + 1)
+        self._failures.append(self._failure(request, failure))
+        if failure.refuses_key:
+            self._refusing.add(request.endpoint)
+        self._tell("failed", request, failure.reason)
+        return await self._next_model()
+
+    def _changed(self, request: _Request, failure: TryError) -> _Request | None:
+        """The request in a form that may do better at once, None if there is none."""
+        if isinstance(failure, ThoughtOnlyError) and not request.thought_only:
+            return replace(request, body=without_thinking(request.body, request.endpoint), thought_only=True)
+        if failure.status not in (400, 422):
+            return None
+        body = without_refused(request.body, failure.reason)
+        if body is None or (request.thought_only and not is_thinking_off(body)):
+            return None
+        return replace(request, body=body)
+
+    def _backoff(self, request: _Request, failure: TryError) -> float | None:
+        """Seconds to wait before the same is asked again, None if it should not be."""
+        options = self._options
+        if not failure.retry or request.tries + 1 >= options.tries:
+            return None
+        chance = random.random()  # noqa: S311  (keeps clients apart, no secret)
+        if failure.wait_s is not None:
+            wait_s = failure.wait_s + chance * options.backoff_s
+            if failure.wait_s > options.max_wait_s:
+                return None
+        else:
+            wait_s = chance * min(options.max_wait_s, options.backoff_s * 2**request.tries)
+        return wait_s if self._now() + wait_s < self._until else None
+
+    async def _next_model(self) -> _Request | None:
+        """The choice, or the best candidate left of a model that was not asked; None if there is none."""
+        for candidate in self._candidates:
+            if len(self._asked) >= self._options.models or self._now() >= self._until:
+                return None
+            if candidate.model in self._asked or (self._asked and not self._affordable(candidate)):
+                continue
+            self._asked.add(candidate.model)
+            start = self._now()
+            try:
+                request = await self._request(candidate)
+            except R2Error as error:
+                self._failures.append(error)
+                self._attempts.append(
+                    Attempt(candidate.model, candidate.budget, str(error), None, self._now() - start, 0.0)
+                )
+                continue
+            if request.endpoint not in self._refusing:
+                return request
+        return None
+
+    def _affordable(self, candidate: Candidate) -> bool:
+        limit = self._max_cost_usd
+        return limit is None or self._spent_usd + candidate.predicted_cost_usd <= limit
+
+    async def _request(self, candidate: Candidate) -> _Request:
+        model = self._models.get(candidate.model)
+        if model is None:
+            raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
+        price(model, 0, 0)
+        endpoint = await self._endpoint(model)
+        cap = self._instruction.cap(candidate.budget)
+        max_tokens = self._options.max_tokens if cap is None else cap + model.thinking_tokens
+        sentence = self._instruction.render(candidate.budget)
+        reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
+        return _Request(
+            candidate,
+            model,
+            endpoint,
+            chat_body(
+                model.id,
+                instruct(self._messages, self._instruction, candidate.budget),
+                max_tokens,
+                self._options.sampling,
+            ),
+            reads,
+            price(model, reads, max_tokens or candidate.predicted_output_tokens),
+        )
+
+    async def _endpoint(self, model: Model) -> Endpoint:
+        endpoint = self._resolve(model)
+        if isinstance(endpoint, Endpoint):
+            return endpoint
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await endpoint
+        except TimeoutError:
+            raise ProviderError(f"{model.name} was not ready after {self._options.total_s:g} s.") from None
+
+    # -- what is told ----------------------------------------------------------------------------------------
+
+    @property
+    def _spent_usd(self) -> float:
+        return sum(attempt.cost_usd for attempt in self._attempts)
+
+    def _tell(
+        self, kind: Literal["asking", "thinking", "failed"], request: _Request, detail: str = "", pieces: int = 0
+    ) -> None:
+        if self._on_event:
+            self._on_event(Event(kind, request.candidate.model, request.candidate.budget, detail, pieces))
+
+    def _failure(self, request: _Request, failure: TryError) -> ProviderError:
+        """What is said of a model that gave no answer."""
+        label, attempts = request.candidate.label, tuple(self._attempts)
+        if request.thought_only:
+            return EmptyAnswerError(
+                f"{label} spent all its tokens thinking and wrote no answer. Give it a larger budget, set "
+                f"thinking_tokens of {request.model.name} in the pool, or exclude it.",
+                attempts,
+            )
+        tries = f" ({request.tries + 1} tries)" if request.tries else ""
+        return ProviderError(f"{label} gave no answer: {failure.reason}{tries}. {failure.advice}".rstrip(), attempts)
+
+    def _error(self) -> R2Error:
+        """What is raised when nobody answered."""
+        attempts = tuple(self._attempts)
+        if len(self._failures) == 1:
+            return self._failures[0]
+        empty = all(isinstance(failure, EmptyAnswerError) for failure in self._failures)
+        kind = EmptyAnswerError if self._failures and empty else ProviderError
+        return kind(f"No model answered. {' '.join(str(failure) for failure in self._failures)}".strip(), attempts)

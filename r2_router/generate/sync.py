@@ -1,0 +1,150 @@
+"""A synchronous face for the async core: one event loop in a background thread of each process.
+
+Works where asyncio.run does not: inside a running loop, as a notebook has. A wait ends within a second or two of
+Ctrl-C, with whatever was running cancelled first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncIterator, Coroutine, Generator
+from contextlib import suppress
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+_POLL_SECONDS = 0.5  # on Windows a wait without end cannot be interrupted
+_CANCEL_SECONDS = 1.0
+_EXIT_SECONDS = 2.0
+_END: Any = object()
+
+
+def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What `coroutine` returns or raises. KeyboardInterrupt, or whatever else ends the wait, cancels it.
+
+    Raises RuntimeError on the background loop itself, where it would wait for ever.
+    """
+    loop = _background_loop()
+    if _running_loop() is loop:
+        coroutine.close()
+        raise RuntimeError("This is code of the background loop: await the coroutine instead.")
+    return _Job(coroutine, loop).wait()
+
+
+def iterate(pieces: AsyncIterator[_T]) -> Generator[_T]:
+    """The items of `pieces` as they come. Its `aclose` is called at the end, also on an error, a break or Ctrl-C.
+
+    Use `with contextlib.closing(iterate(...)) as items` to be sure that the end is now, not when the garbage is
+    collected.
+    """
+    try:
+        while (item := run(_next(pieces))) is not _END:
+            yield item
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            with suppress(RuntimeError):  # it still runs: it was cancelled, and ends by itself
+                run(close())
+
+
+async def _next(pieces: AsyncIterator[_T]) -> _T:
+    return await anext(pieces, _END)
+
+
+class _Job(Generic[_T]):
+    """A coroutine on another thread's loop, and the wait for it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, _T], loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._over = threading.Event()
+        loop.call_soon_threadsafe(self._start, coroutine)
+
+    def _start(self, coroutine: Coroutine[Any, Any, _T]) -> None:
+        self._task = self._loop.create_task(coroutine)
+        self._task.add_done_callback(lambda _: self._over.set())
+
+    def _cancel(self) -> None:
+        self._task.cancel()  # on the loop, so after _start
+
+    def wait(self) -> _T:
+        try:
+            while not self._over.wait(_POLL_SECONDS):
+                pass
+        except BaseException:
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._over.wait(_CANCEL_SECONDS)
+            raise
+        return self._task.result()
+
+
+# -- the loop ------------------------------------------------------------------------------------------------
+
+
+class _Background:
+    """A thread that runs an event loop until `stop`."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="r2-router", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._ready.set()
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Cancel what runs, close connections, end the thread."""
+        self.loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(_EXIT_SECONDS)
+
+
+_lock = threading.Lock()
+_background: _Background | None = None
+_of_parents: list[_Background] = []  # loops that a fork copied: not ours to run, close or collect
+
+
+def stop() -> None:
+    """End the background loop, if there is one; the next `run` starts another."""
+    global _background  # noqa: PLW0603  (one loop a process is the point)
+    with _lock:
+        if _background is not None:
+            _background.stop()
+            _background = None
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    global _background  # noqa: PLW0603
+    _prepare_process()
+    with _lock:
+        if _background is None:
+            _background = _Background()
+        return _background.loop
+
+
+@cache
+def _prepare_process() -> None:
+    atexit.register(stop)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget_parent)
+
+
+def _forget_parent() -> None:
+    """In a forked child the thread is gone, and the lock may be held by nobody."""
+    global _background, _lock
+    if _background is not None:
+        _of_parents.append(_background)
+    _background, _lock = None, threading.Lock()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

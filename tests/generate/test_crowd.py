@@ -1,0 +1,88 @@
+"""Five hundred generations at once against a server that fails one request in five."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import threading
+from collections import Counter
+
+import pytest
+from chat_server import Behaviour, Exchange, chat_server, fails, hangs, resets, says, sends, streams, thinks
+from generations import Books, candidate, generation, options
+
+from r2_router.errors import ProviderError
+from r2_router.generate import Answer
+
+CROWD = 500
+FAULTS: list[Behaviour] = [
+    fails(429, retry_after=0),
+    fails(503),
+    fails(404),
+    sends({"error": {"code": 502, "message": "down"}}),
+    sends(b"{oops"),
+    streams(b": ping\n\n"),
+    resets(),
+    resets("half "),
+    hangs("half "),
+    hangs(),
+    thinks("hm"),
+    says("half ", reason=None, done=False),
+]
+
+
+async def _one_in_five_fails(exchange: Exchange) -> None:
+    chance = random.Random(len(exchange.server.requests))
+    behave = chance.choice(FAULTS) if chance.random() < 0.2 else says("Ro", "me")
+    await behave(exchange)
+
+
+def _sockets() -> int:
+    folder = "/proc/self/fd"
+    if not os.path.isdir(folder):
+        pytest.skip("open files cannot be counted here")
+    links = []
+    for name in os.listdir(folder):
+        try:
+            links.append(os.readlink(f"{folder}/{name}"))
+        except FileNotFoundError:
+            continue
+    return sum(link.startswith("socket:") for link in links)
+
+
+async def _ask_all(url: str, books: Books) -> list[Answer | BaseException]:
+    models = [candidate("a"), candidate("b"), candidate("c")]
+    limits = options(first_token_s=5, idle_s=0.5)
+    asked = [generation(url, models, guard=books, options=limits).result() for _ in range(CROWD)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    return results
+
+
+def test_every_call_ends_and_the_books_balance() -> None:
+    books = Books()
+    gc.collect()
+    with chat_server(_one_in_five_fails) as server:
+        before = _sockets()
+        results = asyncio.run(_ask_all(server.url, books))
+        assert server.wait_closed()
+        gc.collect()
+        assert _sockets() == before
+        asked = len(server.requests)
+    assert "r2-router" not in [thread.name for thread in threading.enumerate()]
+
+    answers = [result for result in results if isinstance(result, Answer)]
+    errors = [result for result in results if not isinstance(result, Answer)]
+    assert all(isinstance(error, ProviderError) for error in errors), errors
+    assert len(answers) >= 0.99 * CROWD
+    whole = Counter((a.text, a.partial) for a in answers)
+    assert set(whole) == {("Rome", False), ("half ", True)}
+    assert whole["half ", True] < 0.1 * CROWD
+
+    tries = [attempt for result in results for attempt in result.attempts]  # type: ignore[union-attr]
+    assert books.balanced
+    assert len(tries) == len(books.reserved) == asked > CROWD
+    assert books.spent == pytest.approx(sum(attempt.cost_usd for attempt in tries))
+    assert sum(a.cost_usd for a in answers) == pytest.approx(books.spent)
