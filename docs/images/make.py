@@ -1,6 +1,6 @@
 """Draws docs/images/route.svg: what `r2-router route` shows on a terminal.
 
-    python docs/images/make.py
+python docs/images/make.py
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 MOST_BYTES = 150_000
 
 REAL = bool(os.environ.get("R2_MODELS_DIR"))
-PROMPT = "Write a Python function that returns the n-th prime." if REAL else "Why is the sky blue? Give the formula too."
+PROMPT = (
+    "Write a Python function that returns the n-th prime." if REAL else "Why is the sky blue? Give the formula too."
+)
 REPLY = (
     "Sunlight is **scattered** by the molecules of the air, and short waves far more than long ones: ",
     "so blue reaches us from every direction. At sunset the path is long, and mostly red is left.\n\n",
