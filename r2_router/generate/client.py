@@ -6,11 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
-from weakref import WeakKeyDictionary
 
+from r2_router.generate.connections import lent_client
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError, retry_after, status_error
 from r2_router.generate.request import Body, Options
@@ -18,12 +17,8 @@ from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error, re
 from r2_router.pool import Model
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
-_CONNECT_SECONDS = 10.0
-_KEEP_ALIVE_SECONDS = 60.0
 _AFTERMATH_SECONDS = 2.0  # for what is of use but not needed: the usage after a whole text, the words of a refusal
 _DRAIN_SECONDS = 0.05  # for the end of the body, so that the connection can be used again
 _MAX_REFUSAL_BYTES = 64 << 10
@@ -140,13 +135,13 @@ class _Clock:
 
 @asynccontextmanager
 async def _posted(endpoint: Endpoint, body: Body, clock: _Clock) -> AsyncGenerator[httpx.Response]:
-    http = await _connections()
-    request = http.build_request("POST", endpoint.chat_url, content=json.dumps(body).encode(), headers=_HEADERS)
-    response = await clock.wait(http.send(request, stream=True, auth=endpoint.sign, follow_redirects=False))
-    try:
-        yield response
-    finally:
-        await response.aclose()
+    async with lent_client() as http:
+        request = http.build_request("POST", endpoint.chat_url, content=json.dumps(body).encode(), headers=_HEADERS)
+        response = await clock.wait(http.send(request, stream=True, auth=endpoint.sign, follow_redirects=False))
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
 
 async def _refusal(response: httpx.Response, model: Model, endpoint: Endpoint, clock: _Clock) -> TryError:
@@ -204,46 +199,3 @@ def _connect_error(error: Exception, endpoint: Endpoint) -> TryError:
         advice = "Set SSL_CERT_FILE to the certificate authority it is signed by, if that is your own."
         return TryError(f"the certificate of {endpoint.host} is not trusted", advice=advice)
     return TryError(f"cannot connect to {endpoint.base_url}", retry=True, advice="Is its server running?")
-
-
-# -- connections ---------------------------------------------------------------------------------------------
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None]]] = (
-    WeakKeyDictionary()
-)
-
-
-async def _connections() -> httpx.AsyncClient:
-    """The connections of the running loop, kept alive between requests and closed with the loop."""
-    import httpx
-
-    loop = asyncio.get_running_loop()
-    client, _ = _clients.get(loop, (None, None))
-    if client is None or client.is_closed:
-        direct = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}  # never through a proxy
-        client = httpx.AsyncClient(
-            verify=_trust(),
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # the rest is _Clock's
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_SECONDS),
-            mounts=direct,
-        )
-        closing = _closing(client)
-        await anext(closing)
-        _clients[loop] = client, closing
-    return client
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """The certificate authorities that are trusted. Reading them takes longer than a local answer."""
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None]:
-    """Closes `client` when the running loop shuts down, as a loop then closes its open async generators."""
-    try:
-        yield
-    finally:
-        await client.aclose()

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from generations import answer, candidate, generation, model, options
 
 from r2_router.errors import ConfigError, ProviderError, R2Error
-from r2_router.generate import Endpoint, client
+from r2_router.generate import Endpoint, connections
 from r2_router.settings import Secret
 
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
@@ -184,13 +184,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent
 
 def test_an_authority_of_ones_own(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    client._trust.cache_clear()
+    connections._trusted.cache_clear()
     try:
         with chat_server(says("Rome"), tls=tls(certificate)) as server:
             assert answer(server).text == "Rome"
             assert server.wait_closed()
     finally:
-        client._trust.cache_clear()
+        connections._trusted.cache_clear()
 
 
 def test_the_key_of_one_endpoint_does_not_reach_another() -> None:
