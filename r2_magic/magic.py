@@ -127,6 +127,7 @@ class R2Magics(Magics):
             decision = asked.decision
         else:
             decision = router.route_text(query, args.lambda_val, **wishes)
+        router.desk.record(decision, strongest=router.checkpoint.strongest)
         self.session.decision = decision
         return decision
 

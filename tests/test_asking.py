@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer, chat_server, fails, resets, says
+from chat_server import ChatServer, Exchange, chat_server, fails, resets, says
 from made_up import LetterEmbedder, make_checkpoint, make_pool
 
 from r2_router import R2Router
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
-from r2_router.generate import Options
+from r2_router.generate import Answer, Options
 from r2_router.ledger import stats
 from r2_router.pool import Pool
 
@@ -201,3 +202,34 @@ def test_works_inside_a_running_event_loop(router: R2Router) -> None:
         return router.route_and_generate("hello").text
 
     assert asyncio.run(notebook()) == "Rome."
+
+
+FAULTS = (fails(503), fails(404), resets(), resets("half "))
+
+
+async def one_in_five_fails(exchange: Exchange) -> None:
+    chance = random.Random(len(exchange.server.requests))
+    await (chance.choice(FAULTS) if chance.random() < 0.2 else says("Ro", "me"))(exchange)
+
+
+def test_five_hundred_at_once_all_end_and_the_ledger_adds_up(router: R2Router, server: ChatServer) -> None:
+    async def ask_all() -> list[Answer | BaseException]:
+        asked = [router.stream(f"question {i}", options=QUICK) for i in range(500)]
+        results = await asyncio.gather(*(a.result() for a in asked), return_exceptions=True)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return results
+
+    server.then(one_in_five_fails)
+    results = asyncio.run(ask_all())
+    assert all(isinstance(result, (Answer, ProviderError)) for result in results)
+    assert sum(isinstance(result, Answer) for result in results) > 450
+    tried = [attempt for result in results for attempt in result.attempts]  # type: ignore[union-attr]
+    assert len(tried) == len(server.requests) > 550
+    found = stats(router.desk.ledger)
+    assert found.calls == 500
+    assert round(found.cost_usd, 9) == pytest.approx(sum(a.cost_usd for a in tried), abs=1e-6)
+    with router.desk.ledger.reading() as db:
+        assert db is not None
+        assert db.execute("SELECT COUNT(*) FROM reservations").fetchone() == (0,)
+        spent = db.execute("SELECT SUM(nanos) FROM spend").fetchone()[0]
+    assert spent == pytest.approx(sum(a.cost_usd for a in tried) * 1e9, abs=len(tried))

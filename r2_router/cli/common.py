@@ -98,7 +98,7 @@ def make_router(args: argparse.Namespace) -> R2Router:
     """The router that add_router_options describes, its embedder loading in the background."""
     from r2_router.router import R2Router
 
-    router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url)
+    router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url, face="cli")
     router.preload()
     return router
 

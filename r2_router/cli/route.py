@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     wishes = common.wishes(args)
     for query in queries:
         decision = router.route_text(query, args.lambda_val, **wishes)
+        router.desk.record(decision, strongest=router.checkpoint.strongest)
         if decision.truncated:
             common.note(f"note: the query is long; its beginning and end were embedded ({len(query):,} characters)")
         if decision.familiar is False:

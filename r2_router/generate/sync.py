@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 _T = TypeVar("_T")
 
 _POLL_SECONDS = 0.5  # on Windows a wait without end cannot be interrupted
-_CANCEL_SECONDS = 1.0
+_CANCEL_SECONDS = 1.5
 _EXIT_SECONDS = 2.0
 _END: Any = object()
 
@@ -28,10 +28,11 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
     Raises RuntimeError on the background loop itself, where it would wait for ever.
     """
-    loop = _background_loop()
-    if _running_loop() is loop:
+    try:
+        loop = _loop_for_wait()
+    except RuntimeError:
         coroutine.close()
-        raise RuntimeError("This is code of the background loop: await the coroutine instead.")
+        raise
     return _Job(coroutine, loop).wait()
 
 
@@ -41,10 +42,17 @@ def iterate(pieces: AsyncIterator[_T]) -> Generator[_T]:
     Use `with contextlib.closing(iterate(...)) as items` to be sure that the end is now, not when the garbage is
     collected.
     """
+    job: _Job[_T] | None = None
     try:
-        while (item := run(_next(pieces))) is not _END:
+        while True:
+            loop = _loop_for_wait()
+            job = _Job(_next(pieces), loop)
+            if (item := job.wait()) is _END:
+                return
             yield item
     finally:
+        if job is not None:
+            job.stop()  # Ctrl-C can come before the wait has begun
         close = getattr(pieces, "aclose", None)
         if close is not None:
             with suppress(RuntimeError):  # it still runs: it was cancelled, and ends by itself
@@ -75,10 +83,15 @@ class _Job(Generic[_T]):
             while not self._over.wait(_POLL_SECONDS):
                 pass
         except BaseException:
-            self._loop.call_soon_threadsafe(self._cancel)
-            self._over.wait(_CANCEL_SECONDS)
+            self.stop()
             raise
         return self._task.result()
+
+    def stop(self) -> None:
+        """Cancel what still runs, and give it a moment to end."""
+        if not self._over.is_set():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._over.wait(_CANCEL_SECONDS)
 
 
 # -- the loop ------------------------------------------------------------------------------------------------
@@ -117,6 +130,14 @@ def stop() -> None:
         if _background is not None:
             _background.stop()
             _background = None
+
+
+def _loop_for_wait() -> asyncio.AbstractEventLoop:
+    """The background loop, for a thread that may wait for it."""
+    loop = _background_loop()
+    if _running_loop() is loop:
+        raise RuntimeError("This is code of the background loop: await the coroutine instead.")
+    return loop
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:

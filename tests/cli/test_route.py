@@ -75,6 +75,13 @@ def test_worth_preset_and_lambda_change_the_choice() -> None:
     assert json.loads(run("route", QUERY, "--json", "--lambda_val", "0.5").stdout)["worth_usd"] == 1.0
 
 
+def test_every_decision_is_in_the_ledger_without_its_text(home: Path) -> None:
+    run("route", QUERY)
+    shown = json.loads(run("stats", "--json").stdout)
+    assert (shown["decided"], shown["calls"]) == (1, 0)
+    assert QUERY.encode() not in b"".join(path.read_bytes() for path in (home / "data").iterdir())
+
+
 def test_limits_filter_and_verbose_says_why() -> None:
     done = run("route", QUERY, "--verbose", "--max-tokens", "60", "--exclude", "SmolLM2*")
     assert "Filtered out:" in done.stdout

@@ -122,9 +122,8 @@ def test_ctrl_c_keeps_what_came() -> None:
     with chat_server(interrupt) as server:
         server.seen = []
         asked = generation(server, guard=books)
-        with pytest.raises(KeyboardInterrupt), closing(iterate(asked)) as pieces:
-            for piece in pieces:
-                server.seen.append(piece)
+        with closing(iterate(asked)) as pieces, pytest.raises(KeyboardInterrupt):
+            server.seen.extend(pieces)
         start = time.monotonic()
         assert server.wait_closed()
         assert time.monotonic() - start < 1

@@ -13,36 +13,16 @@ from hypothesis import strategies as st
 from r2_router.generate.wire import BodyError, BodyReader, Reply, Usage, read_error
 
 MIB = 1 << 20
+NAMES = """
+    choices delta message content reasoning usage error code type text finish_reason prompt_tokens completion_tokens
+    cost completion_tokens_details thinking metadata raw id model object
+""".strip().split()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "choices",
-                    "delta",
-                    "message",
-                    "content",
-                    "reasoning",
-                    "usage",
-                    "error",
-                    "code",
-                    "type",
-                    "text",
-                    "finish_reason",
-                    "prompt_tokens",
-                    "completion_tokens",
-                    "cost",
-                    "completion_tokens_details",
-                    "thinking",
-                    "metadata",
-                    "raw",
-                    "id",
-                    "model",
-                    "object",
-                ]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=5,
         )
