@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -41,7 +42,7 @@ async def ask(
     """
     clock = _Clock(options, until)
     with _translated(model, endpoint, clock):
-        async with _posted(endpoint, body, clock) as response:
+        async with _posted(endpoint, body, options.request_key, clock) as response:
             reply.status = response.status_code
             if response.status_code != 200:
                 raise await _refusal(response, model, endpoint, clock)
@@ -134,14 +135,21 @@ class _Clock:
 
 
 @asynccontextmanager
-async def _posted(endpoint: Endpoint, body: Body, clock: _Clock) -> AsyncGenerator[httpx.Response]:
+async def _posted(endpoint: Endpoint, body: Body, key: str, clock: _Clock) -> AsyncGenerator[httpx.Response]:
+    content = json.dumps(body).encode()
+    named = {"Idempotency-Key": _request_name(key, content)} if key else {}
     async with lent_client() as http:
-        request = http.build_request("POST", endpoint.chat_url, content=json.dumps(body).encode(), headers=_HEADERS)
+        request = http.build_request("POST", endpoint.chat_url, content=content, headers={**_HEADERS, **named})
         response = await clock.wait(http.send(request, stream=True, auth=endpoint.sign, follow_redirects=False))
         try:
             yield response
         finally:
             await response.aclose()
+
+
+def _request_name(key: str, content: bytes) -> str:
+    """One for each request of `key`: a body that was changed after a refusal is another request."""
+    return hashlib.sha256(key.encode() + b"\n" + content).hexdigest()[:32]
 
 
 async def _refusal(response: httpx.Response, model: Model, endpoint: Endpoint, clock: _Clock) -> TryError:

@@ -22,7 +22,9 @@ _THINKING = ("chat_template_kwargs", "reasoning_effort", "reasoning")
 class Options(Record):
     """How long to wait, how often to try, what else to ask for. Times are seconds.
 
-    `sampling` is sent as it is: temperature, top_p, seed, stop ... Raises InputError for a number out of range.
+    `sampling` is sent as it is: temperature, top_p, seed, stop ... `request_key` names the request, so that a server
+    that knows the header Idempotency-Key answers and bills it once, however often it is sent; "" sends none.
+    Raises InputError for a number out of range.
     """
 
     first_token_s: float = 60.0  # from the request to the first token, thought or text
@@ -36,6 +38,7 @@ class Options(Record):
     max_tokens: int | None = None  # of an unlimited budget
     max_bytes: int = 16 << 20  # of a response, unpacked
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    request_key: str = ""
 
     def __post_init__(self) -> None:
         for name in ("first_token_s", "idle_s", "try_s", "total_s", "backoff_s", "max_wait_s"):
