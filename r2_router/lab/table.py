@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from r2_router.checkpoint import budget_key
 from r2_router.errors import InputError
+from r2_router.lab.files import Columns
 from r2_router.records import UNLIMITED, Budget
 
 REQUIRED = ("query_id", "query", "model", "budget", "quality", "output_tokens")
 OPTIONAL = ("input_tokens", "category")
 
-Columns: TypeAlias = Mapping[str, Sequence[Any]]
 Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 
@@ -32,7 +32,8 @@ class Table:
     cell nobody measured, input_tokens also where not recorded.
 
     rows: rows read; repeated: rows averaged into an earlier one of their cell; ungraded: rows without
-    quality, left out.
+    quality, left out. about: what its file says of itself: "instruction", the fields of the Instruction the
+    answers were asked with, and "card", fields of a data card.
     """
 
     query_ids: tuple[str, ...]
@@ -45,6 +46,7 @@ class Table:
     rows: int
     repeated: int
     ungraded: int
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __len__(self) -> int:
         return len(self.queries)
