@@ -1,0 +1,136 @@
+"""Graders that go by rule: choice, number, exact, contains, regex; and auto, which goes by the question."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from r2_router.errors import InputError
+from r2_router.lab.grading import finals
+from r2_router.lab.grading.grade import Grade, Grader, unparsable, verdict
+from r2_router.lab.questions import Question
+
+_TOLERANCE = Fraction(1, 1_000_000)
+_REGEX_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A grader that is one function of a question and an answer."""
+
+    name: str
+    version: int
+    judge: Callable[[Question, str], Grade]
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    async def grade(self, question: Question, text: str) -> Grade:
+        if not question.answer.strip():
+            raise InputError(
+                f"{question.query_id} has no answer to grade by. Fill its column `answer`, or grade with `judge` or a "
+                f"function of your own."
+            )
+        return self.judge(question, text)
+
+
+def _choice(question: Question, text: str) -> Grade:
+    """Whether the answer chooses the letter of the right option (see finals.choice)."""
+    wanted = question.answer.strip().strip("().: ").upper()
+    listed = finals.options(question.query)
+    found = finals.choice(text, listed)
+    if found is None:
+        return unparsable("it chooses no option, or several")
+    return verdict(found == wanted, found)
+
+
+def _number(question: Question, text: str) -> Grade:
+    """Whether the final number is the right one, to a part in a million (see finals.number)."""
+    wanted = finals.numbers(question.answer)
+    if not wanted:
+        raise InputError(f"{question.query_id}: answer {question.answer[:40]!r} is no number; choose another grader.")
+    found = finals.number(text)
+    if found is None:
+        return unparsable("it holds no number")
+    right = abs(found - wanted[-1]) <= _TOLERANCE * max(1, abs(wanted[-1]))
+    return verdict(right, str(found) if found.denominator == 1 else f"{float(found):.10g}")
+
+
+def _exact(question: Question, text: str) -> Grade:
+    """Whether the final answer is the right one but for case, spaces and outer punctuation: what is stated to be the
+    answer, what stands last in bold or in quotes, the whole text, or its last line."""
+    if not text.strip():
+        return unparsable("it is empty")
+    wanted = _bare(question.answer)
+    said = finals.lines(text)
+    quoted = re.findall(r"[\"“']([^\"”'\n]{1,200})[\"”']", text)
+    found = [*finals.stated(text), *list(finals.bold(text))[:1], *quoted[-1:], text, *said[-1:]]
+    return verdict(any(_bare(each) == wanted for each in found), found[0])
+
+
+def _contains(question: Question, text: str) -> Grade:
+    """Whether the right answer occurs in the text as whole words, in any case."""
+    if not text.strip():
+        return unparsable("it is empty")
+    pattern = r"\s+".join(map(re.escape, question.answer.split()))
+    match = re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
+    return verdict(match is not None, match[0] if match else "")
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.split()).strip("\"'“”‘’`*_.,;:!?()[]{}$ ").casefold()
+
+
+class Regex:
+    """Whether the regular expression in `answer` is found in the text. It gets seconds, not for ever."""
+
+    id = "regex/1"
+
+    async def grade(self, question: Question, text: str) -> Grade:
+        import regex
+
+        try:
+            pattern = regex.compile(question.answer)
+        except regex.error as error:
+            raise InputError(f"{question.query_id}: answer is no regular expression: {error}.") from None
+        if not text.strip():
+            return unparsable("it is empty")
+        try:
+            match = await asyncio.to_thread(pattern.search, text, timeout=_REGEX_SECONDS)
+        except TimeoutError:
+            return unparsable(f"the expression was not done in {_REGEX_SECONDS:g} s")
+        return verdict(match is not None, match[0] if match else "")
+
+
+RULES: Mapping[str, Grader] = {
+    "choice": Rule("choice", 1, _choice),
+    "number": Rule("number", 1, _number),
+    "exact": Rule("exact", 1, _exact),
+    "contains": Rule("contains", 1, _contains),
+    "regex": Regex(),
+}
+
+
+class Auto:
+    """The grader that each question's answer_type names."""
+
+    def __init__(self, graders: Mapping[str, Grader]) -> None:
+        self._graders = graders
+
+    @property
+    def id(self) -> str:
+        return "auto:" + ",".join(grader.id for grader in self._graders.values())
+
+    async def grade(self, question: Question, text: str) -> Grade:
+        grader = self._graders.get(question.answer_type)
+        if grader is None:
+            said = f"answer_type {question.answer_type!r}" if question.answer_type else "no answer_type"
+            raise InputError(
+                f"{question.query_id} has {said}: it is one of {', '.join(self._graders)}. Or name one for all with "
+                f"--grader."
+            )
+        return await grader.grade(question, text)
