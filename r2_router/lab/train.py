@@ -21,6 +21,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _ALPHAS = tuple(2.0**k for k in range(12, -3, -1))  # the largest leaves little but each candidate's mean
 _FLOOR_QUANTILE = 0.05
 _FAMILIAR_QUANTILE = 0.99
+_LEAST_SHARE = 1e-3
 _LEAST_PART = 1e-3  # a principal direction that keeps less than this moves no leverage by more
 
 
@@ -43,11 +44,12 @@ def train(
     InputError for embeddings that do not fit the table, or a candidate with fewer than MIN_QUERIES queries.
     """
     vectors = unit_rows(table, embeddings)
-    _check_counts(table)
+    check_counts(table)
     heads = Heads(vectors, table.measured)
     quality, quality_error, alphas = _fit_quality(heads, table.quality)
-    tokens, alphas["tokens"] = _fit_tokens(heads, table.output_tokens)
-    floor, ceiling = _token_bounds(table, instruction)
+    tokens, token_alphas = _fit_tokens(heads, table.output_tokens)
+    alphas |= {f"tokens_{name}": alpha for name, alpha in token_alphas.items()}
+    floor, ceiling = token_bounds(table, instruction)
     stacked = np.concatenate((quality, tokens)).astype(np.float32)
     return Checkpoint(
         name=name,
@@ -81,7 +83,8 @@ def unit_rows(table: Table, embeddings: ArrayLike) -> Floats:
     return array
 
 
-def _check_counts(table: Table) -> None:
+def check_counts(table: Table) -> None:
+    """Raise InputError for a candidate with fewer than MIN_QUERIES queries."""
     for (model, budget), count in zip(table.candidates, table.measured.sum(axis=0), strict=True):
         if count < MIN_QUERIES:
             raise InputError(
@@ -93,35 +96,61 @@ def _check_counts(table: Table) -> None:
 def _fit_quality(heads: Heads, quality: Floats) -> tuple[Floats, Floats, dict[str, float]]:
     """Quality heads (C, d+1), their left-out residual deviations (C,), and each α by name.
 
-    How hard a query is for all candidates (the level, which says what to expect) is far easier to learn
-    than how they differ on it (which alone decides the choice): each has the α of its own least left-out
-    error. "quality" is the one α that suits both together best, and gives the standard errors.
+    "quality" among the α is the one that suits level and differences together best, and gives the standard errors.
     """
     residuals = heads.left_out(quality, _ALPHAS) - quality
-    levels = np.nanmean(residuals, axis=2, keepdims=True)
-    differences = residuals - levels
-    level, difference = _least(levels), _least(differences)
-    own = heads.weights(quality, _ALPHAS[difference])
-    shared = (heads.weights(quality, _ALPHAS[level]) - own).mean(axis=0)
-    expected = np.clip(quality + levels[level] + differences[difference], 0.0, 1.0)
-    deviations = np.sqrt(np.nanmean((expected - quality) ** 2, axis=0))
-    chosen = {"quality": _least(residuals), "level": level, "difference": difference}
-    return own + shared, deviations, {name: _ALPHAS[k] for name, k in chosen.items()}
+    weights, expected, alphas = _in_two_parts(heads, quality, residuals)
+    deviations = np.sqrt(np.nanmean((np.clip(expected, 0.0, 1.0) - quality) ** 2, axis=0))
+    return weights, deviations, {"quality": _ALPHAS[_least(residuals)], **alphas}
 
 
-def _fit_tokens(heads: Heads, output_tokens: Floats) -> tuple[Floats, float]:
-    """Heads of log tokens (C, d+1) and their α.
+def _fit_tokens(heads: Heads, output_tokens: Floats) -> tuple[Floats, dict[str, float]]:
+    """Heads of log tokens (C, d+1) and their α by name.
 
     The mean of a skewed count lies above the exponential of its mean logarithm: the mean exponential
     residual is folded into the bias (Duan's smearing, 1983). Fitted residuals are too small for that: it
     takes the left-out ones.
     """
     logs = np.log(np.maximum(output_tokens, 1.0))
-    residuals = logs - heads.left_out(logs, _ALPHAS)
-    k = _least(residuals)
-    stacked = heads.weights(logs, _ALPHAS[k])
-    stacked[:, -1] += np.log(np.nanmean(np.exp(residuals[k]), axis=0))
-    return stacked, _ALPHAS[k]
+    stacked, expected, alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs)
+    stacked[:, -1] += np.log(np.nanmean(np.exp(logs - expected), axis=0))
+    return stacked, alphas
+
+
+def _in_two_parts(heads: Heads, targets: Floats, residuals: Floats) -> tuple[Floats, Floats, dict[str, float]]:
+    """Heads (C, d+1) of `targets` (n, C), what they expect of each query when it is left out (n, C), and the α.
+
+    What a query does to all candidates (the level, which says what to expect) is far easier to learn than how they
+    differ on it (which alone decides the choice). Each part is an average over α, weighted by how well it foretold
+    the queries left out, `residuals` (A, n, C): with few queries the best single α is mostly chance. An average of
+    linear heads is a linear head.
+    """
+    levels = np.nanmean(residuals, axis=2, keepdims=True)
+    differences = residuals - levels
+    by_level, by_difference = shares(levels), shares(differences)
+    fits = {k: heads.weights(targets, _ALPHAS[k]) for k in np.flatnonzero(by_level + by_difference)}
+    own = sum((by_difference[k] * fit for k, fit in fits.items()), np.zeros(1))
+    shared = sum(((by_level[k] - by_difference[k]) * fit.mean(axis=0) for k, fit in fits.items()), np.zeros(1))
+    expected: Floats = (
+        targets + np.einsum("a,anc->nc", by_level, levels) + np.einsum("a,anc->nc", by_difference, differences)
+    )
+    return own + shared, expected, {"level": _mean_alpha(by_level), "difference": _mean_alpha(by_difference)}
+
+
+def shares(residuals: Floats) -> Floats:
+    """(A,): the weight of each α, proportional to the likelihood that normal errors of (A, n, C) size give the n
+    queries left out; under a thousandth is nothing."""
+    errors = np.nanmean(residuals**2, axis=(1, 2))
+    if errors.min() <= 0:
+        return np.eye(len(errors))[np.argmin(errors)]
+    likelihood = np.exp(-0.5 * residuals.shape[1] * np.log(errors / errors.min()))
+    kept = np.where(likelihood < _LEAST_SHARE, 0.0, likelihood)
+    return kept / kept.sum()
+
+
+def _mean_alpha(shares: Floats) -> float:
+    """The geometric mean of the α, for the record."""
+    return float(f"{2.0 ** float(shares @ np.log2(_ALPHAS)):.4g}")
 
 
 def _least(residuals: Floats) -> int:
@@ -129,7 +158,7 @@ def _least(residuals: Floats) -> int:
     return int(np.argmin(np.nanmean(residuals**2, axis=(1, 2))))
 
 
-def _token_bounds(table: Table, instruction: Instruction) -> tuple[Floats, Floats]:
+def token_bounds(table: Table, instruction: Instruction) -> tuple[Floats, Floats]:
     """Floor and ceiling (C,) of expected tokens: the 5 % quantile; the cut, or the longest answer seen."""
     floor = np.maximum(np.nanquantile(table.output_tokens, _FLOOR_QUANTILE, axis=0), 1.0)
     longest = np.nanmax(table.output_tokens, axis=0)

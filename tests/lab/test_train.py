@@ -164,7 +164,13 @@ def test_what_is_saved_is_what_was_trained(tmp_path):
     loaded = Checkpoint.load(trained.save(tmp_path / "c"))
     np.testing.assert_array_equal(loaded.weights, trained.weights)
     assert loaded.data_card["about"] == "made up"
-    assert set(loaded.metrics["alpha"]) == {"quality", "level", "difference", "tokens"}
+    assert set(loaded.metrics["alpha"]) == {
+        "quality",
+        "level",
+        "difference",
+        "tokens_level",
+        "tokens_difference",
+    }
     assert loaded.pool == "lab"
     loaded.check_probes(vectors[:1], "e")
     again = learn(table, vectors, probe_texts=("text 0",), probe_vectors=vectors[:1], data_card={"about": "made up"})
