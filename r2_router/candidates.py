@@ -120,19 +120,20 @@ def _unusable(model: Model) -> str:
 
 
 def _not_allowed(name: str, limits: Limits) -> str:
-    if limits.models and not _matches(name, limits.models):
+    if limits.models and not matches(name, limits.models):
         return f"not allowed: models is {','.join(limits.models)}"
-    if _matches(name, limits.exclude):
+    if matches(name, limits.exclude):
         return f"not allowed: exclude is {','.join(limits.exclude)}"
     return ""
 
 
-def _matches(name: str, globs: Sequence[str]) -> bool:
+def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of `globs` matches the model `name`, in any case."""
     return any(fnmatchcase(name.lower(), glob.lower()) for glob in globs)
 
 
 def _check_glob(glob: str, names: Sequence[str]) -> None:
-    if any(_matches(name, [glob]) for name in names):
+    if any(matches(name, [glob]) for name in names):
         return
     from difflib import get_close_matches
 

@@ -9,7 +9,19 @@ from importlib import import_module
 
 from r2_router.errors import R2Error
 
-_COMMANDS = ("ask", "route", "explain", "models", "import_", "stats", "doctor")
+_COMMANDS = (
+    "ask",
+    "route",
+    "explain",
+    "models",
+    "import_",
+    "collect",
+    "train",
+    "evaluate",
+    "feedback",
+    "stats",
+    "doctor",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -98,6 +98,7 @@ def _answer(asked: Asked, args: argparse.Namespace) -> int:
     else:
         print()
         common.note(answer_facts(answer))
+        common.note(f"How was it? r2-router feedback {asked.id} good|bad")
     return code or (1 if answer.partial else 0)
 
 

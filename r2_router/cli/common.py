@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -81,6 +82,37 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
 
 
+def count_above_zero(text: str) -> int:
+    """An option's whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1; got '{text}'")
+    return int(text)
+
+
+def since(said: str) -> datetime:
+    """The UTC midnight from which on entries of the ledger count: a date, or the last N days as "Nd"."""
+    try:
+        if said.endswith("d"):
+            days = int(said[:-1])
+            first = datetime.now(UTC).date() - timedelta(days=days - 1)
+        else:
+            days, first = 1, date.fromisoformat(said)
+    except (ValueError, OverflowError):
+        days, first = 0, date.min
+    if days < 1:
+        raise argparse.ArgumentTypeError(f"'{said}' is neither a date (2026-11-01) nor a number of days (7d)")
+    return datetime.combine(first, time(), UTC)
+
+
+def add_since_option(parser: argparse.ArgumentParser, text: str = "from this day on") -> None:
+    parser.add_argument(
+        "--since",
+        type=since,
+        metavar="DATE|Nd",
+        help=f"{text} (2026-11-01), or the last N days, today included (7d)",
+    )
+
+
 def wishes(args: argparse.Namespace) -> Wishes:
     """The options of add_wish_options as keyword arguments of R2Router."""
     return {
@@ -147,6 +179,17 @@ def _queries_of_jsonl(text: str, file: str) -> list[str]:
     if not queries:
         raise InputError(f"{file} holds no query.")
     return queries
+
+
+# -- output ----------------------------------------------------------------------------------------------------
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Raise InputError where the folder `output` cannot be written into without harm to what is there."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file. Choose a directory for --output.")
+    if output.is_dir() and any(output.iterdir()) and not force:
+        raise InputError(f"{output} is not empty. Choose another --output, or add --force to write into it.")
 
 
 def silence_broken_pipe() -> None:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.upstream import read_release
 
     output = Path(args.output).expanduser()
-    _check_output(output, force=args.force)
+    common.check_output(output, force=args.force)
     checkpoint = read_release(_released_directory(args.source))
     if left_out := checkpoint.data_card["left_out"]:
         common.note(f"note: no files for {', '.join(left_out)}; left out")
@@ -48,13 +48,6 @@ def run(args: argparse.Namespace) -> int:
         f'r2-router route "..." --checkpoint {shlex.quote(str(output))} --embed-url http://localhost:8000'
     )
     return 0
-
-
-def _check_output(output: Path, *, force: bool) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file. Choose a directory for --output.")
-    if output.is_dir() and any(output.iterdir()) and not force:
-        raise InputError(f"{output} is not empty. Choose another --output, or add --force to write into it.")
 
 
 def _released_directory(source: str) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from r2_router.cli.common import Commands, print_json
+from r2_router.cli.common import Commands, add_since_option, print_json
 
 if TYPE_CHECKING:
     from r2_router.ledger import Calibration, Calibrations, DayStats, Stats
@@ -25,12 +25,7 @@ def register(commands: Commands) -> None:
         "predicted against real quality, length and cost. Days are UTC.",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    parser.add_argument(
-        "--since",
-        type=_since,
-        metavar="DATE|Nd",
-        help="from this day on (2026-11-01), or the last N days, today included (7d)",
-    )
+    add_since_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -43,21 +38,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(summary)
     return 0
-
-
-def _since(said: str) -> datetime:
-    """The UTC midnight from which on entries count."""
-    try:
-        if said.endswith("d"):
-            days = int(said[:-1])
-            first = datetime.now(UTC).date() - timedelta(days=days - 1)
-        else:
-            days, first = 1, date.fromisoformat(said)
-    except (ValueError, OverflowError):
-        days, first = 0, date.min
-    if days < 1:
-        raise argparse.ArgumentTypeError(f"'{said}' is neither a date (2026-11-01) nor a number of days (7d)")
-    return datetime.combine(first, time(), UTC)
 
 
 # -- text ----------------------------------------------------------------------------------------------------

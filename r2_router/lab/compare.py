@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -17,25 +17,40 @@ Floats: TypeAlias = NDArray[np.float64]
 _WORTHS = 17  # points of the decision value, evenly in log worth
 _CURVE_POINTS = 81
 _RESAMPLES = 1000
+_NO_RIVALS = frozenset({"router", "mix", "oracle"})  # "mix" has a key of its own; nobody beats the oracle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
     """What one seed's checkpoints expected of n queries they had not learned from, (n, C) each, with and
-    without looking at the query; costs in USD."""
+    without looking at the query; costs in USD. `others` are further ways to expect, as (quality, cost) by name."""
 
     quality: Floats
     cost: Floats
     blind_quality: Floats
     blind_cost: Floats
+    others: Mapping[str, tuple[Floats, Floats]] = field(default_factory=dict[str, tuple[Floats, Floats]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """`metrics` as JSON; `curves` of each way to choose, mean over seeds; `gain` (n,) of the router over the best
+    constant, by query; `worths` (W,), in USD, and at each the `shares` (W, C) of the router's choices."""
+
+    metrics: dict[str, Any]
+    curves: Mapping[str, Curve]
+    gain: Floats
+    worths: Floats
+    shares: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """What a way to choose paid and got: (seeds, worths, n)."""
+    """What a way to choose paid and got, and its choices: (seeds, worths, n)."""
 
     cost: Floats
     quality: Floats
+    index: NDArray[np.intp]
 
     def curves(self) -> list[Curve]:
         """The deferral curve of each seed."""
@@ -45,8 +60,8 @@ class _Run:
 
 def compare(
     candidates: Sequence[tuple[str, Budget]], quality: Floats, cost: Floats, seeds: Sequence[Expectation]
-) -> dict[str, Any]:
-    """Metrics of every way to choose, as JSON, given the true quality and cost (n, C)."""
+) -> Comparison:
+    """Every way to choose, given the true quality and cost (n, C)."""
     mean_quality, mean_cost = quality.mean(axis=0), cost.mean(axis=0)
     hull = frontier(mean_cost, mean_quality)
     low, high = worth_range(mean_cost, mean_quality, hull)
@@ -62,22 +77,31 @@ def compare(
     strongest = _strongest(mean_quality, unlimited)
     reference = float(mean_quality[strongest]), float(mean_cost[strongest])
 
-    pays = {name: _net(_run(ways[name], quality, cost, inner), inner) for name in ("router", "mix")}
-    gain = (pays["router"] - pays["mix"]).mean(axis=0)  # (worths, n), seeds averaged
-    return {
+    within = {name: _run(ways[name], quality, cost, inner) for name in ways}
+    gain = (_net(within["router"], inner) - _net(within["mix"], inner)).mean(axis=0)  # (worths, n), seeds averaged
+    shares = {name: _shares(run.index, len(candidates)) for name, run in within.items()}
+    metrics: dict[str, Any] = {
         "cost_range_usd": cost_range,
         "worth_range_usd": (low, high),
         "qnc_reference": _constant(candidates, mean_quality, mean_cost, strongest),
-        "methods": {name: _summary(each, cost_range, reference) for name, each in curves.items()},
+        "methods": {
+            name: {**_summary(each, cost_range, reference), "entropy_bits": _entropy(shares[name])}
+            for name, each in curves.items()
+        },
         "random": {"quality": float(mean_quality.mean()), "cost_usd": float(mean_cost.mean())},
         "constants": [_constant(candidates, mean_quality, mean_cost, j) for j in range(len(candidates))],
         "best_constants": _best_constants(candidates, mean_quality, mean_cost, hull),
         "gain_over_best_constant": {
-            **_interval(gain.mean(axis=0)),
+            **interval(gain.mean(axis=0)),
             "by_worth_usd": [[float(w), float(g)] for w, g in zip(inner, gain.mean(axis=1), strict=True)],
         },
         "audc_gain_over_mix": _audc_gain(runs["router"], runs["mix"], cost_range),
+        "audc_gains": {
+            name: _audc_gain(runs["router"], runs[name], cost_range) for name in runs if name not in _NO_RIVALS
+        },
     }
+    together = {name: _mean_curve(runs[name]) for name in runs}
+    return Comparison(metrics, together, gain.mean(axis=0), inner, shares["router"])
 
 
 # -- ways to choose ----------------------------------------------------------------------------------------
@@ -95,6 +119,7 @@ def _ways(
         "router": [(s.quality, s.cost) for s in seeds],
         "mix": [(s.blind_quality, s.blind_cost) for s in seeds],
         "oracle": [(quality, cost) for _ in seeds],
+        **{name: [s.others[name] for s in seeds] for name in seeds[0].others},
     }
     if unlimited.any() and not unlimited.all():
         ways["reactive"] = [(s.quality, without_budgets(s.cost)) for s in seeds]
@@ -106,12 +131,29 @@ def _run(pairs: Sequence[tuple[Floats, Floats]], quality: Floats, cost: Floats, 
     rows = np.arange(len(quality))
     picks = [[choose(believed, price, worth) for worth in worths] for believed, price in pairs]
     index = np.array(picks)
-    return _Run(cost[rows, index], quality[rows, index])
+    return _Run(cost[rows, index], quality[rows, index], index)
 
 
 def _net(run: _Run, worths: Floats) -> Floats:
     """(seeds, worths, n): quality − cost/worth, what an answer was worth after its cost, in perfect answers."""
     return run.quality - run.cost / worths[:, None]
+
+
+def _shares(index: NDArray[np.intp], count: int) -> Floats:
+    """(worths, C): how often each candidate is chosen, over queries and seeds."""
+    return np.array(
+        [np.bincount(index[:, w].ravel(), minlength=count) / index[:, w].size for w in range(index.shape[1])]
+    )
+
+
+def _entropy(shares: Floats) -> float:
+    """Bits of a choice, the mean over worths; 0 for one that is always the same."""
+    logs = np.log2(np.where(shares > 0, shares, 1.0))
+    return float(-(shares * logs).sum(axis=1).mean() + 0.0)
+
+
+def _mean_curve(run: _Run) -> Curve:
+    return Curve.of(run.cost.mean(axis=(0, 2)), run.quality.mean(axis=(0, 2)))
 
 
 def _strongest(mean_quality: Floats, unlimited: NDArray[np.bool_]) -> int:
@@ -162,7 +204,7 @@ def _resamples(n: int) -> Floats:
     return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
 
 
-def _interval(differences: Floats) -> dict[str, Any]:
+def interval(differences: Floats) -> dict[str, Any]:
     """The mean of paired differences (n,), and its 95 % bootstrap interval over queries."""
     low, high = np.quantile(_resamples(len(differences)) @ differences, [0.025, 0.975])
     return {"mean": float(differences.mean()), "interval_95": [float(low), float(high)]}

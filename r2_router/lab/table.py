@@ -74,6 +74,27 @@ class Table:
             input_tokens=self.input_tokens[index],
         )
 
+    def only(self, model: str) -> Table:
+        """The candidates of `model`, and the queries it was measured on. Raises InputError for a model not there."""
+        columns = [j for j, (name, _) in enumerate(self.candidates) if name == model]
+        if not columns:
+            names = ", ".join(dict.fromkeys(name for name, _ in self.candidates))
+            raise InputError(f"The table has no model '{model}'. It has {names}.")
+        narrowed = self.among(columns)
+        return narrowed.take(np.flatnonzero(narrowed.measured.any(axis=1)))
+
+    def among(self, columns: Sequence[int]) -> Table:
+        """The candidates at `columns`, with all queries. Raises InputError for none."""
+        if not columns:
+            raise InputError("No candidate of the table is left to look at.")
+        return replace(
+            self,
+            candidates=tuple(self.candidates[j] for j in columns),
+            quality=self.quality[:, columns],
+            output_tokens=self.output_tokens[:, columns],
+            input_tokens=self.input_tokens[:, columns],
+        )
+
     def counts(self) -> dict[str, Any]:
         """What was read and what is missing, as JSON."""
         absent = (~self.measured).sum(axis=0).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -10,13 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from r2_router.checkpoint import Checkpoint
 from r2_router.errors import InputError
-from r2_router.lab.compare import Expectation, compare
+from r2_router.lab.baselines import Neighbours
+from r2_router.lab.compare import Comparison, Expectation, compare
 from r2_router.lab.table import Table
 from r2_router.lab.train import MIN_QUERIES, unit_rows
 from r2_router.pool import Model, Pool
 from r2_router.predict import Predictor
 
 Floats: TypeAlias = NDArray[np.float64]
+Index: TypeAlias = NDArray[np.intp]
 Learn: TypeAlias = Callable[[Table, Floats], Checkpoint]
 _BINS = 5
 _DIGITS = 4  # of every number kept
@@ -28,11 +31,30 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Learn on all folds but one, choose for the one left out, at the prices of `pool`; metrics as JSON.
 
-    `learn` makes a checkpoint of a table and its (n, d) unit vectors, as `train` does. Compared on the
-    queries every candidate answered: "router"; "reactive", the same heads choosing among unlimited answers
-    only; "mix", the best that can be had without looking at the query, and "mix_unlimited", the same
-    without budgets; "oracle", which knows the truth. Raises InputError where too few queries are complete,
-    or a price is missing.
+    `learn` makes a checkpoint of a table and its (n, d) unit vectors, as `train` does. See `validate`.
+    """
+    return validate(table, embeddings, pool, learn, random_folds(table, folds, seeds)).metrics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """`metrics` as JSON, rounded, with the verdict; the comparison behind them; the table of the queries compared."""
+
+    metrics: dict[str, Any]
+    comparison: Comparison
+    truth: Table
+
+
+def validate(
+    table: Table, embeddings: ArrayLike, pool: Pool, learn: Learn | Checkpoint, folds: Sequence[Index]
+) -> Validation:
+    """Compare ways to choose on the queries every candidate answered, by what was expected of each query from the
+    folds it is not in: `folds` (n,) for each seed.
+
+    "router": checkpoints that `learn` makes of each fold's rest, or the given one; "reactive", the same heads
+    choosing among unlimited answers only; "knn", nearest neighbours; "mix", the best that can be had without looking
+    at the query, and "mix_unlimited", the same without budgets; "oracle", which knows the truth. Raises InputError
+    where too few queries are complete, or a price is missing.
     """
     vectors = unit_rows(table, embeddings)
     complete = np.flatnonzero(table.complete)
@@ -43,28 +65,35 @@ def cross_validate(
         )
     truth = table.take(complete)
     cost = cost_usd(truth, pool, truth.output_tokens)
-    held_out = [_held_out(table, vectors, learn, _folds(table, folds, seed)) for seed in range(seeds)]
-    expected = [{name: array[complete] for name, array in each.items()} for each in held_out]
+    near = Neighbours(vectors)
+    expected = [
+        {name: array[complete] for name, array in _held_out(table, vectors, learn, near, fold_of).items()}
+        for fold_of in folds
+    ]
     priced = [
         Expectation(
             quality=each["quality"],
             cost=cost_usd(truth, pool, each["tokens"]),
             blind_quality=each["blind_quality"],
             blind_cost=cost_usd(truth, pool, each["blind_tokens"]),
+            others={"knn": (each["knn_quality"], cost_usd(truth, pool, each["knn_tokens"]))},
         )
         for each in expected
     ]
     qualities = np.array([each["quality"] for each in expected])
     tokens = np.array([each["tokens"] for each in expected])
+    comparison = compare(table.candidates, truth.quality, cost, priced)
+    count = {"folds": int(folds[0].max()) + 1, "seeds": len(folds), "queries": len(complete), "pool": pool.name}
     metrics: dict[str, Any] = {
-        "protocol": {"folds": folds, "seeds": seeds, "queries": len(complete), "pool": pool.name},
+        "protocol": count,
         "usd_per_million": {m.name: [m.input_usd_per_million, m.output_usd_per_million] for m in _priced(table, pool)},
-        **compare(table.candidates, truth.quality, cost, priced),
+        **comparison.metrics,
         "heads": _head_metrics(truth, qualities, tokens),
         "calibration": _calibration(truth.quality, qualities),
+        "token_calibration": _calibration(truth.output_tokens, tokens),
     }
-    rounded = cast("dict[str, Any]", _rounded(metrics))
-    return {"verdict": verdict(rounded), **rounded}
+    rounded = cast("dict[str, Any]", as_json(metrics))
+    return Validation({"verdict": verdict(rounded), **rounded}, comparison, truth)
 
 
 def cost_usd(table: Table, pool: Pool, output_tokens: Floats) -> Floats:
@@ -105,28 +134,53 @@ def _priced(table: Table, pool: Pool) -> list[Model]:
 # -- predictions for queries left out ----------------------------------------------------------------------
 
 
-def _folds(table: Table, folds: int, seed: int) -> NDArray[np.intp]:
-    """(n,): the fold of each query. Equal texts share one, or the router would be asked what it was told."""
+def random_folds(table: Table, folds: int, seeds: int) -> list[Index]:
+    """The fold (n,) of each query, for each seed. Equal texts share one, or the router would be asked what it was
+    told."""
     places: dict[str, int] = {}
     text_of = np.array([places.setdefault(text, len(places)) for text in table.queries], dtype=np.intp)
-    order = np.random.default_rng(seed).permutation(len(places))
-    return (order % folds)[text_of]
+    orders = [np.random.default_rng(seed).permutation(len(places)) for seed in range(seeds)]
+    return [(order % folds)[text_of] for order in orders]
 
 
-def _held_out(table: Table, vectors: Floats, learn: Learn, fold_of: NDArray[np.intp]) -> dict[str, Floats]:
-    """(n, C) expectations of each query, by a checkpoint learned without its fold and by plain means."""
-    names = ("quality", "tokens", "blind_quality", "blind_tokens")
+def category_folds(table: Table) -> list[Index]:
+    """One seed whose folds are the categories, so that each is foretold from the others. Raises InputError where the
+    table has fewer than two."""
+    names = sorted(set(table.categories))
+    if len(names) < 2:
+        raise InputError("Leaving categories out needs a column `category` with at least two of them.")
+    place = {name: i for i, name in enumerate(names)}
+    return [np.array([place[name] for name in table.categories], dtype=np.intp)]
+
+
+def _held_out(
+    table: Table, vectors: Floats, learn: Learn | Checkpoint, near: Neighbours, fold_of: Index
+) -> dict[str, Floats]:
+    """(n, C) expectations of each query, by a checkpoint learned without its fold, by neighbours and plain means."""
+    names = ("quality", "tokens", "blind_quality", "blind_tokens", "knn_quality", "knn_tokens")
     expected = {name: np.empty(table.quality.shape) for name in names}
     for fold in range(int(fold_of.max()) + 1):
         out, kept = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         seen = table.take(kept)
-        predictor = Predictor(learn(seen, vectors[kept]))
+        predictor = Predictor(learn if isinstance(learn, Checkpoint) else learn(seen, vectors[kept]))
         outputs = predictor.outputs(vectors[out].astype(np.float32))
-        expected["quality"][out] = predictor.quality(outputs)
-        expected["tokens"][out] = [predictor.tokens(row) for row in outputs]
+        columns = _columns(predictor.checkpoint, table)
+        expected["quality"][out] = predictor.quality(outputs)[:, columns]
+        expected["tokens"][out] = np.array([predictor.tokens(row) for row in outputs])[:, columns]
         expected["blind_quality"][out] = np.nanmean(seen.quality, axis=0)
         expected["blind_tokens"][out] = np.nanmean(seen.output_tokens, axis=0)
+        expected["knn_quality"][out] = near.expect(out, fold_of != fold, table.quality)
+        expected["knn_tokens"][out] = near.expect(out, fold_of != fold, table.output_tokens)
     return expected
+
+
+def _columns(checkpoint: Checkpoint, table: Table) -> list[int]:
+    """Where the table's candidates stand in the checkpoint. Raises InputError for one that is not there."""
+    places = {candidate: j for j, candidate in enumerate(checkpoint.candidates)}
+    missing = [f"{model} @ {budget}" for model, budget in table.candidates if (model, budget) not in places]
+    if missing:
+        raise InputError(f"Checkpoint '{checkpoint.name}' has no heads for {', '.join(missing)}.")
+    return [places[candidate] for candidate in table.candidates]
 
 
 # -- are the predictions themselves any good ---------------------------------------------------------------
@@ -155,18 +209,18 @@ def _r2(true: Floats, predicted: Floats) -> list[float | None]:
 
 
 def _calibration(true: Floats, predicted: Floats) -> list[dict[str, float]]:
-    """Mean predicted and mean true quality in groups of equally many predictions, from low to high."""
+    """Mean predicted and mean true values in groups of equally many predictions, from low to high."""
     flat, truths = predicted.ravel(), np.broadcast_to(true, predicted.shape).ravel()
     groups: Sequence[NDArray[np.intp]] = np.array_split(np.argsort(flat, kind="stable"), _BINS)
     return [{"predicted": float(flat[g].mean()), "real": float(truths[g].mean())} for g in groups]
 
 
-def _rounded(value: object) -> object:
+def as_json(value: object) -> object:
     """JSON with every float cut to the digits it is worth."""
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if abs(value) > _NOTHING else 0.0
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in cast("dict[str, object]", value).items()}
+        return {key: as_json(item) for key, item in cast("dict[str, object]", value).items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in cast("Sequence[object]", value)]
+        return [as_json(item) for item in cast("Sequence[object]", value)]
     return value

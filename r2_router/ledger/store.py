@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -82,6 +82,17 @@ class Ledger:
         with self.reading() as db:
             row = db and db.execute(_SELECT, (answer_id,)).fetchone()
         return _entry(row) if row else None
+
+    def entries(self, where: str = "TRUE", values: Sequence[Any] = (), *, last: int | None = None) -> list[Entry]:
+        """The entries that meet an SQL condition on the columns, oldest first; of `last` as many, newest first.
+
+        Raises LedgerError where the ledger cannot be read.
+        """
+        order = "time, id" if last is None else "time DESC, id DESC LIMIT ?"
+        query = f"SELECT {_COLUMNS} FROM entries WHERE {where} ORDER BY {order}"  # noqa: S608  # ours, no user's
+        with self.reading() as db:
+            rows = [] if db is None else db.execute(query, (*values, *([] if last is None else [last]))).fetchall()
+        return [_entry(row) for row in rows]
 
     def set_quality(self, answer_id: str, quality: float) -> None:
         """Note the real quality, 0..1, of an answer.

@@ -13,7 +13,7 @@ COST = np.array([[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]])
 @pytest.fixture(scope="module")
 def metrics():
     blind = [np.repeat(array.mean(axis=0)[None], 2, axis=0) for array in (QUALITY, COST)]
-    return compare(CANDIDATES, QUALITY, COST, [Expectation(QUALITY, COST, *blind)])
+    return compare(CANDIDATES, QUALITY, COST, [Expectation(QUALITY, COST, *blind)]).metrics
 
 
 def test_constants_and_frontier(metrics):
@@ -58,4 +58,4 @@ def test_gain_is_what_is_saved_and_won_for_each_worth(metrics):
 
 def test_a_method_that_never_gets_there_has_no_qnc():
     wrong = Expectation(QUALITY[:, ::-1].copy(), COST, QUALITY, COST)
-    assert compare(CANDIDATES, QUALITY, COST, [wrong])["methods"]["router"]["qnc"] is None
+    assert compare(CANDIDATES, QUALITY, COST, [wrong]).metrics["methods"]["router"]["qnc"] is None

@@ -85,7 +85,7 @@ def test_constants_are_plain_means(paying):
 
 def test_without_budgets_there_is_no_reactive_router_to_compare_with():
     metrics = cross_validate(*make_lab(80, budgets=(20,)), LEARN, LAB_POOL, seeds=1)
-    assert set(metrics["methods"]) == {"router", "mix", "oracle"}
+    assert set(metrics["methods"]) == {"router", "mix", "knn", "oracle"}
 
 
 def test_queries_of_equal_text_share_a_fold():

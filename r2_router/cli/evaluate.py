@@ -1,0 +1,146 @@
+"""`r2-router evaluate`: does routing pay, on measured answers?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r2_router.cli import common
+from r2_router.errors import InputError
+
+if TYPE_CHECKING:
+    from r2_router.checkpoint import Checkpoint
+    from r2_router.lab.table import Table
+    from r2_router.pool import Pool
+
+
+def register(commands: common.Commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="does routing pay? compare it with the simple choices",
+        description="Compare routing with every constant choice, the best mix that does not look at the query, nearest "
+        "neighbours, a router without length choice, chance and the oracle, on a training table. Writes report.html, "
+        "report.json and plots.",
+    )
+    parser.add_argument("--data", metavar="F", required=True, help="the training table")
+    parser.add_argument("--output", metavar="DIR", required=True, help="the folder of the report")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", metavar="DIR", help="evaluate this checkpoint")
+    which.add_argument("--train-on-folds", action="store_true", help="cross-validate training (the default)")
+    parser.add_argument("--pool", metavar="NAME", help="prices: a pool's name or TOML file (default: the checkpoint's)")
+    parser.add_argument(
+        "--price", metavar="MODEL=IN,OUT", action="append", help="USD per million tokens of a model; may be repeated"
+    )
+    parser.add_argument("--models", metavar="GLOB", help="only these models of the table (globs, comma-separated)")
+    parser.add_argument("--embedder", metavar="E", help="the embedder (default: the checkpoint's, or the embedded one)")
+    parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
+    parser.add_argument("--ood", action="store_true", help="also leave out each category whole")
+    parser.add_argument("--folds", type=common.count_above_zero, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--seeds", type=common.count_above_zero, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from r2_router.checkpoint import Instruction
+    from r2_router.cli.train import embed, make_embedder
+    from r2_router.lab.evaluate import evaluate
+    from r2_router.lab.read import read_table
+    from r2_router.lab.report import write_report
+    from r2_router.lab.train import train
+    from r2_router.loading import load_checkpoint
+
+    if args.folds < 2:
+        raise InputError("--folds is at least 2: what is learned from must not be what is judged.")
+    checkpoint = load_checkpoint(args.checkpoint) if args.checkpoint else None
+    table = _chosen(read_table(args.data), args)
+    if checkpoint is not None:
+        table = _known(table, checkpoint)
+    pool = _pool(args, checkpoint, table)
+    embedder, info = make_embedder(args, checkpoint)
+    if checkpoint is not None:
+        checkpoint.check_probes(embedder.embed(checkpoint.probe_texts), embedder.id)
+    # What an instruction says decides nothing here; where it cuts does, and tables without one were not cut.
+    told: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
+    instruction = Instruction(**told)
+    learn = checkpoint or partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
+    found = evaluate(table, embed(embedder, table), pool, learn, folds=args.folds, seeds=args.seeds, ood=args.ood)
+    folder = Path(args.output).expanduser()
+    left_out = write_report(found.report, folder)
+    if args.json:
+        common.print_json(found.report)
+    else:
+        _show(found.report, folder)
+    for line in left_out:
+        common.note(line)
+    return 0
+
+
+def _chosen(table: Table, args: argparse.Namespace) -> Table:
+    from r2_router.candidates import matches
+    from r2_router.constraints import limits
+
+    if args.models is None:
+        return table
+    globs = limits(models=args.models).models
+    return table.among([j for j, (model, _) in enumerate(table.candidates) if matches(model, globs)])
+
+
+def _known(table: Table, checkpoint: Checkpoint) -> Table:
+    """The candidates that the checkpoint has heads for."""
+    kept = [j for j, candidate in enumerate(table.candidates) if candidate in set(checkpoint.candidates)]
+    if left := len(table.candidates) - len(kept):
+        common.note(f"note: '{checkpoint.name}' has no heads for {left} (model, budget) of the table; left out")
+    return table.among(kept)
+
+
+def _pool(args: argparse.Namespace, checkpoint: Checkpoint | None, table: Table) -> Pool:
+    """The pool with the prices of --price over it."""
+    from dataclasses import replace
+
+    from r2_router.pool import Model, Pool, load_pool
+
+    pool = load_pool(args.pool or (checkpoint.pool if checkpoint else "") or "local")
+    models = dict(pool.models)
+    for text in args.price or ():
+        name, _, pair = text.rpartition("=")
+        try:
+            price_in, price_out = (float(part) for part in pair.split(","))
+        except ValueError:
+            price_in = price_out = -1.0
+        if not name or not (0 <= price_in < float("inf") and 0 <= price_out < float("inf")):
+            raise InputError(f"--price is MODEL=IN,OUT in USD per million tokens; got '{text}'.")
+        known = models.get(name) or Model(name, name, None, None)
+        models[name] = replace(known, input_usd_per_million=price_in, output_usd_per_million=price_out)
+    absent = [m for m in dict.fromkeys(model for model, _ in table.candidates) if m not in models]
+    if absent:
+        raise InputError(
+            f"No price for {', '.join(absent)}: name a pool that has them with --pool, give --price MODEL=IN,OUT, or "
+            f"leave them out with --models."
+        )
+    return Pool(pool.name, models)
+
+
+def _show(report: dict[str, Any], folder: Path) -> None:
+    from r2_router.cli.tables import show_table
+    from r2_router.lab import report as tables
+
+    if report["warning"]:
+        print(f"WARNING: {report['warning']}\n")
+    for rows in (
+        tables.method_rows(report),
+        tables.gain_rows(report),
+        tables.constant_rows(report["best_constants"], with_worth=True),
+        tables.choice_rows(report),
+        tables.category_rows(report["gain_by_category"]),
+    ):
+        if rows[1]:
+            show_table(*rows, numbers=range(1, len(rows[0])))
+            print()
+    print(report["verdict"])
+    if report["ood"]:
+        print(f"Categories never seen: {report['ood']['verdict']}")
+    print(f"Report: {folder / 'report.html'}")
