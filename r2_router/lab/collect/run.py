@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from r2_router.decision import Candidate
 from r2_router.errors import R2Error, SpendLimitError
@@ -32,6 +32,7 @@ class Outcome:
 
     answers: int = 0
     failures: int = 0
+    ungraded: int = 0
     given_up: dict[str, str] = field(default_factory=dict[str, str])
     over_limit: str = ""
 
@@ -47,6 +48,7 @@ async def ask_all(
     options: Options | None = None,
     on_answer: Answered | None = None,
     on_failure: Callable[[Cell, str], None] | None = None,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """Ask every cell of `plan` that `store` has no answer to. Each answer is in the store before anything else
     happens to it; then `on_answer` is awaited.
@@ -56,17 +58,28 @@ async def ask_all(
     the user's own limits besides. Cancelled, it leaves a store that the next run goes on with.
     """
     run = _Run(
-        plan, store, resolve, max_usd, guard or NoLimit(), options or Options(), on_answer, on_failure, store.answered()
+        *(plan, store, resolve, max_usd, guard or NoLimit(), options or Options(), on_answer, on_failure),
+        *(store.answered(), outcome or Outcome()),
     )
     store.give_up_calls()
     paces = paces or {}
     local = [model for model in plan.models if in_turn(model)]
-    async with asyncio.TaskGroup() as group:
-        for model in plan.models:
-            if model not in local:
-                group.create_task(run.ask_model(model, paces.get(model.name, Pace())))
-        group.create_task(_one_by_one([(run, model, paces.get(model.name, Pace())) for model in local]))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for model in plan.models:
+                if model not in local:
+                    group.create_task(run.ask_model(model, paces.get(model.name, Pace())))
+            group.create_task(_one_by_one([(run, model, paces.get(model.name, Pace())) for model in local]))
+    except BaseExceptionGroup as failed:
+        raise _first(failed) from None
     return run.outcome
+
+
+def _first(failed: BaseException) -> BaseException:
+    """What went wrong first: the others ended because of it."""
+    while isinstance(failed, BaseExceptionGroup):
+        failed = cast("BaseException", failed.exceptions[0])
+    return failed
 
 
 async def _one_by_one(jobs: list[tuple[_Run, Model, Pace]]) -> None:
@@ -85,7 +98,7 @@ class _Run:
     on_answer: Answered | None
     on_failure: Callable[[Cell, str], None] | None
     answered: set[Key]
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome
 
     async def ask_model(self, model: Model, pace: Pace) -> None:
         cells = (cell for cell in self.plan.cells(model) if cell.key not in self.answered)
@@ -118,7 +131,7 @@ class _Lane:
                 for limiter, tokens in self._limiters:
                     amount = run.plan.input_tokens(cell) + run.plan.cut(cell) if tokens else 1
                     await waits.enter_async_context(_Amount(limiter, amount))
-            if not run.store.begin(cell, run.plan.most_usd(cell), run.max_usd):
+            if not run.store.begin(cell.key, run.plan.most_usd(cell), run.max_usd):
                 run.outcome.over_limit = f"--max-usd {run.max_usd:g}"
                 return
             reason, again = await self._call(cell)
@@ -143,15 +156,14 @@ class _Lane:
         try:
             answer = await generation.result()
         except SpendLimitError as error:
-            run.store.lose(cell, "refused by a spending limit", 0.0)
+            run.store.lose(cell.key, "refused by a spending limit", 0.0)
             run.outcome.over_limit = str(error)
             return str(error), False
         except R2Error as error:
-            cost = sum(getattr(attempt, "cost_usd", 0.0) for attempt in getattr(error, "attempts", ()))
-            run.store.lose(cell, str(error)[:300], cost)
+            run.store.lose(cell.key, str(error)[:300], failed_usd(error))
             return str(error), False
         if answer.partial:
-            run.store.lose(cell, f"broke off: {answer.error}"[:300], answer.cost_usd)
+            run.store.lose(cell.key, f"broke off: {answer.error}"[:300], answer.cost_usd)
             return f"its answer broke off: {answer.error}", True
         stored = _stored(cell, answer)
         run.store.finish(stored)
@@ -181,6 +193,11 @@ class _Lane:
             options=options,
             guard=run.guard,
         )
+
+
+def failed_usd(error: R2Error) -> float:
+    """What the tries that ended in `error` cost."""
+    return sum(getattr(attempt, "cost_usd", 0.0) for attempt in getattr(error, "attempts", ()))
 
 
 def candidate(cell: Cell, plan: Plan) -> Candidate:

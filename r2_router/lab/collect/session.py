@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from r2_router.asking import Desk
-from r2_router.errors import ConfigError
+from r2_router.errors import ConfigError, InputError, R2Error, SpendLimitError
 from r2_router.lab.collect.export import Counts, export
-from r2_router.lab.collect.plan import Cell, Pace, Plan, Seen
-from r2_router.lab.collect.run import Outcome, ask_all
+from r2_router.lab.collect.judging import JudgeCalls
+from r2_router.lab.collect.plan import Cell, Key, Pace, Plan, Seen
+from r2_router.lab.collect.run import Outcome, ask_all, failed_usd
 from r2_router.lab.collect.store import Store, StoredAnswer, StoredGrade
 from r2_router.lab.questions import Question
 from r2_router.pool import Pool
@@ -22,11 +24,14 @@ from r2_router.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from r2_router.lab.grading import Grader
+    from r2_router.lab.grading.judge import Agreement
 
 STORE = "answers.sqlite3"
 TABLE = "table.parquet"
 ANSWERS = "answers.parquet"
 NO_GRADER = "none"
+
+_judged: ContextVar[Key | None] = ContextVar("_judged", default=None)
 
 
 class Watch(Protocol):
@@ -50,11 +55,12 @@ class Report(Record):
     given_up: Mapping[str, str]
     losses: Sequence[Mapping[str, Any]]
     counts: Counts
-    agreement: Mapping[str, Any] | None = None
+    ungraded: int
+    agreement: Agreement | None = None
 
     @property
     def complete(self) -> bool:
-        return not self.missing
+        return not (self.missing or self.ungraded)
 
     def lines(self) -> list[str]:
         """The report in words."""
@@ -74,7 +80,10 @@ class Report(Record):
         if self.over_limit:
             lines.append(f"Stopped by {self.over_limit}.")
         if self.agreement:
-            lines.append("Judge and people: " + ", ".join(f"{k} {_short(v)}" for k, v in self.agreement.items()))
+            said = self.agreement.to_dict().items()
+            lines.append("Grader and people: " + ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in said))
+        if self.ungraded:
+            lines.append(f"{self.ungraded:,} answers could not be graded now: run the same command again.")
         if self.missing:
             lines.append(f"{self.missing:,} cells have no answer yet: run the same command again.")
         lines.append(f"Table: {self.table}" if self.table else "No table yet: no answer is graded.")
@@ -144,15 +153,19 @@ class Collection:
 
     async def run(self, watch: Watch) -> Report:
         """Ask what is missing, grade what is not graded, write the table; what that came to."""
-        grader = self._grader()
-        await self._grade_stored(grader)
+        grader, outcome = self._grader(), Outcome()
+        if grader is not None:
+            for question in self.plan.questions:
+                grader.check(question)
+        agreement = await self._agreement(grader)
+        await self._grade_stored(grader, outcome)
 
         async def on_answer(cell: Cell, answer: StoredAnswer) -> None:
             watch.answered(cell, answer, self.store.spent_usd)
             if grader is not None:
-                await self._grade(grader, answer)
+                await self._grade(grader, answer, outcome)
 
-        outcome = await ask_all(
+        await ask_all(
             self.plan,
             self.store,
             resolve=self.desk.resolve,
@@ -161,8 +174,9 @@ class Collection:
             guard=self.desk.guard,
             on_answer=on_answer,
             on_failure=watch.failed,
+            outcome=outcome,
         )
-        return self._report(outcome, grader)
+        return self._report(outcome, grader, agreement)
 
     # -- grading ---------------------------------------------------------------------------------------------
 
@@ -171,16 +185,52 @@ class Collection:
             return None
         from r2_router.lab.grading import make_grader
 
-        return make_grader(self.grader or "auto")
+        if not self.judge:
+            return make_grader(self.grader or "auto")
+        model = self.pool.get(self.judge)
+        if model is None:
+            raise InputError(
+                f"The judge '{self.judge}' is not in pool '{self.pool.name}': {', '.join(self.pool.models)}."
+            )
+        if why := self.desk.not_ready(model):
+            raise ConfigError(f"The judge {model.name} cannot be asked: {why}.")
+        ask = JudgeCalls(model, self.store, self.desk.resolve, self.desk.guard, self.max_usd, _judged)
+        return make_grader(self.grader or "judge", ask=ask, judge=model.name)
 
-    async def _grade_stored(self, grader: Grader | None) -> None:
+    async def _agreement(self, grader: Grader | None) -> Agreement | None:
+        """How far the grader agrees with the people who labelled `labels`."""
+        if self.labels is None or grader is None:
+            return None
+        from r2_router.lab.grading.judge import agreement, read_labels
+
+        labels = read_labels(self.labels)
+        given: list[float | None] = []
+        for label in labels:
+            grade = await grader.grade(label.question, label.text)
+            given.append(grade.quality)
+            if (call := _judged.get()) is not None:
+                self.store.lose(call, "asked about a labelled answer", grade.cost_usd)
+        return agreement([label.quality for label in labels], given)
+
+    async def _grade_stored(self, grader: Grader | None, outcome: Outcome) -> None:
         """Grade the answers of earlier runs that this grader has not seen."""
         if grader is not None:
+            self.store.give_up_calls()
             for answer in await asyncio.to_thread(self.store.ungraded, grader.id):
-                await self._grade(grader, answer)
+                await self._grade(grader, answer, outcome)
 
-    async def _grade(self, grader: Grader, answer: StoredAnswer) -> None:
-        grade = await grader.grade(self._questions[answer.query_id], answer.text)
+    async def _grade(self, grader: Grader, answer: StoredAnswer, outcome: Outcome) -> None:
+        """Grade an answer; one whose judge fails stays ungraded, for the next run."""
+        _judged.set(None)
+        try:
+            grade = await grader.grade(self._questions[answer.query_id], answer.text)
+        except R2Error as error:
+            outcome.ungraded += 1
+            if isinstance(error, SpendLimitError):
+                outcome.over_limit = str(error)
+            if (call := _judged.get()) is not None:
+                self.store.lose(call, f"the judge failed: {error}"[:300], failed_usd(error))
+            return
         self.store.grade(
             StoredGrade(
                 query_id=answer.query_id,
@@ -191,12 +241,13 @@ class Collection:
                 found=grade.found,
                 note=grade.note,
                 cost_usd=grade.cost_usd,
-            )
+            ),
+            _judged.get(),
         )
 
     # -- what it came to -------------------------------------------------------------------------------------
 
-    def _report(self, outcome: Outcome, grader: Grader | None) -> Report:
+    def _report(self, outcome: Outcome, grader: Grader | None, agreement: Agreement | None) -> Report:
         counts = export(
             self.store,
             self.plan,
@@ -218,6 +269,8 @@ class Collection:
             given_up=dict(outcome.given_up),
             losses=[dict(zip(names, loss, strict=True)) for loss in self.store.losses()],
             counts=counts,
+            ungraded=outcome.ungraded,
+            agreement=agreement,
         )
 
 

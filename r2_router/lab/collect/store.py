@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from r2_router.errors import InputError
-from r2_router.lab.collect.plan import Cell
+from r2_router.errors import InputError, R2Error
+from r2_router.lab.collect.plan import Key
 from r2_router.lab.questions import Question
 from r2_router.ledger.money import to_nanos, to_usd
+from r2_router.ledger.schema import immediate
 from r2_router.records import Budget, Record
 
 VERSION = 1
@@ -59,6 +60,15 @@ _SPENT = """
 """
 _GIVE_UP = """
     INSERT INTO losses SELECT query_id, model, budget, 'cut off: may have been billed', nanos, time FROM calls
+"""
+_GRADE_ANEW = """
+    INSERT INTO losses SELECT query_id, model, budget, 'grade taken back: its question changed', nanos, ?
+    FROM grades WHERE query_id = ? AND nanos > 0
+"""
+_PUT_QUESTION = """
+    INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (query_id) DO UPDATE SET
+        answer = excluded.answer, answer_type = excluded.answer_type, category = excluded.category,
+        extra = excluded.extra
 """
 _UNGRADED = """
     WHERE NOT EXISTS (
@@ -168,15 +178,16 @@ class Store:
                         f"query_id {q.query_id!r} stood for another query when {self.path.parent} was begun. Give "
                         f"another --output, or another query_id."
                     )
+                db.execute(_GRADE_ANEW, (_now(), q.query_id))
                 db.execute("DELETE FROM grades WHERE query_id = ?", (q.query_id,))
-                db.execute("INSERT OR REPLACE INTO questions VALUES (?, ?, ?, ?, ?, ?)", row)
+                db.execute(_PUT_QUESTION, row)
 
     def questions(self) -> dict[str, Question]:
         """All questions by id, as first met."""
         rows = self._db_open.execute("SELECT * FROM questions ORDER BY rowid")
         return {row[0]: Question(*row[:5], extra=json.loads(row[5])) for row in rows}
 
-    def answered(self) -> set[tuple[str, str, Budget]]:
+    def answered(self) -> set[Key]:
         """The cells that have an answer."""
         return set(self._db_open.execute("SELECT query_id, model, budget FROM answers"))
 
@@ -188,13 +199,13 @@ class Store:
             db.execute(_GIVE_UP)
             return db.execute("DELETE FROM calls").rowcount
 
-    def begin(self, cell: Cell, most_usd: float, max_usd: float | None) -> bool:
+    def begin(self, key: Key, most_usd: float, max_usd: float | None) -> bool:
         """Note a call that may cost `most_usd`; False, and nothing noted, where `max_usd` would be passed."""
         nanos = to_nanos(most_usd, "The cost of a call")
         with self._transaction() as db:
             if max_usd is not None and self._spent_nanos() + nanos > to_nanos(max_usd, "max_usd"):
                 return False
-            db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)", (*cell.key, nanos, _now()))
+            db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)", (*key, nanos, _now()))
         return True
 
     def finish(self, answer: StoredAnswer) -> None:
@@ -208,12 +219,12 @@ class Store:
                 (*row, int(a.usage_estimated), to_nanos(a.cost_usd, "cost_usd"), a.latency_s, _now()),
             )
 
-    def lose(self, cell: Cell, reason: str, cost_usd: float) -> None:
+    def lose(self, key: Key, reason: str, cost_usd: float) -> None:
         """Note a call that brought no answer, and what it cost."""
         with self._transaction() as db:
-            db.execute(f"DELETE FROM calls WHERE {_CELL}", cell.key)  # noqa: S608
+            db.execute(f"DELETE FROM calls WHERE {_CELL}", key)  # noqa: S608
             nanos = to_nanos(cost_usd, "cost_usd")
-            db.execute("INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?)", (*cell.key, reason, nanos, _now()))
+            db.execute("INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?)", (*key, reason, nanos, _now()))
 
     # -- grades ----------------------------------------------------------------------------------------------
 
@@ -221,9 +232,12 @@ class Store:
         """The answers that `grader` has not judged."""
         return self._answers(_UNGRADED, (grader,))
 
-    def grade(self, grade: StoredGrade) -> None:
+    def grade(self, grade: StoredGrade, call: Key | None = None) -> None:
+        """Write a grade; the `call` to a judge is over."""
         g = grade
         with self._transaction() as db:
+            if call is not None:
+                db.execute(f"DELETE FROM calls WHERE {_CELL}", call)  # noqa: S608
             db.execute(
                 "INSERT OR REPLACE INTO grades VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -232,7 +246,7 @@ class Store:
                 ),
             )
 
-    def grades(self, grader: str) -> dict[tuple[str, str, Budget], StoredGrade]:
+    def grades(self, grader: str) -> dict[Key, StoredGrade]:
         """What `grader` judged, by cell."""
         rows = self._db_open.execute("SELECT * FROM grades WHERE grader = ?", (grader,))
         names = ("query_id", "model", "budget", "grader", "quality", "found", "note")
@@ -291,13 +305,11 @@ class Store:
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
         db = self._db_open
-        db.execute("BEGIN IMMEDIATE")
         try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+            with immediate(db):
+                yield db
+        except sqlite3.Error as error:
+            raise R2Error(f"{self.path} cannot be written: {error}. What was answered before is safe in it.") from None
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> Any:
         with closing(self._db_open.execute(query, values)) as cursor:

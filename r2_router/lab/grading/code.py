@@ -44,12 +44,14 @@ class CodeGrader:
     def id(self) -> str:
         return f"code/1:{self.seconds:g}s,{self.memory_mb}MB"
 
-    async def grade(self, question: Question, text: str) -> Grade:
-        expected = question.extra.get("expected_output")
-        if expected is None and not question.answer.strip():
+    def check(self, question: Question) -> None:
+        if question.extra.get("expected_output") is None and not question.answer.strip():
             raise InputError(
                 f"{question.query_id} has neither tests (column answer) nor expected_output to run its code against."
             )
+
+    async def grade(self, question: Question, text: str) -> Grade:
+        expected = question.extra.get("expected_output")
         code = answer_code(text)
         if code is None:
             return unparsable("it holds no code")

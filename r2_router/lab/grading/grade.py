@@ -30,8 +30,12 @@ class Grader(Protocol):
     @property
     def id(self) -> str: ...
 
+    def check(self, question: Question) -> None:
+        """Raise InputError for a question it cannot judge answers to, so that none is paid for."""
+        ...
+
     async def grade(self, question: Question, text: str) -> Grade:
-        """The grade of answer `text`. Raises InputError for a question it cannot judge answers to."""
+        """The grade of answer `text` to a question that was checked."""
         ...
 
 

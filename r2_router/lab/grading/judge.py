@@ -35,6 +35,9 @@ class Judge:
         self._ask = ask
         self.id = f"judge/{PROMPT_VERSION}:{model}"
 
+    def check(self, question: Question) -> None:
+        """Any question will do."""
+
     async def grade(self, question: Question, text: str) -> Grade:
         said, cost_usd = await self._ask(judge_messages(question, text))
         found = _VERDICT.findall(said)

@@ -29,13 +29,20 @@ class Rule:
     def id(self) -> str:
         return f"{self.name}/{self.version}"
 
+    def check(self, question: Question) -> None:
+        _need_answer(question)
+        self.judge(question, "")
+
     async def grade(self, question: Question, text: str) -> Grade:
-        if not question.answer.strip():
-            raise InputError(
-                f"{question.query_id} has no answer to grade by. Fill its column `answer`, or grade with `judge` or a "
-                f"function of your own."
-            )
         return self.judge(question, text)
+
+
+def _need_answer(question: Question) -> None:
+    if not question.answer.strip():
+        raise InputError(
+            f"{question.query_id} has no answer to grade by. Fill its column `answer`, or grade with `judge` or a "
+            f"function of your own."
+        )
 
 
 def _choice(question: Question, text: str) -> Grade:
@@ -90,13 +97,19 @@ class Regex:
 
     id = "regex/1"
 
+    def check(self, question: Question) -> None:
+        import regex
+
+        _need_answer(question)
+        try:
+            regex.compile(question.answer)
+        except regex.error as error:
+            raise InputError(f"{question.query_id}: answer is no regular expression: {error}.") from None
+
     async def grade(self, question: Question, text: str) -> Grade:
         import regex
 
-        try:
-            pattern = regex.compile(question.answer)
-        except regex.error as error:
-            raise InputError(f"{question.query_id}: answer is no regular expression: {error}.") from None
+        pattern = regex.compile(question.answer)
         if not text.strip():
             return unparsable("it is empty")
         try:
@@ -125,7 +138,13 @@ class Auto:
     def id(self) -> str:
         return "auto:" + ",".join(grader.id for grader in self._graders.values())
 
+    def check(self, question: Question) -> None:
+        self._of(question).check(question)
+
     async def grade(self, question: Question, text: str) -> Grade:
+        return await self._of(question).grade(question, text)
+
+    def _of(self, question: Question) -> Grader:
         grader = self._graders.get(question.answer_type)
         if grader is None:
             said = f"answer_type {question.answer_type!r}" if question.answer_type else "no answer_type"
@@ -133,4 +152,4 @@ class Auto:
                 f"{question.query_id} has {said}: it is one of {', '.join(self._graders)}. Or name one for all with "
                 f"--grader."
             )
-        return await grader.grade(question, text)
+        return grader
