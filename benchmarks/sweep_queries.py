@@ -126,16 +126,17 @@ def reversals(r: random.Random, i: int) -> Made:
 
 def ordering(r: random.Random, i: int) -> Made:
     words = r.sample(WORDS, 4)
-    return f"Put these words into alphabetical order: {', '.join(words)}", "contains", ", ".join(sorted(words))
+    return (
+        f"Put these words into alphabetical order: {', '.join(words)}",
+        "regex",
+        "(?i)" + r"[\W\d]+".join(sorted(words)),
+    )
 
 
 def weekdays(r: random.Random, i: int) -> Made:
     start, days = date(2026, 1, 1) + timedelta(r.randint(0, 364)), r.randint(2, 40)
-    return (
-        f"Today is a {start:%A}. Which day of the week is it in {days} days?",
-        "contains",
-        f"{start + timedelta(days):%A}",
-    )
+    last = rf"(?is)\b{start + timedelta(days):%A}\b(?!.*\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)"
+    return f"Today is a {start:%A}. Which day of the week is it in {days} days?", "regex", last
 
 
 def dates(r: random.Random, i: int) -> Made:
@@ -170,7 +171,8 @@ def capitals(r: random.Random, i: int) -> Made:
 
 def symbols(r: random.Random, i: int) -> Made:
     element = list(SYMBOLS)[i]
-    return f"Give the chemical symbol of {element}.", "contains", SYMBOLS[element]
+    speaking = r"(?!'| (?:am|can|could|do|have|think|will|would)\b)"  # "I think", and not iodine
+    return f"Give the chemical symbol of {element}.", "regex", rf"\b{SYMBOLS[element]}\b{speaking}"
 
 
 KINDS: tuple[Callable[[random.Random, int], Made], ...] = (

@@ -205,7 +205,7 @@ def _card(args: argparse.Namespace, table: Table) -> dict[str, Any]:
     if args.data is not None:
         file = Path(args.data)
         card["table"] = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    card["trained"] = f"{datetime.now(UTC):%Y-%m-%d}"
+    card.setdefault("trained", f"{datetime.now(UTC):%Y-%m-%d}")
     return card
 
 
