@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from functools import partial
 
     from r2_router.checkpoint import Instruction
-    from r2_router.cli.train import embed, make_embedder
+    from r2_router.cli.learning import embed, make_embedder
     from r2_router.lab.evaluate import evaluate
     from r2_router.lab.read import read_table
     from r2_router.lab.report import write_report

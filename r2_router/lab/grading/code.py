@@ -10,10 +10,12 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ class CodeGrader:
 
     @property
     def id(self) -> str:
-        return f"code/1:{self.seconds:g}s,{self.memory_mb}MB"
+        return f"code/2:{self.seconds:g}s,{self.memory_mb}MB"
 
     def check(self, question: Question) -> None:
         if question.extra.get("expected_output") is None and not question.answer.strip():
@@ -55,14 +57,18 @@ class CodeGrader:
         code = answer_code(text)
         if code is None:
             return unparsable("it holds no code")
-        program = code if expected is not None else f"{code}\n\n{question.answer}\n"
-        done = await asyncio.to_thread(self._run, program, str(question.extra.get("stdin") or ""))
+        tests = question.answer if expected is None else None
+        done = await asyncio.to_thread(self._run, code, tests, str(question.extra.get("stdin") or ""))
         if expected is not None and not done.fault:
             return verdict(_lines(done.output) == _lines(str(expected)), done.output[-200:])
         return verdict(not done.fault, done.fault or "passed")
 
-    def _run(self, program: str, stdin: str) -> _Done:
+    def _run(self, code: str, tests: str | None, stdin: str) -> _Done:
         with tempfile.TemporaryDirectory(prefix="r2-code-", ignore_cleanup_errors=True) as folder:
+            end = Path(folder) / secrets.token_hex(8)  # made after the last test, so that an early exit is no pass
+            program = (
+                code if tests is None else f"{code}\n\n{tests}\n__import__('pathlib').Path({str(end)!r}).touch()\n"
+            )
             (Path(folder) / "answer.py").write_text(program, encoding="utf-8", errors="replace")
             limits = json.dumps({"seconds": self.seconds, "memory_mb": self.memory_mb, "output_bytes": _OUTPUT_BYTES})
             with (Path(folder) / "out").open("w+b") as output, (Path(folder) / "in").open("w+b") as source:
@@ -78,8 +84,10 @@ class CodeGrader:
                     start_new_session=True,
                 )
                 try:
-                    code = process.wait(self.seconds)
-                    fault = "" if code == 0 else f"exit code {code}"
+                    status = process.wait(self.seconds)
+                    fault = "" if status == 0 else f"exit code {status}"
+                    if not fault and tests is not None and not end.exists():
+                        fault = "it ended before its tests did"
                 except subprocess.TimeoutExpired:
                     fault = f"not done in {self.seconds:g} s"
                 finally:
@@ -103,7 +111,8 @@ def answer_code(text: str) -> str | None:
     if blocks:
         return (python or [code for _, code in blocks])[-1]
     try:
-        compile(text, "answer", "exec")
+        with warnings.catch_warnings(action="ignore"):  # prose with a backslash
+            compile(text, "answer", "exec")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     return text if text.strip() else None

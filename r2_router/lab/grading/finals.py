@@ -20,6 +20,12 @@ _STATED = tuple(
 _BOXED = re.compile(r"\\boxed\s*\{")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _OPTION_LINE = re.compile(r"^[ \t]*\(?([A-J])[).:][ \t]*(\S.*)$", re.MULTILINE)
+_NUMBERED = re.compile(r"^[ \t]*\(?([1-9])[).:][ \t]*(\S.*)$", re.MULTILINE)
+_STUCK = re.compile(r"\s*([A-J])[.:]\s*(?:\1[.:]\s*){2,}\1?\s*")  # "A: A: A: A: ..." until the cap
+_DIGIT = re.compile(
+    r"(?im:(?<=\()([1-9])(?=\))|(?<=boxed\{)([1-9])(?=\})|(?<=\*\*)([1-9])(?=[*).:])|^[ \t]*\(?([1-9])(?=[).:]|[ \t]*$)"
+    r"|(?<=\b(?:is|er|on|ce)[ :])\s*([1-9])(?=[).:*,]|\s*$))"
+)
 _LETTER = re.compile(r"\(([A-Ja-j])\)|\b([A-J])(?=[).:,;]|\s*$|\s*[\n*])|^([A-Ja-j])[).:]?(?=\s|$)")
 _SIGN = r"(?:(?<![\w.)])[-−+])?"
 _NUMBER = re.compile(
@@ -27,6 +33,10 @@ _NUMBER = re.compile(
     rf"|{_SIGN}\.\d+"
 )
 _FRACTION = re.compile(r"\\d?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_UNFINISHED = re.compile(
+    r"(?:\d[^\S\n]+[-−+*×x÷][^\S\n]*[$€£]?(?:\d[\d,.]*)?|[=/][^\S\n]*[$€£]?)\s*$"
+)  # "6 * 1", "4 +", "x ="
+_SIGNED_MONEY = re.compile(r"(?<![\w.)])([-−])\s?\\?[$€£¥]\s?(?=[\d.])")
 _LATEX_SPACE = re.compile(r"\\[,;! ]|\\(?:left|right|text|mathrm|mathbf)\b|~")
 _WORDS = {
     **{"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7"},
@@ -71,6 +81,22 @@ def options(query: str) -> dict[str, str]:
     return found if len(found) > 1 else {}
 
 
+def lettered(query: str, text: str) -> tuple[str, str]:
+    """Both with options numbered "1: ...", "2) ..." lettered instead, where `query` lists such and no lettered ones."""
+    numbers_ = [match[1] for match in _NUMBERED.finditer(query)]
+    if options(query) or len(numbers_) < 2 or numbers_ != [str(i + 1) for i in range(len(numbers_))]:
+        return query, text
+
+    def letter(match: re.Match[str]) -> str:
+        digit = next(group for group in match.groups() if group)
+        return match[0][: -len(digit)] + "ABCDEFGHI"[int(digit) - 1]
+
+    return (
+        _NUMBERED.sub(lambda match: f"{'ABCDEFGHI'[int(match[1]) - 1]}: {match[2]}", query),
+        _DIGIT.sub(letter, text[-_MAX_CHARS:]),
+    )
+
+
 def choice(text: str, listed: Mapping[str, str]) -> str | None:
     """The letter `text` chooses among the options `listed`, None if it chooses none.
 
@@ -82,7 +108,7 @@ def choice(text: str, listed: Mapping[str, str]) -> str | None:
     for said in stated(text):
         if found := _chosen(said, listed, letters):
             return found
-    said_lines = lines(text)
+    said_lines = [] if _STUCK.fullmatch(text) else lines(text)
     if not said_lines:
         return None
     repeats = len({_leading(line, listed, letters, alone=False) for line in said_lines} - {None}) > 1
@@ -94,7 +120,8 @@ def choice(text: str, listed: Mapping[str, str]) -> str | None:
     if not repeats and len(said_lines) > 1 and (found := _leading(said_lines[-1], listed, letters, alone=True)):
         return found
     named = {letter for letter in re.findall(r"\(([A-J])\)", text) if letter in letters}
-    return named.pop() if len(named) == 1 else _only_option(text, listed)
+    only = named if len(named) == 1 else {None if repeats else _only_option(text, listed)}
+    return only.pop()
 
 
 def _chosen(said: str, listed: Mapping[str, str], letters: set[str]) -> str | None:
@@ -140,7 +167,8 @@ def _plain(said: str) -> str:
 
 
 def _normal(text: str) -> str:
-    return " ".join(re.sub(r"[^\w%$.+-]+", " ", text.casefold()).split()).rstrip(". ")
+    text = re.sub(r"[.](?!\d)", " ", text.casefold())  # a stop at the end of a sentence is no part of an option
+    return " ".join(re.sub(r"[^\w%$.+-]+", " ", text).split())
 
 
 # -- numbers -------------------------------------------------------------------------------------------------
@@ -148,13 +176,16 @@ def _normal(text: str) -> str:
 
 def number(text: str) -> Fraction | None:
     """The number `text` answers with: the first one of what it states to be its answer (the last one where that is
-    an equation), else of the last bold text that is one, else the last number of all; None if it holds none."""
+    an equation), else of the last bold text that is one, else the last number of all; None if it holds none, or breaks
+    off in the middle of a sum."""
     for said in stated(text):
         if (found := _number_of(said)) is not None:
             return found
     for said in bold(text):
         if (found := _number_of(said)) is not None:
             return found
+    if _UNFINISHED.search(_typed(text)):
+        return None
     found = numbers(text)
     return found[-1] if found else None
 
@@ -172,6 +203,8 @@ def _number_of(said: str) -> Fraction | None:
 def _typed(text: str) -> str:
     """`text` with its numbers in the form `_NUMBER` reads."""
     text = _FRACTION.sub(r"\1/\2", text[-_MAX_CHARS:].replace("{,}", ","))
+    text = re.sub(r"(?<=\d)\\[,;! ](?=\d{3}(?!\d))", "", text)
+    text = _SIGNED_MONEY.sub(r"\1", text)
     text = _LATEX_SPACE.sub(" ", text.replace("\\times", "x").replace("\u2009", "").replace("\u202f", ""))
     return re.sub(r"[A-Za-z]+", lambda m: _WORDS.get(m[0].lower(), m[0]), text)
 

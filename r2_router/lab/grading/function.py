@@ -37,6 +37,8 @@ class FunctionGrader:
                 said = await self._function(question, text)
             else:
                 said = await asyncio.to_thread(self._function, question, text)
+                if inspect.isawaitable(said):  # an object whose __call__ is a coroutine function
+                    said = await said
             quality = None if said is None else float(said)
         except Exception as error:  # noqa: BLE001 - it is the user's code
             return unparsable(f"the function raised {type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ argv[1]: the limits as JSON; argv[2]: the program's file.
 """
 
 import json
+import os
 import runpy
 import sys
 
@@ -30,7 +31,17 @@ def limit(seconds: float, memory_mb: int, output_bytes: int) -> None:
             continue
 
 
+def step_between() -> None:
+    """Go on in a child, so that a program that ends its parent ends this step and not the grader. POSIX only."""
+    if not hasattr(os, "fork"):
+        return
+    child = os.fork()
+    if child:
+        os._exit(min(255, abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))))
+
+
 if __name__ == "__main__":
     limit(**json.loads(sys.argv[1]))
+    step_between()
     del sys.argv[:2]
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -48,10 +48,12 @@ def _need_answer(question: Question) -> None:
 def _choice(question: Question, text: str) -> Grade:
     """Whether the answer chooses the letter of the right option (see finals.choice)."""
     wanted = question.answer.strip().strip("().: ").upper()
-    listed = finals.options(question.query)
-    found = finals.choice(text, listed)
+    query, said = finals.lettered(question.query, text)
+    found = finals.choice(said, finals.options(query))
     if found is None:
         return unparsable("it chooses no option, or several")
+    if query != question.query and wanted.isdecimal():  # the options are numbered
+        found = str(ord(found) - ord("A") + 1)
     return verdict(found == wanted, found)
 
 
@@ -64,7 +66,13 @@ def _number(question: Question, text: str) -> Grade:
     if found is None:
         return unparsable("it holds no number")
     right = abs(found - wanted[-1]) <= _TOLERANCE * max(1, abs(wanted[-1]))
-    return verdict(right, str(found) if found.denominator == 1 else f"{float(found):.10g}")
+    return verdict(right, _shown(found))
+
+
+def _shown(value: Fraction) -> str:
+    if abs(value) > 10**30:
+        return "a number beyond 1e30"
+    return str(value) if value.denominator == 1 else f"{float(value):.10g}"
 
 
 def _exact(question: Question, text: str) -> Grade:
@@ -120,8 +128,8 @@ class Regex:
 
 
 RULES: Mapping[str, Grader] = {
-    "choice": Rule("choice", 1, _choice),
-    "number": Rule("number", 1, _number),
+    "choice": Rule("choice", 2, _choice),
+    "number": Rule("number", 2, _number),
     "exact": Rule("exact", 1, _exact),
     "contains": Rule("contains", 1, _contains),
     "regex": Regex(),
