@@ -1,8 +1,8 @@
 """Does routing pay? Every table we have: `R2_DATA_DIR=FOLDER python benchmarks/routing.py [NAME ...]`.
 
-Names: pilot (local_sweep.parquet), sweep (benchmarks/results/sweep.parquet), transfer (heads learned on the sweep, judged
-by the pilot), zeroeval (28 LLMs), mmlu_pro (15 LLMs). Each as `r2-router evaluate` does it: 5 folds x 5 seeds; results
-go into benchmarks/results/routing.json. Minutes for the last two.
+Names: pilot (local_sweep.parquet), sweep (benchmarks/results/sweep.parquet), transfer (heads learned on the sweep,
+judged by the pilot), zeroeval (28 LLMs), mmlu_pro (15 LLMs). Each as `r2-router evaluate` does it: 5 folds x 5 seeds;
+results go into benchmarks/results/routing.json. Minutes for the last two.
 """
 
 import json

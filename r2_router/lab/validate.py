@@ -205,7 +205,7 @@ def _head_metrics(truth: Table, qualities: Floats, tokens: Floats) -> list[dict[
 def _r2(true: Floats, predicted: Floats) -> list[float | None]:
     """Of each column; None where the truth does not vary."""
     residual, total = ((predicted - true) ** 2).mean(axis=(0, 1)), true.var(axis=0)
-    return [float(1 - r / t) if t > 0 else None for r, t in zip(residual, total, strict=True)]
+    return [float(1 - r / t) if t > _NOTHING else None for r, t in zip(residual, total, strict=True)]
 
 
 def _calibration(true: Floats, predicted: Floats) -> list[dict[str, float]]:
