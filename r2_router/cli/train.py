@@ -99,7 +99,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
             metrics = cross_validate(table, vectors, learn, pool)
     except InputError as error:  # the heads are good; only the comparison cannot be had
         metrics = {"verdict": f"Not compared with the simple choices: {error}"}
-    return replace(checkpoint, metrics={**metrics, **checkpoint.metrics}), table
+    card = {**checkpoint.data_card, "verdict": metrics["verdict"]}
+    return replace(checkpoint, metrics={**metrics, **checkpoint.metrics}, data_card=card), table
 
 
 def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:

@@ -27,9 +27,9 @@ th:first-child, td:first-child { text-align: left; }
 """
 
 _CONVENTIONS = """<p>AUDC padded: the non-decreasing curve, continued flat to both ends of the cost range of all
-methods. AUDC paper: the points as they are; costs not reached count nothing, which makes whoever gets there cheaply look bad. QNC:
-the least cost that reaches the quality of the best single model, over its cost. Entropy: bits of a choice. The best
-constant of each worth is the one that the training folds would have picked.</p>"""
+methods. AUDC paper: the points as they are; costs not reached count nothing, so whoever gets there cheaply looks bad.
+QNC: the least cost that reaches the quality of the best single model, over its cost. Entropy: bits of a choice. The
+best constant of each worth is the one that the training folds would have picked.</p>"""
 _NO_REACTIVE = "<p>No reactive router: there are not both limited and unlimited answers.</p>"
 
 Row = Sequence[str]
