@@ -77,3 +77,43 @@ def test_worth_range_spans_the_flips():
     assert low == pytest.approx(2 / 3)
     assert high == pytest.approx(60)
     assert worth_range(cost, quality, [2]) == pytest.approx((6 / 0.9 / 10, 6 / 0.9 * 10))
+
+
+# -- what holds for every curve ------------------------------------------------------------------------------
+
+POINTS = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 1)), min_size=1, max_size=12)
+
+
+@given(POINTS, st.randoms())
+def test_the_order_of_the_points_does_not_matter(points, random):
+    mixed = random.sample(points, len(points))
+    for convention in ("paper", "own", "padded"):
+        one, other = (audc(Curve.of(*zip(*each, strict=True)), (0.05, 20.0), convention) for each in (points, mixed))
+        assert one == pytest.approx(other)
+
+
+@given(POINTS)
+def test_padded_areas_lie_between_the_lowest_and_the_highest_quality(points):
+    curve = Curve.of(*zip(*points, strict=True))
+    area = audc(curve, (0.05, 20.0), "padded")
+    assert curve.quality.min() - 1e-9 <= area <= curve.peak + 1e-9
+
+
+@given(POINTS, st.floats(0.1, 10), st.floats(0, 1))
+def test_a_point_on_top_of_the_curve_never_costs_area(points, cost, more):
+    """One more choice, at least as good as anything as cheap: the padded area does not shrink by it."""
+    curve = Curve.of(*zip(*points, strict=True))
+    best = max((q for c, q in points if c <= cost), default=curve.quality[0])
+    above = np.interp(cost, curve.cost, curve.best_so_far)
+    point = (cost, max(best, above) + more * (1 - max(best, above)))
+    richer = Curve.of(*zip(*points, point, strict=True))
+    assert audc(richer, (0.05, 20.0), "padded") >= audc(curve, (0.05, 20.0), "padded") - 1e-9
+
+
+@given(POINTS, st.floats(0.5, 5))
+def test_a_quality_no_point_reaches_has_no_qnc_and_one_they_reach_has(points, cost):
+    curve = Curve.of(*zip(*points, strict=True))
+    assert qnc(curve, curve.peak + 0.01, cost) is None
+    reached = qnc(curve, curve.peak, cost)
+    assert reached is not None
+    assert min(c for c, _ in points) / cost - 1e-9 <= reached <= max(c for c, _ in points) / cost + 1e-9
