@@ -100,8 +100,8 @@ def test_two_at_once_both_answer() -> None:
     ("args", "message"),
     [
         (("--budget", "many"), "a number of tokens, or unlimited"),
-        (("--budget", "9"), "12 tokens, over max_tokens 9"),
-        (("--budget", "500"), "between 12 and 120, or 'unlimited'"),
+        (("--budget", "9"), "tokens, over max_tokens 9"),
+        (("--budget", "500"), "between 12 and 240, or 'unlimited'"),
         (("--model", "gpt-9"), "No model"),
         (("--model", "Qwen2.5-Coder-1.5B-Instruct"), "r2-router models pull Qwen2.5-Coder-1.5B-Instruct"),
         (("--pool", "paper", "--checkpoint", "local"), "not in pool 'paper'"),

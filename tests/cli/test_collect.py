@@ -6,6 +6,14 @@ from collecting import write_inputs
 from paying_server import Till
 
 from r2_router.cli import main
+from r2_router.generate import sync
+
+
+@pytest.fixture(autouse=True)
+def loop():
+    """The background loop that a command starts ends with its process; here with its test."""
+    yield
+    sync.stop()
 
 
 def command(tmp_path, url, *more, n=4):
