@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ STORE = "answers.sqlite3"
 TABLE = "table.parquet"
 ANSWERS = "answers.parquet"
 NO_GRADER = "none"
+_GRADED_AT_ONCE = 4
 
 _judged: ContextVar[Key | None] = ContextVar("_judged", default=None)
 
@@ -198,26 +200,40 @@ class Collection:
         return make_grader(self.grader or "judge", ask=ask, judge=model.name)
 
     async def _agreement(self, grader: Grader | None) -> Agreement | None:
-        """How far the grader agrees with the people who labelled `labels`."""
+        """How far the grader agrees with the people who labelled `labels`; found out once for each file and grader."""
         if self.labels is None or grader is None:
             return None
-        from r2_router.lab.grading.judge import agreement, read_labels
+        from r2_router.lab.grading.judge import Agreement, agreement, read_labels
 
         labels = read_labels(self.labels)
+        digest = hashlib.sha256(Path(self.labels).read_bytes()).hexdigest()[:16]
+        name = f"agreement of {grader.id} with {digest}"
+        if (known := self.store.fact(name)) is not None:
+            return Agreement(**known)
         given: list[float | None] = []
         for label in labels:
+            _judged.set(None)
             grade = await grader.grade(label.question, label.text)
             given.append(grade.quality)
             if (call := _judged.get()) is not None:
                 self.store.lose(call, "asked about a labelled answer", grade.cost_usd)
-        return agreement([label.quality for label in labels], given)
+        found = agreement([label.quality for label in labels], given)
+        self.store.settle_on({name: found.to_dict()})
+        return found
 
     async def _grade_stored(self, grader: Grader | None, outcome: Outcome) -> None:
         """Grade the answers of earlier runs that this grader has not seen."""
         if grader is not None:
             self.store.give_up_calls()
-            for answer in await asyncio.to_thread(self.store.ungraded, grader.id):
-                await self._grade(grader, answer, outcome)
+            waiting = iter(self.store.ungraded(grader.id))
+
+            async def work() -> None:
+                for answer in waiting:
+                    if outcome.over_limit:
+                        return
+                    await self._grade(grader, answer, outcome)
+
+            await asyncio.gather(*(work() for _ in range(_GRADED_AT_ONCE)))
 
     async def _grade(self, grader: Grader, answer: StoredAnswer, outcome: Outcome) -> None:
         """Grade an answer; one whose judge fails stays ungraded, for the next run."""

@@ -117,6 +117,11 @@ def test_how_far_a_judge_agrees_with_people_is_said(tmp_path):
     labels.write_text("query,text,quality\nWhat is 1 + 1?,2,1\nWhat is 1 + 2?,5,0\nWhat is 2 + 2?,4,1\n")
     with chat_server(says("Rome.")) as server, chat_server(says("GRADE: 1")) as bench:
         report = collect(tmp_path / "out", server.url, judge_url=bench.url, judge="judge", labels=labels)
+        asked = len(bench.requests)
+        assert asked == 12 + 3
+        again = collect(tmp_path / "out", server.url, judge_url=bench.url, judge="judge", labels=labels)
+        assert len(bench.requests) == asked
+    assert again.agreement == report.agreement
     assert report.agreement.n == 3
     assert report.agreement.accuracy == pytest.approx(2 / 3)
     assert any(line.startswith("Grader and people: n 3") for line in report.lines())
