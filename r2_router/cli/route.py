@@ -16,7 +16,9 @@ def register(commands: common.Commands) -> None:
     common.add_query_options(parser)
     common.add_wish_options(parser)
     common.add_router_options(parser)
-    parser.add_argument("--top", type=_positive, metavar="N", help="candidates shown (default: 5; with --json: all)")
+    parser.add_argument(
+        "--top", type=common.count_above_zero, metavar="N", help="candidates shown (default: 5; with --json: all)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a query on stdout")
     parser.add_argument("--verbose", action="store_true", help="every candidate, and what was filtered out and why")
     parser.set_defaults(run=run)
@@ -40,10 +42,3 @@ def run(args: argparse.Namespace) -> int:
 
         render.show_decision(router, decision, top=None if args.verbose else args.top or 5, excluded=args.verbose)
     return 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
