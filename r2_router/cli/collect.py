@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ def register(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    _check_extra()
     if args.source:
         from r2_router.cli.collect_from import run_from
 
@@ -107,6 +109,13 @@ def run(args: argparse.Namespace) -> int:
             common.note("Stopped. Every finished call is kept: the same command goes on from here.")
             raise
     return _show_report(report, args)
+
+
+def _check_extra() -> None:
+    """Raise InputError where the libraries of the extra are missing: before anything is paid, not after."""
+    missing = [name for name in ("pyarrow", "aiolimiter", "regex") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"Collecting needs {', '.join(missing)}: `pip install 'r2-mcp[lab]'`.")
 
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:

@@ -81,6 +81,14 @@ def test_bad_input_is_named_and_nothing_is_asked(tmp_path, capsys, more, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_missing_extra_is_said_before_anything_is_paid(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("r2_router.cli.collect.find_spec", lambda name: None if name == "regex" else True)
+    with chat_server() as server:
+        assert main(command(tmp_path, server.url)) == 1
+        assert not server.requests
+    assert "Collecting needs regex: `pip install 'r2-mcp[lab]'`" in capsys.readouterr().err
+
+
 def test_queries_and_budgets_are_needed(tmp_path, capsys):
     assert main(["collect", "--output", str(tmp_path / "o")]) == 1
     assert "Give --queries and --budgets, or --from" in capsys.readouterr().err
