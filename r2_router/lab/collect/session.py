@@ -239,7 +239,8 @@ class Collection:
         """Grade an answer; one whose judge fails stays ungraded, for the next run."""
         _judged.set(None)
         try:
-            grade = await grader.grade(self._questions[answer.query_id], answer.text)
+            question, cut = self._questions[answer.query_id], answer.finish_reason == "length"
+            grade = await grader.grade(question, answer.text, cut=cut)
         except R2Error as error:
             outcome.ungraded += 1
             if isinstance(error, SpendLimitError):

@@ -52,7 +52,7 @@ class CodeGrader:
                 f"{question.query_id} has neither tests (column answer) nor expected_output to run its code against."
             )
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
         expected = question.extra.get("expected_output")
         code = answer_code(text)
         if code is None:

@@ -17,6 +17,7 @@ _STATED = tuple(
         r"\b(?:option|choice) \(?(?P<said>[A-J])\)?(?= is (?:the )?(?:correct|right|best|answer))",
     )
 )
+_RESULT = re.compile(r"(?:=|\A)[^=\dA-Za-z]{0,6}[-−]?[\d.,/]*\d[^=\d]{0,12}\Z")  # a sum's, at the very end of a text
 _BOXED = re.compile(r"\\boxed\s*\{")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _OPTION_LINE = re.compile(r"^[ \t]*\(?([A-J])[).:][ \t]*(\S.*)$", re.MULTILINE)
@@ -174,10 +175,10 @@ def _normal(text: str) -> str:
 # -- numbers -------------------------------------------------------------------------------------------------
 
 
-def number(text: str) -> Fraction | None:
+def number(text: str, *, cut: bool = False) -> Fraction | None:
     """The number `text` answers with: the first one of what it states to be its answer (the last one where that is
     an equation), else of the last bold text that is one, else the last number of all; None if it holds none, or breaks
-    off in the middle of a sum."""
+    off in the middle of a sum. The last number of a text that was `cut` counts only as a sum's result, or alone."""
     for said in stated(text):
         if (found := _number_of(said)) is not None:
             return found
@@ -185,6 +186,8 @@ def number(text: str) -> Fraction | None:
         if (found := _number_of(said)) is not None:
             return found
     if _UNFINISHED.search(_typed(text)):
+        return None
+    if cut and not _RESULT.search(_typed(text)):
         return None
     found = numbers(text)
     return found[-1] if found else None

@@ -31,7 +31,7 @@ class FunctionGrader:
     def check(self, question: Question) -> None:
         """Any question will do."""
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
         try:
             if inspect.iscoroutinefunction(self._function):
                 said = await self._function(question, text)

@@ -34,8 +34,9 @@ class Grader(Protocol):
         """Raise InputError for a question it cannot judge answers to, so that none is paid for."""
         ...
 
-    async def grade(self, question: Question, text: str) -> Grade:
-        """The grade of answer `text` to a question that was checked."""
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
+        """The grade of answer `text` to a question that was checked; `cut`: it ends where it does because its tokens
+        were used up."""
         ...
 
 

@@ -38,7 +38,7 @@ class Judge:
     def check(self, question: Question) -> None:
         """Any question will do."""
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
         said, cost_usd = await self._ask(judge_messages(question, text))
         found = _VERDICT.findall(said)
         if found:

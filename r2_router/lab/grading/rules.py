@@ -23,7 +23,7 @@ class Rule:
 
     name: str
     version: int
-    judge: Callable[[Question, str], Grade]
+    judge: Callable[[Question, str, bool], Grade]
 
     @property
     def id(self) -> str:
@@ -31,10 +31,10 @@ class Rule:
 
     def check(self, question: Question) -> None:
         _need_answer(question)
-        self.judge(question, "")
+        self.judge(question, "", False)
 
-    async def grade(self, question: Question, text: str) -> Grade:
-        return self.judge(question, text)
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
+        return self.judge(question, text, cut)
 
 
 def _need_answer(question: Question) -> None:
@@ -45,7 +45,7 @@ def _need_answer(question: Question) -> None:
         )
 
 
-def _choice(question: Question, text: str) -> Grade:
+def _choice(question: Question, text: str, cut: bool) -> Grade:
     """Whether the answer chooses the letter of the right option (see finals.choice)."""
     wanted = question.answer.strip().strip("().: ").upper()
     query, said = finals.lettered(question.query, text)
@@ -57,14 +57,14 @@ def _choice(question: Question, text: str) -> Grade:
     return verdict(found == wanted, found)
 
 
-def _number(question: Question, text: str) -> Grade:
+def _number(question: Question, text: str, cut: bool) -> Grade:
     """Whether the final number is the right one, to a part in a million (see finals.number)."""
     wanted = finals.numbers(question.answer)
     if not wanted:
         raise InputError(f"{question.query_id}: answer {question.answer[:40]!r} is no number; choose another grader.")
-    found = finals.number(text)
+    found = finals.number(text, cut=cut)
     if found is None:
-        return unparsable("it holds no number")
+        return unparsable("it was cut before a final number" if cut else "it holds no final number")
     right = abs(found - wanted[-1]) <= _TOLERANCE * max(1, abs(wanted[-1]))
     return verdict(right, _shown(found))
 
@@ -75,7 +75,7 @@ def _shown(value: Fraction) -> str:
     return str(value) if value.denominator == 1 else f"{float(value):.10g}"
 
 
-def _exact(question: Question, text: str) -> Grade:
+def _exact(question: Question, text: str, cut: bool) -> Grade:
     """Whether the final answer is the right one but for case, spaces and outer punctuation: what is stated to be the
     answer, what stands last in bold or in quotes, the whole text, or its last line."""
     if not text.strip():
@@ -87,7 +87,7 @@ def _exact(question: Question, text: str) -> Grade:
     return verdict(any(_bare(each) == wanted for each in found), found[0])
 
 
-def _contains(question: Question, text: str) -> Grade:
+def _contains(question: Question, text: str, cut: bool) -> Grade:
     """Whether the right answer occurs in the text as whole words, in any case."""
     if not text.strip():
         return unparsable("it is empty")
@@ -114,7 +114,7 @@ class Regex:
         except regex.error as error:
             raise InputError(f"{question.query_id}: answer is no regular expression: {error}.") from None
 
-    async def grade(self, question: Question, text: str) -> Grade:
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
         import regex
 
         pattern = regex.compile(question.answer)
@@ -129,7 +129,7 @@ class Regex:
 
 RULES: Mapping[str, Grader] = {
     "choice": Rule("choice", 2, _choice),
-    "number": Rule("number", 2, _number),
+    "number": Rule("number", 3, _number),
     "exact": Rule("exact", 1, _exact),
     "contains": Rule("contains", 1, _contains),
     "regex": Regex(),
@@ -149,8 +149,8 @@ class Auto:
     def check(self, question: Question) -> None:
         self._of(question).check(question)
 
-    async def grade(self, question: Question, text: str) -> Grade:
-        return await self._of(question).grade(question, text)
+    async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
+        return await self._of(question).grade(question, text, cut=cut)
 
     def _of(self, question: Question) -> Grader:
         grader = self._graders.get(question.answer_type)
