@@ -17,7 +17,8 @@ _STATED = tuple(
         r"\b(?:option|choice) \(?(?P<said>[A-J])\)?(?= is (?:the )?(?:correct|right|best|answer))",
     )
 )
-_RESULT = re.compile(r"(?:=|\A)[^=\dA-Za-z]{0,6}[-−]?[\d.,/]*\d[^=\d]{0,12}\Z")  # a sum's, at the very end of a text
+# A sum's result, at the very end of a text.
+_RESULT = re.compile(r"(?:=|\A)[^=\dA-Za-z]{0,6}[-−]?[\d.,/]*\d[^=\d.\n]{0,12}[.\s]*\Z")
 _BOXED = re.compile(r"\\boxed\s*\{")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _OPTION_LINE = re.compile(r"^[ \t]*\(?([A-J])[).:][ \t]*(\S.*)$", re.MULTILINE)

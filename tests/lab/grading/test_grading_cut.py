@@ -16,7 +16,7 @@ def grade(text, cut, answer="45"):
     "text",
     [
         "There are 45 stamps and then",
-        "First add 45 and 3 to",
+        "First take the 45 and add",
         "16 + 19 + 10 = 45. Next, we",
         "After eating, he has 45 loll",
         "x = 45\n\nSo the length of",
