@@ -35,7 +35,7 @@ _MAX_BYTES = 8 << 30
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """This source will not do; the next one may."""
 
 
@@ -97,7 +97,7 @@ def _fill(part: _Part, urls: Sequence[str], size: int | None, progress: Progress
             try:
                 _from_source(http, url, part, size, progress)
                 return
-            except _RefusedError as reason:
+            except RefusedError as reason:
                 reasons.append(f"{_shown(url)}: {reason}")
     again = "run the same command again: it goes on from where it stopped" if part.done else "try again"
     raise DownloadError(
@@ -119,7 +119,7 @@ def _from_source(http: httpx.Client, url: str, part: _Part, size: int | None, pr
                 failed, best = 0, part.done
             failed += 1
             if failed >= _TRIES:
-                raise _RefusedError(f"{reason} ({failed} tries)") from None
+                raise RefusedError(f"{reason} ({failed} tries)") from None
         time.sleep(_BACKOFF_SECONDS * 2 ** (failed - 1))
 
 
@@ -133,7 +133,7 @@ def _receive(http: httpx.Client, url: str, part: _Part, size: int | None, progre
         if part.etag:
             headers["If-Range"] = part.etag
     try:
-        with _opened(http, url, headers) as response:
+        with opened(http, url, headers) as response:
             total = _accept(response, part, size)
             progress(part.done, total)
             for block in _paced(response.iter_raw()):
@@ -146,13 +146,13 @@ def _receive(http: httpx.Client, url: str, part: _Part, size: int | None, progre
     except httpx.TransportError:
         raise _BrokenError("the connection broke") from None
     except (httpx.InvalidURL, httpx.HTTPError) as error:
-        raise _RefusedError(f"not HTTP as it should be ({type(error).__name__})") from None
+        raise RefusedError(f"not HTTP as it should be ({type(error).__name__})") from None
     if total is not None and part.done < total:
         raise _BrokenError(f"sent {part.done} of {total} bytes")
 
 
 @contextmanager
-def _opened(http: httpx.Client, url: str, headers: dict[str, str]) -> Generator[httpx.Response]:
+def opened(http: httpx.Client, url: str, headers: dict[str, str]) -> Generator[httpx.Response]:
     """The response to GET, redirects followed by hand so that each hop is checked before it is asked."""
     for _ in range(_MAX_REDIRECTS + 1):
         _check_url(url)
@@ -161,7 +161,7 @@ def _opened(http: httpx.Client, url: str, headers: dict[str, str]) -> Generator[
                 yield response
                 return
             url = _redirected(url, response.headers["location"])
-    raise _RefusedError(f"redirects more than {_MAX_REDIRECTS} times")
+    raise RefusedError(f"redirects more than {_MAX_REDIRECTS} times")
 
 
 def _redirected(url: str, location: str) -> str:
@@ -169,9 +169,9 @@ def _redirected(url: str, location: str) -> str:
         target = urljoin(url, location)
         downgraded = urlsplit(url).scheme == "https" != urlsplit(target).scheme
     except ValueError:
-        raise _RefusedError("redirects to something that is no URL") from None
+        raise RefusedError("redirects to something that is no URL") from None
     if downgraded:
-        raise _RefusedError("redirects to an address that is not https://")
+        raise RefusedError("redirects to an address that is not https://")
     return target
 
 
@@ -184,18 +184,18 @@ def _accept(response: httpx.Response, part: _Part, size: int | None) -> int | No
     if status in _RETRIED_STATUS:
         raise _BrokenError(f"HTTP {status}")
     if status not in (200, 206):
-        raise _RefusedError(f"HTTP {status}")
+        raise RefusedError(f"HTTP {status}")
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise _RefusedError("sends the file in another encoding than asked for")
+        raise RefusedError("sends the file in another encoding than asked for")
     if status == 206:
         total = _range_total(response.headers.get("content-range", ""), part)
     else:
         length = response.headers.get("content-length", "")
         total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     if size is not None and total not in (size, None):
-        raise _RefusedError(f"offers {total} bytes where {size} are expected")
+        raise RefusedError(f"offers {total} bytes where {size} are expected")
     if total is not None and total > part.limit:
-        raise _RefusedError(f"offers {total} bytes, more than {part.limit}")
+        raise RefusedError(f"offers {total} bytes, more than {part.limit}")
     if status == 200:  # what is there is given up only for a body that can be the file
         part.restart()
     part.pieces += 1
@@ -259,7 +259,7 @@ class _Part:
     def write(self, block: bytes) -> None:
         if self.done + len(block) > self.limit:
             self.restart()
-            raise _RefusedError(f"sends more than {self.limit} bytes")
+            raise RefusedError(f"sends more than {self.limit} bytes")
         self._stream.write(block)
         self._hash.update(block)
         self.done += len(block)
@@ -281,7 +281,7 @@ class _Part:
         self.restart()
         if mixed:
             raise _BrokenError("the resumed file has another SHA-256")
-        raise _RefusedError("sends another file (its SHA-256 differs)")
+        raise RefusedError("sends another file (its SHA-256 differs)")
 
 
 def _is_right(file: Path, sha256: str) -> bool:
@@ -335,13 +335,13 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 
 def _check_url(url: str) -> None:
-    """Raise _RefusedError unless `url` is https://, or http:// on this machine."""
+    """Raise RefusedError unless `url` is https://, or http:// on this machine."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     except ValueError:
-        raise _RefusedError("not a URL") from None
+        raise RefusedError("not a URL") from None
     if not (scheme == "https" and host) and not (scheme == "http" and _is_loopback(host)):
-        raise _RefusedError("only https:// is fetched, and http:// on this machine")
+        raise RefusedError("only https:// is fetched, and http:// on this machine")
 
 
 def _is_loopback(host: str) -> bool:

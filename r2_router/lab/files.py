@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -51,6 +52,16 @@ def about_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.about.json")
 
 
+@contextmanager
+def long_fields() -> Generator[None]:
+    """The csv module takes fields of any length: prompts can be long."""
+    limit = csv.field_size_limit(_MAX_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
 def _read_parquet(file: Path, required: Sequence[str], only: Sequence[str] | None) -> tuple[Columns, object]:
     parquet = parquet_module(file.name)
     schema = parquet.read_schema(file)
@@ -60,14 +71,10 @@ def _read_parquet(file: Path, required: Sequence[str], only: Sequence[str] | Non
 
 
 def _read_csv(file: Path, required: Sequence[str], only: Sequence[str] | None) -> tuple[Columns, object]:
-    limit = csv.field_size_limit(_MAX_FIELD)
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            rows: list[dict[str | None, Any]] = [*reader]
-            names = reader.fieldnames or ()
-    finally:
-        csv.field_size_limit(limit)
+    with long_fields(), file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream, strict=True)
+        rows: list[dict[str | None, Any]] = [*reader]
+        names = reader.fieldnames or ()
     for number, row in enumerate(rows, 1):
         if None in row or None in row.values():
             raise InputError(f"{file.name}, row {number} has another number of fields than the header.")

@@ -181,7 +181,7 @@ def _texts(columns: Columns, name: str, source: str) -> list[str]:
     return texts
 
 
-def _budget(value: object) -> Budget | None:
+def budget_of(value: object) -> Budget | None:
     """The budget `value` stands for, None if it stands for none."""
     if value in (None, "", UNLIMITED):
         return UNLIMITED
@@ -211,7 +211,7 @@ def _candidates(columns: Columns, source: str, rows: Sequence[int]) -> tuple[tup
     models, model_index = _distinct(_texts(columns, "model", source), rows)
     pairs: list[tuple[int, Budget]] = []
     for model, row in zip(model_index.tolist(), rows, strict=True):
-        budget = _budget(columns["budget"][row])
+        budget = budget_of(columns["budget"][row])
         if budget is None:
             shown = str(columns["budget"][row])[:40]
             raise InputError(

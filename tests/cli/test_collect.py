@@ -97,6 +97,8 @@ def test_queries_and_budgets_are_needed(tmp_path, capsys):
 def test_another_instruction_does_not_go_into_the_same_table(tmp_path, capsys):
     with chat_server(says("42")) as server:
         main(command(tmp_path, server.url, "--instruction", "Be brief: {budget} tokens."))
-        assert server.bodies[0]["messages"][-1]["content"].endswith("Be brief: 20 tokens.")
+        limited = [body["messages"][-1]["content"] for body in server.bodies if body["max_tokens"] == 20]
+        assert len(limited) == 8
+        assert all(text.endswith("Be brief: 20 tokens.") for text in limited)
         assert main(command(tmp_path, server.url)) == 1
     assert "was begun with another instruction" in capsys.readouterr().err

@@ -21,20 +21,19 @@ from r2_router.tokens import estimate_tokens
 _MAX_OUTPUT = 1024  # tokens of a judgement
 _OVERHEAD_TOKENS = 20
 
+# The judge's call made last in this task: it is over once its grade is written.
+last_call: ContextVar[Key | None] = ContextVar("last_call", default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeCalls:
-    """Asks the model `judge`, an `Ask` of the graders. The dollars of all calls stay under `max_usd` with the store's.
-
-    `last` is the call made last in this task: it is over once its grade is written.
-    """
+    """Asks the model `judge`, an `Ask` of the graders. With what the store holds as spent, no call passes `max_usd`."""
 
     judge: Model
     store: Store
     resolve: Resolve
     guard: Guard
     max_usd: float | None
-    last: ContextVar[Key | None]
 
     async def __call__(self, messages: Sequence[dict[str, str]]) -> tuple[str, float]:
         """The judge's words and their cost in USD. Raises ProviderError or SpendLimitError."""
@@ -46,7 +45,7 @@ class JudgeCalls:
         key: Key = (token_hex(8), f"judge {model.name}", UNLIMITED)
         if not self.store.begin(key, most, self.max_usd):
             raise SpendLimitError(f"--max-usd {self.max_usd:g} leaves nothing for the judge.")
-        self.last.set(key)
+        last_call.set(key)
         generation = Generation(
             [Candidate(model.name, model.id, UNLIMITED, 0.0, None, float(_MAX_OUTPUT), most, 0.0, None)],
             messages,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -58,18 +58,25 @@ async def ask_all(
     the user's own limits besides. Cancelled, it leaves a store that the next run goes on with.
     """
     run = _Run(
-        *(plan, store, resolve, max_usd, guard or NoLimit(), options or Options(), on_answer, on_failure),
-        *(store.answered(), outcome or Outcome()),
+        plan=plan,
+        store=store,
+        resolve=resolve,
+        paces=paces or {},
+        max_usd=max_usd,
+        guard=guard or NoLimit(),
+        options=options or Options(),
+        on_answer=on_answer,
+        on_failure=on_failure,
+        answered=store.answered(),
+        outcome=outcome or Outcome(),
     )
     store.give_up_calls()
-    paces = paces or {}
-    local = [model for model in plan.models if in_turn(model)]
     try:
         async with asyncio.TaskGroup() as group:
             for model in plan.models:
-                if model not in local:
-                    group.create_task(run.ask_model(model, paces.get(model.name, Pace())))
-            group.create_task(_one_by_one([(run, model, paces.get(model.name, Pace())) for model in local]))
+                if not in_turn(model):
+                    group.create_task(run.ask_model(model))
+            group.create_task(run.ask_in_turn([model for model in plan.models if in_turn(model)]))
     except BaseExceptionGroup as failed:
         raise _first(failed) from None
     return run.outcome
@@ -82,16 +89,14 @@ def _first(failed: BaseException) -> BaseException:
     return failed
 
 
-async def _one_by_one(jobs: list[tuple[_Run, Model, Pace]]) -> None:
-    for run, model, pace in jobs:
-        await run.ask_model(model, pace)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
+    """The arguments of `ask_all`, and the cells that were answered before it."""
+
     plan: Plan
     store: Store
     resolve: Resolve
+    paces: Mapping[str, Pace]
     max_usd: float | None
     guard: Guard
     options: Options
@@ -100,7 +105,12 @@ class _Run:
     answered: set[Key]
     outcome: Outcome
 
-    async def ask_model(self, model: Model, pace: Pace) -> None:
+    async def ask_in_turn(self, models: Sequence[Model]) -> None:
+        for model in models:
+            await self.ask_model(model)
+
+    async def ask_model(self, model: Model) -> None:
+        pace = self.paces.get(model.name, Pace())
         cells = (cell for cell in self.plan.cells(model) if cell.key not in self.answered)
         lane = _Lane(self, model, pace, cells)
         async with asyncio.TaskGroup() as group:

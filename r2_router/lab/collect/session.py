@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from r2_router.asking import Desk
 from r2_router.errors import ConfigError, InputError, R2Error, SpendLimitError
 from r2_router.lab.collect.export import Counts, export
-from r2_router.lab.collect.judging import JudgeCalls
-from r2_router.lab.collect.plan import Cell, Key, Pace, Plan, Seen
+from r2_router.lab.collect.judging import JudgeCalls, last_call
+from r2_router.lab.collect.plan import Cell, Pace, Plan, Seen
 from r2_router.lab.collect.run import Outcome, ask_all, failed_usd
 from r2_router.lab.collect.store import Store, StoredAnswer, StoredGrade
 from r2_router.lab.questions import Question
@@ -32,8 +31,6 @@ TABLE = "table.parquet"
 ANSWERS = "answers.parquet"
 NO_GRADER = "none"
 _GRADED_AT_ONCE = 4
-
-_judged: ContextVar[Key | None] = ContextVar("_judged", default=None)
 
 
 class Watch(Protocol):
@@ -196,7 +193,7 @@ class Collection:
             )
         if why := self.desk.not_ready(model):
             raise ConfigError(f"The judge {model.name} cannot be asked: {why}.")
-        ask = JudgeCalls(model, self.store, self.desk.resolve, self.desk.guard, self.max_usd, _judged)
+        ask = JudgeCalls(model, self.store, self.desk.resolve, self.desk.guard, self.max_usd)
         return make_grader(self.grader or "judge", ask=ask, judge=model.name)
 
     async def _agreement(self, grader: Grader | None) -> Agreement | None:
@@ -212,10 +209,10 @@ class Collection:
             return Agreement(**known)
         given: list[float | None] = []
         for label in labels:
-            _judged.set(None)
+            last_call.set(None)
             grade = await grader.grade(label.question, label.text)
             given.append(grade.quality)
-            if (call := _judged.get()) is not None:
+            if (call := last_call.get()) is not None:
                 self.store.lose(call, "asked about a labelled answer", grade.cost_usd)
         found = agreement([label.quality for label in labels], given)
         self.store.settle_on({name: found.to_dict()})
@@ -237,7 +234,7 @@ class Collection:
 
     async def _grade(self, grader: Grader, answer: StoredAnswer, outcome: Outcome) -> None:
         """Grade an answer; one whose judge fails stays ungraded, for the next run."""
-        _judged.set(None)
+        last_call.set(None)
         try:
             question, cut = self._questions[answer.query_id], answer.finish_reason == "length"
             grade = await grader.grade(question, answer.text, cut=cut)
@@ -245,7 +242,7 @@ class Collection:
             outcome.ungraded += 1
             if isinstance(error, SpendLimitError):
                 outcome.over_limit = str(error)
-            if (call := _judged.get()) is not None:
+            if (call := last_call.get()) is not None:
                 self.store.lose(call, f"the judge failed: {error}"[:300], failed_usd(error))
             return
         self.store.grade(
@@ -259,7 +256,7 @@ class Collection:
                 note=grade.note,
                 cost_usd=grade.cost_usd,
             ),
-            _judged.get(),
+            last_call.get(),
         )
 
     # -- what it came to -------------------------------------------------------------------------------------

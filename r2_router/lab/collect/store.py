@@ -52,11 +52,17 @@ _SCHEMA = """
     ) WITHOUT ROWID;
 """
 _CELL = "query_id = ? AND model = ? AND budget = ?"
-_SPENT = """
-    SELECT COALESCE(SUM(nanos), 0) FROM (
+_SPENDING = ("calls", "answers", "losses", "grades")
+# A running total that follows every row, rolled back ones too: each call asks for it, and a sum reads every answer.
+_TOTAL = """
+    CREATE TEMP TABLE spent AS SELECT COALESCE(SUM(nanos), 0) AS nanos FROM (
         SELECT nanos FROM calls UNION ALL SELECT nanos FROM answers
         UNION ALL SELECT nanos FROM losses UNION ALL SELECT nanos FROM grades
     )
+"""
+_FOLLOW = """
+    CREATE TEMP TRIGGER {table}_{event} AFTER {event} ON main.{table} BEGIN
+        UPDATE spent SET nanos = nanos {sign} {row}.nanos; END
 """
 _GIVE_UP = """
     INSERT INTO losses SELECT query_id, model, budget, 'cut off: may have been billed', nanos, time FROM calls
@@ -301,6 +307,11 @@ class Store:
                 db.execute(f"PRAGMA user_version = {VERSION}")
         elif version > VERSION:
             raise InputError(f"{self.path} was written by a newer r2-router: update with `pip install -U r2-mcp`.")
+        db.execute(_TOTAL)
+        db.execute("PRAGMA recursive_triggers = ON")  # a row that is replaced is a row deleted
+        for table in _SPENDING:
+            for event, sign, row in (("INSERT", "+", "NEW"), ("DELETE", "-", "OLD")):
+                db.execute(_FOLLOW.format(table=table, event=event, sign=sign, row=row))
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -317,7 +328,7 @@ class Store:
         return None if row is None else row[0]
 
     def _spent_nanos(self) -> int:
-        return self._one(_SPENT)
+        return self._one("SELECT nanos FROM temp.spent")
 
     def _answers(self, where: str, values: Sequence[Any]) -> list[StoredAnswer]:
         query = (

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from r2_router.errors import InputError
 from r2_router.generate.messages import content_text
+from r2_router.lab.files import long_fields
 from r2_router.lab.importing.counts import ImportCounts, reasons
 from r2_router.lab.questions import query_id
+from r2_router.lab.table import budget_of
 from r2_router.lab.write import TableWriter
 from r2_router.records import UNLIMITED
 from r2_router.tokens import estimate_tokens
@@ -29,8 +30,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 _PLACES = ("metadata", "response", "body", "request", "usage")  # objects a line may keep its fields in
 _BLOCK = 5_000
+_NO_LIMIT = (UNLIMITED, "none", "null")
 _SHOWN = 3
-_MAX_FIELD = 1 << 28
 
 
 def import_log(path: Path, output: Path) -> ImportCounts:
@@ -108,16 +109,6 @@ def _lines(path: Path, kind: str) -> Iterator[tuple[int, object]]:
         raise InputError(f"{path.name} cannot be read: {error}") from None
 
 
-@contextmanager
-def long_fields() -> Generator[None]:
-    """The csv module takes fields of any length: prompts can be long."""
-    limit = csv.field_size_limit(_MAX_FIELD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
 def _json(line: str) -> object:
     try:
         return json.loads(line)
@@ -137,8 +128,9 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any] | str:
     quality = _quality(_first(flat, "quality"))
     if isinstance(quality, str):
         return quality
-    budget = _budget(_first(flat, "budget"))
-    if budget == 0:
+    said = _first(flat, "budget")
+    budget = budget_of(None if str(said).strip().lower() in _NO_LIMIT else said)
+    if budget is None:
         return "budget is no number of tokens"
     answer, reason = _answer(flat)
     tokens = _count(_first(flat, "output_tokens"))
@@ -148,7 +140,7 @@ def _row(line: Mapping[str, Any]) -> dict[str, Any] | str:
         "query_id": str(flat.get("query_id") or query_id(query)),
         "query": query,
         "model": model.strip(),
-        "budget": budget,
+        "budget": None if budget == UNLIMITED else budget,
         "quality": quality,
         "output_tokens": estimate_tokens(answer or "") if tokens is None else tokens,
         "input_tokens": _count(_first(flat, "input_tokens")),
@@ -209,17 +201,6 @@ def _quality(value: object) -> float | str | None:
     except (TypeError, ValueError):
         return "quality is no number from 0 to 1"
     return number if 0 <= number <= 1 else "quality is no number from 0 to 1"
-
-
-def _budget(value: object) -> int | None:
-    """Tokens the model was told, None for unlimited, 0 for something else."""
-    if value is None or str(value).strip().lower() in (UNLIMITED, "none", "null"):
-        return None
-    try:
-        number = float(cast("Any", value))
-    except (TypeError, ValueError):
-        return 0
-    return int(number) if number >= 1 and number.is_integer() else 0
 
 
 def _count(value: object) -> int | None:

@@ -19,8 +19,8 @@ from r2_router.candidates import matches
 from r2_router.checkpoint import Instruction, budget_key
 from r2_router.download import open_client
 from r2_router.errors import DownloadError, InputError
+from r2_router.lab.files import long_fields
 from r2_router.lab.importing.counts import ImportCounts, reasons
-from r2_router.lab.importing.log import long_fields
 from r2_router.lab.importing.stream import read_pages, read_stream, text_of
 from r2_router.lab.write import TableWriter
 from r2_router.ledger.schema import immediate

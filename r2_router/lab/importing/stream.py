@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from r2_router.download import RefusedError, opened
 from r2_router.errors import DownloadError
 from r2_router.generate.faults import retry_after
 
@@ -19,7 +20,6 @@ _BACKOFF_SECONDS = 0.2  # doubles with each
 _MAX_WAIT_SECONDS = 120.0
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_PAGES = 1000
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class _AgainError(Exception):
@@ -56,11 +56,9 @@ def _from(http: httpx.Client, url: str, done: int) -> Iterator[bytes]:
     """The body from byte `done` on, by one request."""
     import httpx
 
-    check_address(url)
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={done}-"} if done else {})}
     try:
-        with http.stream("GET", url, headers=headers, follow_redirects=True) as response:
-            check_address(str(response.url))
+        with opened(http, url, headers) as response:
             if response.status_code in _RETRIED_STATUS:
                 raise _AgainError(f"HTTP {response.status_code}", retry_after(response.headers.get("retry-after")))
             if response.status_code == 416 and done:  # it ended just there
@@ -77,6 +75,8 @@ def _from(http: httpx.Client, url: str, done: int) -> Iterator[bytes]:
         raise _AgainError("no answer in time") from None
     except httpx.TransportError:
         raise _AgainError("the connection broke") from None
+    except RefusedError as reason:
+        raise DownloadError(f"{_name(url)} cannot be read: {reason}.") from None
     except (httpx.InvalidURL, httpx.HTTPError) as error:
         raise DownloadError(f"{_name(url)} cannot be read: {type(error).__name__}.") from None
 
@@ -103,28 +103,23 @@ def _page(http: httpx.Client, url: str) -> httpx.Response:
 
     reason = ""
     for failed in range(1, _TRIES + 1):
-        check_address(url)
         wait_s: float | None = None
         try:
-            answer = http.get(url, follow_redirects=True)
+            with opened(http, url, {}) as answer:
+                answer.read()
             if answer.status_code == 200:
                 return answer
             reason = f"HTTP {answer.status_code}"
             if answer.status_code not in _RETRIED_STATUS:
                 break
             wait_s = retry_after(answer.headers.get("retry-after"))
+        except RefusedError as refusal:
+            reason = str(refusal)
+            break
         except httpx.HTTPError as error:
             reason = type(error).__name__
         time.sleep(min(_BACKOFF_SECONDS * 2 ** (failed - 1) if wait_s is None else wait_s, _MAX_WAIT_SECONDS))
     raise DownloadError(f"The listing {_name(url)} could not be read: {reason}. Check the connection and try again.")
-
-
-def check_address(url: str) -> None:
-    """Raise DownloadError unless `url` is https://, or http:// on this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        return
-    raise DownloadError(f"{_name(url)} is not an https:// address.")
 
 
 def text_of(blocks: Iterator[bytes]) -> io.TextIOWrapper:

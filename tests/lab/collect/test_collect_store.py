@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 from collecting import make_plan, questions
 
-from r2_router.errors import InputError
+from r2_router.errors import InputError, R2Error
 from r2_router.lab.collect.store import Store, StoredAnswer, StoredGrade
 from r2_router.lab.questions import Question
 
@@ -58,6 +58,24 @@ def test_no_call_passes_the_limit(store):
     assert store.spent_usd == 0.6
     store.lose(KEY, "no", 0.1)
     assert store.begin(("q1", "a", 20), 0.9, 1.0)
+
+
+def test_the_total_is_the_sum_of_the_rows_whatever_happened(store):
+    """It is kept, not summed; replaced rows and transactions that fail must not make it drift."""
+    store.begin(KEY, 1.0, None)
+    store.begin(KEY, 2.0, None)  # again, after a stop: the note is replaced
+    assert store.spent_usd == 2.0
+    store.finish(answer())
+    store.grade(grade(1.0))
+    store.grade(grade(0.0))
+    store.begin(KEY, 4.0, None)
+    with pytest.raises(R2Error, match="cannot be written"):
+        store.finish(answer())  # the cell has its answer
+    store.lose(("q1", "a", 20), "no", 0.125)
+    assert store.spent_usd == 4.0 + 0.25 + 0.5 + 0.125
+    store.close()
+    with Store(store.path) as again:
+        assert again.spent_usd == 4.875
 
 
 def test_calls_that_were_cut_off_count_in_full(tmp_path):

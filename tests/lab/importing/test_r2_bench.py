@@ -186,7 +186,10 @@ def test_a_redirect_is_followed(server, tmp_path):
         (status(404), "50_judge.csv cannot be read: HTTP 404"),
         (status(500), r"could not be read: HTTP 500 \(5 tries\)"),
         (whole(b"<html>no"), "lacks column key"),
-        (redirect("http://example.invalid/x"), "is not an https:// address|broke"),
+        (
+            redirect("http://example.invalid/x"),
+            "50_judge.csv cannot be read: only https:// is fetched, and http:// on this machine",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_an_error_that_names_it(server, tmp_path, answer, words):
