@@ -9,6 +9,13 @@ Budget = int | Literal["unlimited"]
 UNLIMITED: Literal["unlimited"] = "unlimited"
 
 
+def typed_budget(text: str) -> Budget | None:
+    """The budget somebody typed: a whole number above 0, or "unlimited" in any case. None if it is neither."""
+    if text.lower() == UNLIMITED:
+        return UNLIMITED
+    return int(text) if text.isdecimal() and int(text) >= 1 else None
+
+
 def to_json(value: object) -> Any:
     """The JSON form of a field: records become dicts, tuples lists, non-finite numbers null."""
     if isinstance(value, Record):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from r2_router.cli import common
 from r2_router.cli.pull import pull_shown
 from r2_router.errors import R2Error
-from r2_router.records import UNLIMITED, Budget
+from r2_router.records import Budget, typed_budget
 
 if TYPE_CHECKING:
     from r2_router.asking import Asked
@@ -118,8 +118,7 @@ def _tell(event: Event) -> None:
 
 
 def _budget(text: str) -> Budget:
-    if text.lower() == UNLIMITED:
-        return UNLIMITED
-    if not text.isdecimal() or int(text) < 1:
+    budget = typed_budget(text)
+    if budget is None:
         raise argparse.ArgumentTypeError(f"a number of tokens, or unlimited; got '{text}'")
-    return int(text)
+    return budget

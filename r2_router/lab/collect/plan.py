@@ -11,7 +11,7 @@ from r2_router.checkpoint import Instruction, budget_key
 from r2_router.errors import ConfigError, InputError
 from r2_router.lab.questions import Question
 from r2_router.pool import Model
-from r2_router.records import UNLIMITED, Budget, Record
+from r2_router.records import Budget, Record, typed_budget
 from r2_router.tokens import estimate_tokens
 
 Key: TypeAlias = tuple[str, str, Budget]
@@ -204,12 +204,10 @@ def parse_budgets(text: str) -> tuple[Budget, ...]:
     """ "10,30,unlimited" as budgets, rising. Raises InputError for anything else."""
     budgets: list[Budget] = []
     for part in (part.strip() for part in text.split(",")):
-        if part.lower() == UNLIMITED:
-            budgets.append(UNLIMITED)
-        elif part.isdecimal() and int(part) >= 1:
-            budgets.append(int(part))
-        else:
+        budget = typed_budget(part)
+        if budget is None:
             raise InputError(f"budgets are numbers of tokens or 'unlimited', separated by commas; got '{part}'.")
+        budgets.append(budget)
     return tuple(sorted(budgets, key=budget_key))
 
 
