@@ -1,8 +1,8 @@
 """Does routing pay? Every table we have: `R2_DATA_DIR=FOLDER python benchmarks/routing.py [NAME ...]`.
 
 Names: pilot (local_sweep.parquet), sweep (benchmarks/results/sweep.parquet), transfer (heads learned on the sweep,
-judged by the pilot), zeroeval (28 LLMs), mmlu_pro (15 LLMs). Each as `r2-router evaluate` does it: 5 folds x 5 seeds;
-results go into benchmarks/results/routing.json. Minutes for the last two.
+judged by the pilot), zeroeval (28 LLMs), mmlu_pro (15 LLMs). Each as `r2-router evaluate` does it: 5 folds x 5 seeds,
+the sweep also with each category left out; results go into benchmarks/results/routing.json. Minutes for the last two.
 """
 
 import json
@@ -81,9 +81,12 @@ def measure(name: str, data: Path) -> dict:
     if name == "transfer":
         learn = learn(sweep, embed_cached(embedder, sweep.queries))
         table = table.among([j for j, c in enumerate(table.candidates) if c in set(learn.candidates)])
-    report = evaluate(table, vectors, pool, learn).report
+    report = evaluate(table, vectors, pool, learn, ood=name == "sweep").report
     seconds = {"embed": round(embedded - start, 1), "evaluate": round(time.perf_counter() - embedded, 1)}
-    return {**{key: report[key] for key in KEPT}, "seconds": seconds}
+    found = {key: report[key] for key in KEPT}
+    if report["ood"] is not None:
+        found["ood"] = {key: report["ood"][key] for key in KEPT if key in report["ood"]}
+    return {**found, "seconds": seconds}
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The queries of the larger sweep: `R2_DATA_DIR=FOLDER python benchmarks/sweep_queries.py OUTPUT.parquet`.
 
-Exam questions from exam_queries.parquet in FOLDER, and queries made here: 16 kinds with one checkable answer each,
-the same ones every time. Without R2_DATA_DIR only the latter.
+Exam questions from exam_queries.parquet in FOLDER, and queries made here, the same ones every time: 16 kinds with one
+checkable answer each, and functions and explanations (open_queries.py). Without R2_DATA_DIR only the latter.
 """
 
 import os
@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+from open_queries import EXPLANATIONS, FUNCTIONS, points, tests
 from pyarrow import parquet
 
 EXAM = {"arc-easy": 110, "arc-challenge": 80, "gsm8k": 110, "medmcqa": 50}
@@ -188,7 +189,7 @@ def _loop(x: int, n: int) -> int:
 
 
 def made_here() -> list[dict[str, str]]:
-    """OF_A_KIND queries of each kind, no text twice."""
+    """OF_A_KIND queries of each kind, no text twice, and the open ones."""
     rows: list[dict[str, str]] = []
     seen: set[str] = set()
     for kind in KINDS:
@@ -198,17 +199,19 @@ def made_here() -> list[dict[str, str]]:
             if query in seen:
                 continue
             seen.add(query)
-            rows.append(
-                {
-                    "query_id": f"made-{kind.__name__}/{i}",
-                    "query": query,
-                    "answer": answer,
-                    "answer_type": answer_type,
-                    "category": f"made-{kind.__name__}",
-                }
-            )
+            rows.append(_row(kind.__name__, i, (query, answer_type, answer)))
             i += 1
+    rows += [_row("functions", i, (query, "code", tests(needed))) for i, (query, needed) in enumerate(FUNCTIONS)]
+    rows += [
+        _row("explanations", i, (query, "regex", points(needed))) for i, (query, *needed) in enumerate(EXPLANATIONS)
+    ]
     return rows
+
+
+def _row(kind: str, i: int, made: Made) -> dict[str, str]:
+    query, answer_type, answer = made
+    row = {"query_id": f"made-{kind}/{i}", "category": f"made-{kind}"}
+    return row | {"query": query, "answer": answer, "answer_type": answer_type}
 
 
 def exam(folder: Path) -> list[dict[str, str]]:

@@ -1,0 +1,120 @@
+"""Writes the figures of docs/results.md and README.md anew: `python benchmarks/results_page.py`.
+
+They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
+"""
+
+import json
+import re
+import textwrap
+
+from common import RESULTS
+
+ROOT = RESULTS.parents[1]
+PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+WAYS = {
+    "router": "**router**",
+    "knn": "k nearest neighbours",
+    "mix": "blind mix of (model, budget)",
+    "reactive": "reactive router (no length choice)",
+    "mix_unlimited": "blind mix, no length choice",
+    "oracle": "oracle",
+}
+
+
+def spread(value: list[float] | None) -> str:
+    return "-" if value is None else f"{value[0]:.3f} ±{value[1]:.3f}"
+
+
+def interval(gain: dict) -> str:
+    low, high = gain["interval_95"]
+    return f"{gain['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def table(found: dict, ways: dict[str, str]) -> str:
+    """Every way to choose, and by how much the router is above the others."""
+    lines = ["| way to choose | AUDC padded | QNC | peak | entropy, bits |", "|---|---|---|---|---|"]
+    for key, shown in ways.items():
+        if m := found["methods"].get(key):
+            figures = (spread(m["audc_padded"]), spread(m["qnc"]), spread(m["peak"]), f"{m['entropy_bits']:.2f}")
+            lines.append(f"| {shown} | {' | '.join(figures)} |")
+    quality = found["random"]["quality"]
+    lines.append(f"| random | {quality:.3f} | - | {quality:.3f} | - |")
+    gains = {"nearest neighbours": "knn", "the reactive router": "reactive"}
+    over = [f"over {name} {interval(found['audc_gains'][key])}" for name, key in gains.items() if key in ways]
+    said = (
+        f"{found['protocol']['queries']:,} queries. Gain over the best constant "
+        f"{interval(found['gain_over_best_constant'])}. AUDC over the blind mix "
+        f"{interval(found['audc_gain_over_mix'])}, {', '.join(over)}."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
+def categories(found: dict) -> str:
+    lines = ["| kind of query | queries | gain over the best constant |", "|---|---|---|"]
+    return "\n".join([*lines, *(f"| {c['category']} | {c['queries']} | {interval(c)} |" for c in found)])
+
+
+def unseen(found: dict) -> str:
+    router, mix = (spread(found["methods"][way]["audc_padded"]) for way in ("router", "mix"))
+    gain = interval(found["gain_over_best_constant"])
+    return textwrap.fill(f"Gain over the best constant {gain}; AUDC padded {router}, blind mix {mix}.", 118)
+
+
+def added(found: dict) -> str:
+    ways = ("mean of the labels", "ridge alone", "clusters", "add_model")
+    lines = ["| | labels | plain mean | ridge alone | clusters | add_model |", "|---|---|---|---|---|---|"]
+    for name, shown in {"zeroeval": "ZeroEval", "mmlu_pro": "MMLU-Pro"}.items():
+        for labels, r2 in found[name].items():
+            lines.append(f"| {shown} | {labels} | {' | '.join(f'{r2[way]:+.3f}' for way in ways)} |")
+    return "\n".join(lines)
+
+
+def summary(found: dict) -> str:
+    """The paragraph of the README."""
+    area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
+    seen, unseen = (interval(each["gain_over_best_constant"]) for each in (found, found["ood"]))
+    said = f"""
+        Does routing pay? The default checkpoint, 5-fold cross-validation x 5 seeds on {found["protocol"]["queries"]}
+        queries x 3 small local models x 6 budgets, area under the deferral curve (non-decreasing, padded;
+        `benchmarks/routing.py`): **router {spread(found["methods"]["router"]["audc_padded"])}**, nearest neighbours
+        {area["knn"]}, the best mix of (model, budget) that does not look at the query {area["mix"]}, a router without
+        length choice {area["reactive"]}, a mix of models without length choice {area["mix_unlimited"]}, oracle
+        {area["oracle"]}. It reaches the quality of the best single model at
+        {found["methods"]["router"]["qnc"][0]:.0%} of its cost. Its answers are worth {seen} of a perfect answer more
+        than those of the best constant of each worth (in brackets the 95 % interval); on kinds of queries it never saw,
+        {unseen}. All of it, MMLU-Pro, ZeroEval and where it fails: [docs/results.md](docs/results.md).
+        """
+    return textwrap.fill(" ".join(said.split()), 118, break_on_hyphens=False)
+
+
+def blocks() -> dict[str, str]:
+    """The text of each named place."""
+    routing = json.loads((RESULTS / "routing.json").read_text())
+    fixed = {way: shown.removesuffix(" of (model, budget)") for way, shown in WAYS.items()}
+    among = {way: fixed[way] for way in ("router", "knn", "mix", "oracle")}  # models only: no length to choose
+    return {
+        **{name: table(routing[name], WAYS) for name in ("sweep", "pilot", "transfer")},
+        **{name: table(routing[name], among) for name in ("mmlu_pro", "zeroeval")},
+        "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
+        "sweep-unseen": unseen(routing["sweep"]["ood"]),
+        "sweep-summary": summary(routing["sweep"]),
+        "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
+    }
+
+
+def written(page: str) -> str:
+    """`page` with each named place filled. Raises KeyError for a name there is none of."""
+    known = blocks()
+    return re.sub(
+        r"(<!-- ([\w-]+) -->\n).*?(\n<!-- end -->)", lambda m: m[1] + known[m[2]] + m[3], page, flags=re.DOTALL
+    )
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
