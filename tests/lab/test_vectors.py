@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import DIM, LetterEmbedder
 
+from r2_router.embedders import clip_text
 from r2_router.errors import EmbedderError
 from r2_router.lab.probes import PROBES
 from r2_router.lab.vectors import cache_file, embed_cached
@@ -289,5 +290,6 @@ def test_whatever_was_kept_the_vectors_are_the_embedders(tmp_path_factory, texts
     file = tmp_path_factory.mktemp("cache") / "cache"
     embed_cached(LetterEmbedder(), texts[:kept], file)
     made = embed_cached(LetterEmbedder(), texts, file)
-    expected = LetterEmbedder().embed(texts) if texts else np.empty((0, DIM))
+    read = [clip_text(text, LetterEmbedder.max_chars) for text in texts]  # half a surrogate pair is no text
+    expected = LetterEmbedder().embed(read) if read else np.empty((0, DIM))
     np.testing.assert_array_equal(made, expected)
