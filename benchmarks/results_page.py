@@ -14,7 +14,7 @@ PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
-    "mix": "blind mix of (model, budget)",
+    "mix": "blind mix",
     "reactive": "reactive router (no length choice)",
     "mix_unlimited": "blind mix, no length choice",
     "oracle": "oracle",
@@ -30,17 +30,21 @@ def interval(gain: dict) -> str:
     return f"{gain['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def table(found: dict, ways: dict[str, str]) -> str:
+def table(found: dict) -> str:
     """Every way to choose, and by how much the router is above the others."""
+    among_lengths = "mix_unlimited" in found["methods"]  # else there are only models to choose from
     lines = ["| way to choose | AUDC padded | QNC | peak | entropy, bits |", "|---|---|---|---|---|"]
-    for key, shown in ways.items():
+    for key, shown in WAYS.items():
         if m := found["methods"].get(key):
+            of = " of (model, budget)" if key == "mix" and among_lengths else ""
             figures = (spread(m["audc_padded"]), spread(m["qnc"]), spread(m["peak"]), f"{m['entropy_bits']:.2f}")
-            lines.append(f"| {shown} | {' | '.join(figures)} |")
+            lines.append(f"| {shown}{of} | {' | '.join(figures)} |")
     quality = found["random"]["quality"]
     lines.append(f"| random | {quality:.3f} | - | {quality:.3f} | - |")
     gains = {"nearest neighbours": "knn", "the reactive router": "reactive"}
-    over = [f"over {name} {interval(found['audc_gains'][key])}" for name, key in gains.items() if key in ways]
+    over = [
+        f"over {name} {interval(found['audc_gains'][key])}" for name, key in gains.items() if key in found["audc_gains"]
+    ]
     said = (
         f"{found['protocol']['queries']:,} queries. Gain over the best constant "
         f"{interval(found['gain_over_best_constant'])}. AUDC over the blind mix "
@@ -73,6 +77,7 @@ def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
     seen, unseen = (interval(each["gain_over_best_constant"]) for each in (found, found["ood"]))
+    cost = f"{found['methods']['router']['qnc'][0] * 100:.0f} %"
     said = f"""
         Does routing pay? The default checkpoint, 5-fold cross-validation x 5 seeds on {found["protocol"]["queries"]}
         queries x 3 small local models x 6 budgets, area under the deferral curve (non-decreasing, padded;
@@ -80,7 +85,7 @@ def summary(found: dict) -> str:
         {area["knn"]}, the best mix of (model, budget) that does not look at the query {area["mix"]}, a router without
         length choice {area["reactive"]}, a mix of models without length choice {area["mix_unlimited"]}, oracle
         {area["oracle"]}. It reaches the quality of the best single model at
-        {found["methods"]["router"]["qnc"][0]:.0%} of its cost. Its answers are worth {seen} of a perfect answer more
+        {cost} of its cost. Its answers are worth {seen} of a perfect answer more
         than those of the best constant of each worth (in brackets the 95 % interval); on kinds of queries it never saw,
         {unseen}. All of it, MMLU-Pro, ZeroEval and where it fails: [docs/results.md](docs/results.md).
         """
@@ -90,11 +95,8 @@ def summary(found: dict) -> str:
 def blocks() -> dict[str, str]:
     """The text of each named place."""
     routing = json.loads((RESULTS / "routing.json").read_text())
-    fixed = {way: shown.removesuffix(" of (model, budget)") for way, shown in WAYS.items()}
-    among = {way: fixed[way] for way in ("router", "knn", "mix", "oracle")}  # models only: no length to choose
     return {
-        **{name: table(routing[name], WAYS) for name in ("sweep", "pilot", "transfer")},
-        **{name: table(routing[name], among) for name in ("mmlu_pro", "zeroeval")},
+        **{name: table(found) for name, found in routing.items()},
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
@@ -102,17 +104,17 @@ def blocks() -> dict[str, str]:
     }
 
 
-def written(page: str) -> str:
-    """`page` with each named place filled. Raises KeyError for a name there is none of."""
-    known = blocks()
+def written(page: str, known: dict[str, str]) -> str:
+    """`page` with each named place filled from `known`. Raises KeyError for a name that is not in it."""
     return re.sub(
         r"(<!-- ([\w-]+) -->\n).*?(\n<!-- end -->)", lambda m: m[1] + known[m[2]] + m[3], page, flags=re.DOTALL
     )
 
 
 def main() -> None:
+    known = blocks()
     for page in PAGES:
-        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(written(page.read_text(encoding="utf-8"), known), encoding="utf-8")
         print(page.relative_to(ROOT))
 
 
