@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from common import publish
 
-from r2_router.checkpoint import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo, Instruction
 from r2_router.embedders.use import UseEmbedder
-from r2_router.lab.add import add_model
-from r2_router.lab.read import read_table
-from r2_router.lab.train import train
-from r2_router.lab.vectors import embed_cached
-from r2_router.predict import Predictor
+from r2_router.lab.data.read import read_table
+from r2_router.lab.data.vectors import embed_cached
+from r2_router.lab.learning.new_model import add_model
+from r2_router.lab.learning.training import train
+from r2_router.routing.predict import Predictor
 
 MODELS, LABELS, FRESH, SHRINK = 6, (50, 100, 200), 400, 4
 WAYS = ("mean of the labels", "ridge alone", "clusters", "add_model")

@@ -26,7 +26,7 @@ ROUNDS, WARM_UP = 400, 40
 MESSAGES = [{"role": "user", "content": "What is the capital of Italy?"}]
 SERVER = """
 import sys; sys.path.insert(0, sys.argv[1])
-from chat_server import chat_server, says
+from support.chat_server import chat_server, says
 with chat_server(says("Rome", ".")) as server:
     print(server.url, flush=True); sys.stdin.read()
 """
@@ -103,10 +103,10 @@ def bare_call(url: str) -> Callable[[], Awaitable[str]]:
 
 
 def our_call(url: str) -> Callable[[], Awaitable[str]]:
-    from r2_router.checkpoint import Instruction
-    from r2_router.decision import Candidate
+    from r2_router.checkpoints.format import Instruction
     from r2_router.generate import Endpoint, Generation
-    from r2_router.pool import Model
+    from r2_router.pools.model import Model
+    from r2_router.routing.decision import Candidate
 
     model = Model("any", "any", 0.1, 0.4, base_url=url)
     choice = Candidate("any", "any", 40, 0.5, None, 20.0, 1e-5, 0.0, 0.0)

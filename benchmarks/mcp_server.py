@@ -18,7 +18,7 @@ from typing import Any
 
 from common import duration, machine, publish, spread, table
 
-from r2_router.tokens import estimate_tokens
+from r2_router.routing.tokens import estimate_tokens
 
 STARTS = 7
 CALLS = 500

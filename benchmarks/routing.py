@@ -17,13 +17,14 @@ from common import RESULTS
 from pyarrow import parquet
 from sweep_table import joined
 
-from r2_router.checkpoint import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo, Instruction
 from r2_router.embedders.use import UseEmbedder
-from r2_router.lab.evaluate import evaluate
-from r2_router.lab.read import read_table
-from r2_router.lab.train import train
-from r2_router.lab.vectors import embed_cached
-from r2_router.pool import Model, Pool, load_pool
+from r2_router.lab.data.read import read_table
+from r2_router.lab.data.vectors import embed_cached
+from r2_router.lab.evaluation.assessment import evaluate
+from r2_router.lab.learning.training import train
+from r2_router.pools.model import Model
+from r2_router.pools.pool import Pool, load_pool
 
 FILE = RESULTS / "routing.json"
 

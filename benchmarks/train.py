@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from common import duration, publish, spread, table, timed
 
-from r2_router.checkpoint import EmbedderInfo, Instruction
-from r2_router.lab.read import read_table
-from r2_router.lab.train import train
+from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.lab.data.read import read_table
+from r2_router.lab.learning.training import train
 
 SIZES = (200, 1000, 4000, 12_032)
 

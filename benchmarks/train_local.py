@@ -13,7 +13,7 @@ from pyarrow import parquet
 from sweep_table import joined
 
 from r2_router.cli import main as command
-from r2_router.resources import shipped
+from r2_router.config.folders import shipped
 
 
 def main() -> None:

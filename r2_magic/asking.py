@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from r2_magic.answer import CellAnswer, Format, cell_answer
 from r2_magic.screen import Growing
 from r2_router.errors import ProviderError
-from r2_router.wording import choice
+from r2_router.show.ranking import choice
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from r2_router.asking import Asked
+    from r2_router.generate.desk import Asked
 
 
 def ask(

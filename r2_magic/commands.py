@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from r2_magic.render import explanation_view, models_view, table_view
 from r2_magic.screen import publish, say, show
 from r2_router.errors import InputError
-from r2_router.wording import answer_facts, usd
+from r2_router.show.reasons import answer_facts
+from r2_router.words import usd
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
     from r2_magic.magic import R2Magics
-    from r2_router.decision import Decision
     from r2_router.ledger import Calibration
+    from r2_router.routing.decision import Decision
 
 _NO_CELL = "There is no {} yet. Write a cell: %%r2 on its first line, the prompt below."
 
@@ -42,7 +43,7 @@ def _decision(text: str, args: argparse.Namespace, magics: R2Magics) -> Decision
 
 
 def _explain(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> None:
-    from r2_router.explain import explain
+    from r2_router.routing.explanation import explain
 
     strongest = (magics.session.used or magics.router()).checkpoint.strongest
     show(magics.shell, explanation_view(explain(decision, strongest), args.top))

@@ -8,10 +8,11 @@ from importlib.util import find_spec
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
-from r2_router.wording import choice, usd
+from r2_router.show.ranking import choice
+from r2_router.words import usd
 
 if TYPE_CHECKING:
-    from r2_router.decision import Candidate, Decision
+    from r2_router.routing.decision import Candidate, Decision
 
 _WIDTH, _HEIGHT = 64, 16  # of the plot in characters
 _CHOSEN = "●"

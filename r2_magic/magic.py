@@ -19,8 +19,8 @@ from r2_router.errors import InputError, R2Error
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_router.decision import Decision
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
 
 _ANSWER = "r2_magic.answer.CellAnswer"
 _DEFAULTS = ("worth", "lambda_val", "preset", "max_cost", "top", "history", "format", "quiet")
@@ -201,7 +201,7 @@ class R2Magics(Magics):
 
     def displayed(self, answer: CellAnswer) -> dict[str, Any]:
         """The display of an answer: its text; or what it took, where the cell that ends has just shown the text."""
-        from r2_router.wording import answer_facts
+        from r2_router.show.reasons import answer_facts
 
         if answer is self._streamed:
             self._streamed = None

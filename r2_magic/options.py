@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from r2_router.records import UNLIMITED, Budget
 
 if TYPE_CHECKING:
-    from r2_router.constraints import Wishes
+    from r2_router.routing.request import Wishes
 
 FORMATS = ("markdown", "text", "code", "json")
 COMMANDS = {

@@ -7,27 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from r2_magic import html
-from r2_router.explain import Explanation
-from r2_router.explain import explain as explain_decision
-from r2_router.wording import (
-    COLUMNS,
-    NUMBERS,
-    QUALITY,
-    choice,
-    excluded_texts,
-    footnotes,
-    more,
-    plain_table,
-    quality_text,
-    ranking_row,
-    reasons,
-    span_text,
-    usd,
-)
+from r2_router.routing.explanation import Explanation
+from r2_router.routing.explanation import explain as explain_decision
+from r2_router.show.ranking import COLUMNS, NUMBERS, QUALITY, choice, footnotes, more, ranking_row
+from r2_router.show.reasons import excluded_texts, reasons, span_text
+from r2_router.show.tables import plain_table
+from r2_router.words import price_text, quality_text, usd
 
 if TYPE_CHECKING:
-    from r2_router.decision import Candidate, Decision
-    from r2_router.pool import Model
+    from r2_router.pools.model import Model
+    from r2_router.routing.decision import Candidate, Decision
 
 _TOP_HINT = "--top N shows more"
 
@@ -106,8 +95,8 @@ def models_view(pool: str, states: Sequence[tuple[Model, str]]) -> View:
     rows = [
         (
             model.name,
-            _price(model.input_usd_per_million),
-            _price(model.output_usd_per_million),
+            price_text(model.input_usd_per_million),
+            price_text(model.output_usd_per_million),
             model.prices_date or "-",
             f"no: {why}" if why else "yes",
         )
@@ -140,13 +129,13 @@ def _ranking_cells(rank: int, c: Candidate) -> list[html.Cell]:
     )
     cells = [html.Cell(text, value) for text, value in zip(ranking_row(rank, c), values, strict=True)]
     quality_bar = html.quality_bar(c.predicted_quality, c.quality_error)
-    cells[QUALITY] = html.Cell(quality_text(c), c.predicted_quality, quality_bar)
+    cells[QUALITY] = html.Cell(quality_text(c.predicted_quality, c.quality_error), c.predicted_quality, quality_bar)
     return cells
 
 
 def _frontier_row(c: Candidate, span: str) -> tuple[str, ...]:
     cells = ranking_row(0, c)
-    return (cells[1], cells[2], quality_text(c), usd(c.predicted_cost_usd), span)
+    return (cells[1], cells[2], quality_text(c.predicted_quality, c.quality_error), usd(c.predicted_cost_usd), span)
 
 
 def _warnings(decision: Decision) -> list[str]:
@@ -156,7 +145,3 @@ def _warnings(decision: Decision) -> list[str]:
     if decision.familiar is False:
         lines.append("Unlike the queries this checkpoint was trained on; take the numbers with care.")
     return lines
-
-
-def _price(usd_per_million: float | None) -> str:
-    return "-" if usd_per_million is None else f"{usd_per_million:.4g}"

@@ -40,7 +40,7 @@ def show(shell: InteractiveShell, view: View) -> None:
         return
     from rich.console import Console
 
-    from r2_router.wording import rich_ranking
+    from r2_router.show.ranking import rich_ranking
 
     console = Console(markup=False, highlight=False, emoji=False)
     console.print(view.head, style="bold")

@@ -9,8 +9,8 @@ from r2_magic.history import History
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_router.decision import Decision
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
 
 
 class Session:

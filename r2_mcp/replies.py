@@ -13,9 +13,9 @@ from r2_mcp.schemas import ExplainResult, GenerateResult, RouteResult
 if TYPE_CHECKING:
     from mcp_types import CreateMessageResult
 
-    from r2_router.decision import Candidate, Decision
-    from r2_router.explain import Baseline, Explanation, Flip
     from r2_router.generate import Answer
+    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.explanation import Baseline, Explanation, Flip
 
 _DIGITS = 9
 _FRONTIER = 12  # points shown where fewer candidates are asked for

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
 
     from r2_mcp.loading import RouterLoader
-    from r2_router.pool import Model
+    from r2_router.pools.model import Model
     from r2_router.router import R2Router
 
 _JSON = "application/json"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult
 
-    from r2_router.decision import Candidate, Decision
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Candidate, Decision
 
 _ASKS_IN_RESULTS = "2026-07-28"  # from here on a question to the client rides on a result
 _MAX_TOKENS = 4096  # of an unlimited answer: the protocol wants a number
@@ -62,7 +62,7 @@ def question(
     router: R2Router, candidate: Candidate, messages: Sequence[Mapping[str, Any]], system: str, max_tokens: int
 ) -> Sample:
     """What the client's LLM is asked: the conversation, told its length as our models are, the model as a hint."""
-    from r2_router.generate.messages import check_messages, content_text, instruct
+    from r2_router.routing.messages import check_messages, content_text, instruct
 
     instruction = router.checkpoint.instruction
     told = instruct(check_messages(messages), instruction, candidate.budget)

@@ -117,7 +117,7 @@ def _security(shared_secret: str) -> RequestStateSecurity | None:
 
 def _embeds_here() -> bool:
     """Whether queries are embedded on this machine. A configuration at fault is told by the first call, not here."""
-    from r2_router.settings import load_settings
+    from r2_router.config.settings import load_settings
 
     try:
         return not load_settings().embed_url

@@ -22,11 +22,11 @@ from r2_router.errors import InputError, R2Error
 from r2_router.records import UNLIMITED, Budget
 
 if TYPE_CHECKING:  # numpy and all that stands on it are loaded after the handshake
-    from r2_router.asking import Asked
-    from r2_router.constraints import Wishes
-    from r2_router.decision import Decision
-    from r2_router.explain import Baseline
+    from r2_router.generate.desk import Asked
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
+    from r2_router.routing.explanation import Baseline
+    from r2_router.routing.request import Wishes
 
     class RouteWishes(Wishes):
         """What a tool's arguments ask of a decision."""
@@ -211,6 +211,6 @@ def _budget(budget: str) -> Budget | None:
 
 
 def _baseline(router: "R2Router", decision: "Decision") -> "Baseline | None":
-    from r2_router.explain import baseline
+    from r2_router.routing.explanation import baseline
 
     return baseline(decision, router.checkpoint.strongest)

@@ -10,22 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r2_router.checkpoint import Checkpoint as Checkpoint
-    from r2_router.decision import Candidate as Candidate
-    from r2_router.decision import Decision as Decision
+    from r2_router.checkpoints.format import Checkpoint as Checkpoint
     from r2_router.errors import R2Error as R2Error
-    from r2_router.explain import Explanation as Explanation
-    from r2_router.pool import Model as Model
-    from r2_router.pool import Pool as Pool
+    from r2_router.pools.model import Model as Model
+    from r2_router.pools.pool import Pool as Pool
     from r2_router.router import R2Router as R2Router
+    from r2_router.routing.decision import Candidate as Candidate
+    from r2_router.routing.decision import Decision as Decision
+    from r2_router.routing.explanation import Explanation as Explanation
 
 _HOMES = {
-    "Candidate": "decision",
-    "Checkpoint": "checkpoint",
-    "Decision": "decision",
-    "Explanation": "explain",
-    "Model": "pool",
-    "Pool": "pool",
+    "Candidate": "routing.decision",
+    "Checkpoint": "checkpoints.format",
+    "Decision": "routing.decision",
+    "Explanation": "routing.explanation",
+    "Model": "pools.pool",
+    "Pool": "pools.pool",
     "R2Error": "errors",
     "R2Router": "router",
 }

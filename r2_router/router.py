@@ -13,27 +13,28 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 
-from r2_router.asking import Asked, Desk
-from r2_router.batch import Decisions, choose_rows, labels
-from r2_router.candidates import CandidateTable
-from r2_router.checkpoint import Checkpoint, Floats
-from r2_router.constraints import Wishes, check_count, check_counts, check_queries, read_wishes, trade_off
-from r2_router.decide import exclusions, rank
-from r2_router.decision import Decision, Excluded, Limits, Ranking, TradeOff
-from r2_router.errors import InputError, R2Error
-from r2_router.explain import Explanation, explain
-from r2_router.loading import (
+from r2_router.checkpoints.find import (
     DEFAULT_CHECKPOINT,
     choose_embedder,
     configured_trade_off,
     load_checkpoint,
     release_pool,
 )
-from r2_router.pool import Model, Pool, load_pool
-from r2_router.predict import Predictor
+from r2_router.checkpoints.format import Checkpoint, Floats
+from r2_router.config.settings import Settings, load_settings
+from r2_router.errors import InputError, R2Error
+from r2_router.generate.desk import Asked, Desk
+from r2_router.pools.model import Model
+from r2_router.pools.pool import Pool, load_pool
 from r2_router.records import UNLIMITED, Budget
-from r2_router.settings import Settings, load_settings
-from r2_router.tokens import estimate_tokens
+from r2_router.routing.batch import Decisions, choose_rows, labels
+from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.decision import Decision, Excluded, Limits, Ranking, TradeOff
+from r2_router.routing.explanation import Explanation, explain
+from r2_router.routing.predict import Predictor
+from r2_router.routing.rank import exclusions, rank
+from r2_router.routing.request import Wishes, check_count, check_counts, check_queries, read_wishes, trade_off
+from r2_router.routing.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from r2_router.embedders import Embedder

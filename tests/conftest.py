@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
-from made_up import DIM, make_checkpoint, make_pool, unit
+from support.made_up import DIM, make_checkpoint, make_pool, unit
 
-from r2_router.checkpoint import Checkpoint
-from r2_router.pool import Pool
+from r2_router.checkpoints.format import Checkpoint
+from r2_router.pools.pool import Pool
 
 settings.register_profile("no deadline: speed is measured in benchmarks/, not here", deadline=None)
 settings.load_profile("no deadline: speed is measured in benchmarks/, not here")

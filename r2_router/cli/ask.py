@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
-from r2_router.cli.pull import pull_shown
+from r2_router.cli.pull_progress import pull_shown
 from r2_router.errors import R2Error
 from r2_router.records import Budget, typed_budget
 
 if TYPE_CHECKING:
-    from r2_router.asking import Asked
     from r2_router.generate import Event
+    from r2_router.generate.desk import Asked
     from r2_router.router import R2Router
 
 
@@ -76,7 +76,8 @@ def _fetch_first_model(router: R2Router) -> None:
 def _answer(asked: Asked, args: argparse.Namespace) -> int:
     """Print the answer as it comes. 0: whole; 1: it broke off; 130: interrupted."""
     from r2_router.generate import iterate
-    from r2_router.wording import answer_facts, choice
+    from r2_router.show.ranking import choice
+    from r2_router.show.reasons import answer_facts
 
     common.note(f"{choice(asked.decision.best)} …")
     code = 0

@@ -44,7 +44,7 @@ def _name(checkpoint: str | None) -> str:
     """The name under which the ledger knows the checkpoint."""
     if checkpoint is None or not Path(checkpoint).expanduser().is_dir():
         return checkpoint or ""
-    from r2_router.loading import load_checkpoint
+    from r2_router.checkpoints.find import load_checkpoint
 
     return load_checkpoint(checkpoint).name
 
@@ -63,14 +63,14 @@ def _show(found: Calibrated) -> None:
     if found.overall.quality is not None:
         _show_reliability(found.overall.quality)
     _show_quantity(found, "Output tokens", "output_tokens", "{:,.0f}".format)
-    from r2_router.wording import usd
+    from r2_router.words import usd
 
     _show_quantity(found, "Cost of an answer", "cost_usd", lambda value: f"{'-' * (value < 0)}{usd(abs(value))}")
     print("", *_advice(found), sep="\n")
 
 
 def _show_quantity(found: Calibrated, title: str, quantity: Quantity, shown: Format) -> None:
-    from r2_router.cli.tables import show_table
+    from r2_router.show.tables import show_table
 
     rows = [_row(group, getattr(group, quantity), shown) for group in (*found.candidates, found.overall)]
     known = [row for row in rows if row]
@@ -98,7 +98,7 @@ def _row(group: Group, known: Comparison | None, shown: Format) -> Sequence[str]
 
 
 def _show_reliability(quality: QualityComparison) -> None:
-    from r2_router.cli.tables import show_table
+    from r2_router.show.tables import show_table
 
     print("", "Reliability of quality, from the lowest predictions to the highest", sep="\n")
     rows = [(f"{b.count:,}", f"{b.predicted:.2f}", f"{b.real:.2f}") for b in quality.bins]

@@ -11,10 +11,11 @@ from r2_router.cli import common
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
-    from r2_router.checkpoint import Instruction
-    from r2_router.lab.collect.plan import Estimate, Pace, Plan
-    from r2_router.lab.collect.session import Report
-    from r2_router.pool import Model, Pool
+    from r2_router.checkpoints.format import Instruction
+    from r2_router.lab.collecting.plan import Estimate, Pace, Plan
+    from r2_router.lab.collecting.session import Report
+    from r2_router.pools.model import Model
+    from r2_router.pools.pool import Pool
 
 
 def register(commands: common.Commands) -> None:
@@ -80,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.queries or not args.budgets:
         raise InputError("Give --queries and --budgets, or --from LOG to read answers that exist.")
     from r2_router.generate import run as run_loop
-    from r2_router.lab.collect.plan import estimate
-    from r2_router.lab.collect.session import Collection
+    from r2_router.lab.collecting.plan import estimate
+    from r2_router.lab.collecting.session import Collection
 
     plan, pool = make_plan(args)
     collection = Collection(
@@ -120,11 +121,11 @@ def _check_extra() -> None:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:
     """What is asked, by the options; and the pool."""
-    from r2_router.lab.collect.plan import MAX_OUTPUT, Plan, parse_budgets
-    from r2_router.lab.questions import read_questions
-    from r2_router.loading import DEFAULT_CHECKPOINT, load_checkpoint
-    from r2_router.pool import load_pool
-    from r2_router.settings import load_settings
+    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.config.settings import load_settings
+    from r2_router.lab.collecting.plan import MAX_OUTPUT, Plan, parse_budgets
+    from r2_router.lab.data.questions import read_questions
+    from r2_router.pools.pool import load_pool
 
     settings = load_settings(checkpoint=args.checkpoint, pool=args.pool)
     checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
@@ -146,8 +147,8 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:
 
 def _chosen(pool: Pool, args: argparse.Namespace) -> list[Model]:
     """The models the options name; all that are available by default."""
-    from r2_router.candidates import matches
-    from r2_router.constraints import limits
+    from r2_router.routing.candidates import matches
+    from r2_router.routing.request import limits
 
     asked = limits(models=args.models, exclude=args.exclude)
     chosen = [
@@ -168,7 +169,7 @@ def _instruction(known: Instruction, args: argparse.Namespace) -> Instruction:
 
 
 def _paces(args: argparse.Namespace, plan: Plan) -> dict[str, Pace]:
-    from r2_router.lab.collect.plan import Pace, parse_rates, rate_of
+    from r2_router.lab.collecting.plan import Pace, parse_rates, rate_of
 
     at_once = parse_rates(args.concurrency or [], "--concurrency")
     rpm, tpm = parse_rates(args.rpm or [], "--rpm"), parse_rates(args.tpm or [], "--tpm")
@@ -181,8 +182,8 @@ def _paces(args: argparse.Namespace, plan: Plan) -> dict[str, Pace]:
 
 
 def _show_estimate(ahead: Estimate, args: argparse.Namespace) -> int:
-    from r2_router.cli.tables import show_table
-    from r2_router.wording import usd
+    from r2_router.show.tables import show_table
+    from r2_router.words import usd
 
     if args.json:
         common.print_json(ahead.to_dict())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
+from r2_router.show.tables import console, is_terminal
 
 if TYPE_CHECKING:
     from r2_router.lab.importing.r2_bench import Told
@@ -18,8 +19,8 @@ R2_BENCH = "r2-bench"
 
 def run_from(args: argparse.Namespace) -> int:
     """Read a log, or R2-Bench, into table.parquet of the output folder."""
-    from r2_router.constraints import limits
-    from r2_router.lab.collect.plan import parse_budgets
+    from r2_router.lab.collecting.plan import parse_budgets
+    from r2_router.routing.request import limits
 
     folder = Path(args.output).expanduser()
     if args.source == R2_BENCH:
@@ -44,11 +45,11 @@ def run_from(args: argparse.Namespace) -> int:
 @contextmanager
 def _progress() -> Generator[Told]:
     """A bar of files on a terminal, else a line for each."""
-    if not common.is_terminal(stderr=True):
+    if not is_terminal(stderr=True):
         yield lambda done, total, path: common.note(f"{done + 1} of {total}: {path}")
         return
     from rich.progress import Progress
 
-    with Progress(console=common.console(stderr=True), transient=True) as bar:
+    with Progress(console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("files", total=None)
         yield lambda done, total, path: bar.update(task, completed=done, total=total, description=path)

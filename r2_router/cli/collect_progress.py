@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
-from r2_router.wording import usd
+from r2_router.show.tables import console, is_terminal
+from r2_router.words import usd
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from r2_router.lab.collect.plan import Cell, Estimate
-    from r2_router.lab.collect.session import Collection, Watch
-    from r2_router.lab.collect.store import StoredAnswer
+    from r2_router.lab.collecting.answers import StoredAnswer
+    from r2_router.lab.collecting.plan import Cell, Estimate
+    from r2_router.lab.collecting.session import Collection, Watch
 
 _LINE_SECONDS = 60.0
 
@@ -23,7 +24,7 @@ _LINE_SECONDS = 60.0
 @contextmanager
 def progress(collection: Collection, ahead: Estimate) -> Generator[Watch]:
     """A Watch that shows the run on stderr."""
-    if not common.is_terminal(stderr=True):
+    if not is_terminal(stderr=True):
         yield _Lines(ahead.calls)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,7 +33,7 @@ def progress(collection: Collection, ahead: Estimate) -> Generator[Watch]:
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
         *(TextColumn("{task.fields[spent]}"), TimeRemainingColumn(elapsed_when_finished=True)),
     )
-    with Progress(*columns, console=common.console(stderr=True)) as bars:
+    with Progress(*columns, console=console(stderr=True)) as bars:
         spent = collection.store.spent_usd
         yield _Bars(
             bars, {m.model: bars.add_task(m.model, total=m.calls, spent=usd(spent)) for m in ahead.models if m.calls}

@@ -13,24 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from r2_router.constraints import Wishes
     from r2_router.router import R2Router
+    from r2_router.routing.request import Wishes
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
-
-
-def is_terminal(*, stderr: bool = False) -> bool:
-    """Whether a person reads this stream, so that tables may be drawn."""
-    return (sys.stderr if stderr else sys.stdout).isatty()
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A rich console; markup is off, so a model named [red] shows as it is."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def note(text: str) -> None:

@@ -80,8 +80,8 @@ def _version() -> Iterator[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    from r2_router.resources import user_data_dir
-    from r2_router.settings import load_settings, settings_file
+    from r2_router.config.folders import user_data_dir
+    from r2_router.config.settings import load_settings, settings_file
 
     settings = load_settings()
     file = settings_file()
@@ -98,8 +98,8 @@ def _settings() -> Iterator[Finding]:
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
-    from r2_router.loading import DEFAULT_CHECKPOINT, load_checkpoint
-    from r2_router.settings import load_settings
+    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.config.settings import load_settings
 
     c = load_checkpoint(load_settings(checkpoint=args.checkpoint).checkpoint or DEFAULT_CHECKPOINT)
     shape = f"{len(c.models)} models x {len(c.budgets)} budgets, embedder {c.embedder.id} ({c.embedder.dim}-d)"
@@ -139,7 +139,7 @@ def _answers(router: R2Router) -> Iterator[Finding]:
 
 
 def _keys() -> Iterator[Finding]:
-    from r2_router.settings import keys_file
+    from r2_router.config.settings import keys_file
 
     file = keys_file()
     if file.is_file() and os.name == "posix" and file.stat().st_mode & 0o077:

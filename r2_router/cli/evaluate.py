@@ -10,9 +10,9 @@ from r2_router.cli import common
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
-    from r2_router.checkpoint import Checkpoint
-    from r2_router.lab.table import Table
-    from r2_router.pool import Pool
+    from r2_router.checkpoints.format import Checkpoint
+    from r2_router.lab.data.table import Table
+    from r2_router.pools.pool import Pool
 
 
 def register(commands: common.Commands) -> None:
@@ -46,13 +46,13 @@ def run(args: argparse.Namespace) -> int:
     import hashlib
     from functools import partial
 
-    from r2_router.checkpoint import Instruction
-    from r2_router.cli.learning import embed, make_embedder
-    from r2_router.lab.evaluate import evaluate
-    from r2_router.lab.read import read_table
-    from r2_router.lab.report import write_report
-    from r2_router.lab.train import train
-    from r2_router.loading import load_checkpoint
+    from r2_router.checkpoints.find import load_checkpoint
+    from r2_router.checkpoints.format import Instruction
+    from r2_router.cli.training_data import embed, make_embedder
+    from r2_router.lab.data.read import read_table
+    from r2_router.lab.evaluation.assessment import evaluate
+    from r2_router.lab.evaluation.report import write_report
+    from r2_router.lab.learning.training import train
 
     if args.folds < 2:
         raise InputError("--folds is at least 2: what is learned from must not be what is judged.")
@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(table: Table, args: argparse.Namespace) -> Table:
-    from r2_router.candidates import matches
-    from r2_router.constraints import limits
+    from r2_router.routing.candidates import matches
+    from r2_router.routing.request import limits
 
     if args.models is None:
         return table
@@ -106,7 +106,8 @@ def _pool(args: argparse.Namespace, checkpoint: Checkpoint | None, table: Table)
     """The pool with the prices of --price over it."""
     from dataclasses import replace
 
-    from r2_router.pool import Model, Pool, load_pool
+    from r2_router.pools.model import Model
+    from r2_router.pools.pool import Pool, load_pool
 
     pool = load_pool(args.pool or (checkpoint.pool if checkpoint else "") or "local")
     models = dict(pool.models)
@@ -130,8 +131,8 @@ def _pool(args: argparse.Namespace, checkpoint: Checkpoint | None, table: Table)
 
 
 def _show(report: dict[str, Any], folder: Path) -> None:
-    from r2_router.cli.tables import show_table
-    from r2_router.lab import report as tables
+    from r2_router.lab.evaluation import report as tables
+    from r2_router.show.tables import show_table
 
     if report["warning"]:
         print(f"WARNING: {report['warning']}\n")

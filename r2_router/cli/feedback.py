@@ -90,7 +90,7 @@ def _list(ledger: Ledger, count: int, *, as_json: bool) -> None:
     if not found:
         print("No answer waits for a label.")
         return
-    from r2_router.cli.tables import show_table
+    from r2_router.show.tables import show_table
 
     columns = ("id", "time (UTC)", "model", "budget", "tokens", "predicted", "query")
     show_table(columns, [_row(entry) for entry in found], numbers={3, 4, 5})

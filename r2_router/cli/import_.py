@@ -10,6 +10,7 @@ from pathlib import Path
 
 from r2_router.cli import common
 from r2_router.errors import InputError
+from r2_router.show.tables import console, is_terminal
 
 
 def register(commands: common.Commands) -> None:
@@ -30,7 +31,7 @@ def register(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from r2_router.upstream import read_release
+    from r2_router.checkpoints.release import read_release
 
     output = Path(args.output).expanduser()
     common.check_output(output, force=args.force)
@@ -52,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _released_directory(source: str) -> Path:
     """The directory `source` names, fetched into the user's data folder if it is `release` or a URL."""
-    from r2_router.resources import user_data_dir
-    from r2_router.upstream import fetch_release, pinned_release
+    from r2_router.checkpoints.release import fetch_release, pinned_release
+    from r2_router.config.folders import user_data_dir
 
     base_url = source if "://" in source else None
     if base_url is None and source != "release":
@@ -66,7 +67,7 @@ def _released_directory(source: str) -> Path:
 @contextmanager
 def _progress() -> Generator[Callable[[int, int, str], None]]:
     """A bar on a terminal, else a line a file; both on stderr."""
-    if not common.is_terminal(stderr=True):
+    if not is_terminal(stderr=True):
         yield lambda done, total, name: common.note(f"{done}/{total} {name}")
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -77,6 +78,6 @@ def _progress() -> Generator[Callable[[int, int, str], None]]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[file]}"),
     )
-    with Progress(*columns, console=common.console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, file="")
         yield lambda done, total, name: bar.update(task, completed=done, total=total, file=name)

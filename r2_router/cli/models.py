@@ -7,15 +7,16 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from r2_router.cli.common import Commands, is_terminal, note, print_json
-from r2_router.cli.pull import register_pull
-from r2_router.cli.tables import show_table
+from r2_router.cli.common import Commands, note, print_json
+from r2_router.cli.pull_progress import register_pull
 from r2_router.errors import InputError
+from r2_router.show.tables import is_terminal, show_table
 
 if TYPE_CHECKING:
-    from r2_router.pool import Model, Pool
-    from r2_router.prices import Change
-    from r2_router.settings import Settings
+    from r2_router.config.settings import Settings
+    from r2_router.pools.model import Model
+    from r2_router.pools.pool import Pool
+    from r2_router.pools.prices import Change
 
 NOT_WRITTEN = 3
 
@@ -47,9 +48,9 @@ def register(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from r2_router.asking import Desk
-    from r2_router.pool import load_pool
-    from r2_router.settings import load_settings
+    from r2_router.config.settings import load_settings
+    from r2_router.generate.desk import Desk
+    from r2_router.pools.pool import load_pool
 
     if not args.refresh and (args.yes or args.api_base):
         raise InputError("--yes and --api-base belong to --refresh.")
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pool_of_checkpoint(settings: Settings) -> str:
-    from r2_router.loading import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
 
     return load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT).pool or DEFAULT_CHECKPOINT
 
@@ -77,7 +78,7 @@ def _pool_of_checkpoint(settings: Settings) -> str:
 
 
 def _refresh(pool: Pool, settings: Settings, args: argparse.Namespace) -> int:
-    from r2_router.prices import write_user_models
+    from r2_router.pools.prices import write_user_models
 
     changes = _changes(pool, settings, args.api_base)
     written = None
@@ -96,8 +97,8 @@ def _refresh(pool: Pool, settings: Settings, args: argparse.Namespace) -> int:
 
 def _changes(pool: Pool, settings: Settings, api_base: str | None) -> list[Change]:
     """What each provider says differently of its models; local ones have no provider to ask."""
-    from r2_router.config_file import url
-    from r2_router.prices import refresh
+    from r2_router.config.toml_file import url
+    from r2_router.pools.prices import refresh
 
     try:
         asked = url(api_base or "")
@@ -144,7 +145,7 @@ def _agreed() -> bool:
 
 
 def _show_models(pool: Pool) -> None:
-    from r2_router.pool import pool_names
+    from r2_router.pools.pool import pool_names
 
     columns = ("model", "id", "$/M in", "$/M out", "price of", "context", "available")
     rows = [

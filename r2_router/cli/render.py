@@ -5,24 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from r2_router.cli.common import console, is_terminal
-from r2_router.decision import Candidate, Decision, Excluded
-from r2_router.explain import Explanation, explain
-from r2_router.wording import (
-    COLUMNS,
-    NUMBERS,
-    choice,
-    excluded_texts,
-    footnotes,
-    more,
-    plain_table,
-    quality_text,
-    ranking_row,
-    reasons,
-    rich_ranking,
-    span_text,
-    usd,
-)
+from r2_router.routing.decision import Candidate, Decision, Excluded
+from r2_router.routing.explanation import Explanation, explain
+from r2_router.show.ranking import COLUMNS, NUMBERS, choice, footnotes, more, ranking_row, rich_ranking
+from r2_router.show.reasons import excluded_texts, reasons, span_text
+from r2_router.show.tables import console, is_terminal, plain_table
+from r2_router.words import quality_text, usd
 
 if TYPE_CHECKING:
     from r2_router.router import R2Router
@@ -51,7 +39,8 @@ def show_explanation(router: R2Router, explanation: Explanation) -> None:
     ]
     for point in explanation.frontier:
         c = point.candidate
-        lines.append(f"  {quality_text(c):<12} {usd(c.predicted_cost_usd):>12}  {c.label}: {span_text(point)}")
+        quality = quality_text(c.predicted_quality, c.quality_error)
+        lines.append(f"  {quality:<12} {usd(c.predicted_cost_usd):>12}  {c.label}: {span_text(point)}")
     print("\n".join([*lines, *_excluded_lines(explanation.excluded)]))
 
 

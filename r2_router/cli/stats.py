@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(summary: Stats) -> None:
-    from r2_router.cli.tables import show_table
+    from r2_router.show.tables import show_table
 
     print(*_summary_lines(summary), sep="\n")
     if not summary.calls:
@@ -59,7 +59,7 @@ def _show(summary: Stats) -> None:
 
 
 def _summary_lines(summary: Stats) -> list[str]:
-    from r2_router.wording import usd
+    from r2_router.words import usd
 
     when = f"Since {summary.since[:10]}" if summary.since else "In all"
     decided = f" Decisions without a call: {summary.decided:,}." if summary.decided else ""
@@ -76,7 +76,7 @@ def _summary_lines(summary: Stats) -> list[str]:
 
 def _bars(days: Sequence[DayStats]) -> list[str]:
     """One line a day up to the last with a call, a bar of its spend; days without a call have their line too."""
-    from r2_router.wording import usd
+    from r2_router.words import usd
 
     known = {date.fromisoformat(day.day): day for day in days}
     last = max(known)
@@ -97,7 +97,7 @@ def _bar(part: float, whole: float) -> str:
 
 
 def _model_rows(summary: Stats) -> list[tuple[str, ...]]:
-    from r2_router.wording import usd
+    from r2_router.words import usd
 
     return [
         (
@@ -119,7 +119,7 @@ def _candidate_rows(summary: Stats) -> list[tuple[str, ...]]:
 
 
 def _calibration_cells(calibration: Calibrations) -> tuple[str, str, str]:
-    from r2_router.wording import usd
+    from r2_router.words import usd
 
     def cell(known: Calibration | None, error: str) -> str:
         if known is None:

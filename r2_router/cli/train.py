@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2_router.cli import common
-from r2_router.cli.learning import embed, make_card, make_embedder, read_data
+from r2_router.cli.training_data import embed, make_card, make_embedder, read_data
 from r2_router.errors import InputError
+from r2_router.show.tables import console, is_terminal
 
 if TYPE_CHECKING:
-    from r2_router.checkpoint import Checkpoint
-    from r2_router.lab.table import Table
-    from r2_router.pool import Pool
+    from r2_router.checkpoints.format import Checkpoint
+    from r2_router.lab.data.table import Table
+    from r2_router.pools.pool import Pool
 
 
 def register(commands: common.Commands) -> None:
@@ -77,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from functools import partial
 
-    from r2_router.lab.probes import PROBES
-    from r2_router.lab.train import train
-    from r2_router.lab.validate import cross_validate
-    from r2_router.pool import load_pool
+    from r2_router.lab.evaluation.cross_validation import cross_validate
+    from r2_router.lab.learning.probes import PROBES
+    from r2_router.lab.learning.training import train
+    from r2_router.pools.pool import load_pool
 
     pool = load_pool(args.pool or "local")
     table, instruction = read_data(args)
@@ -104,9 +105,9 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
 
 
 def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
-    from r2_router.lab.add import add_model
-    from r2_router.loading import load_checkpoint
-    from r2_router.pool import load_pool
+    from r2_router.checkpoints.find import load_checkpoint
+    from r2_router.lab.learning.new_model import add_model
+    from r2_router.pools.pool import load_pool
 
     if not (args.add and args.base):
         raise InputError(
@@ -156,7 +157,7 @@ def _show(checkpoint: Checkpoint, table: Table) -> None:
     """What was read, and the candidates learned from it."""
     import numpy as np
 
-    from r2_router.cli.tables import show_table
+    from r2_router.show.tables import show_table
 
     counts = table.counts()
     left = [f"{counts[key]:,} {key.replace('_', ' ')}" for key in ("repeated_rows", "ungraded_rows") if counts[key]]
@@ -192,8 +193,8 @@ def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
 
 @contextmanager
 def _shown_wait(what: str) -> Generator[None]:
-    if not common.is_terminal(stderr=True):
+    if not is_terminal(stderr=True):
         yield
         return
-    with common.console(stderr=True).status(what):
+    with console(stderr=True).status(what):
         yield

@@ -37,7 +37,7 @@ def make_embedder(
         from r2_router.embedders.gguf import GgufEmbedder
 
         return GgufEmbedder(rest, id=model or "")
-    from r2_router.embedders.server import ServerEmbedder, start_hint
+    from r2_router.embedders.served import ServerEmbedder, start_hint
 
     if not url:
         raise EmbedderError(f"The embedder {spec} needs a server. {start_hint(spec)}")

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from r2_router.config.folders import user_data_dir
 from r2_router.embedders.base import Vectors, clip_text, unit_rows
 from r2_router.errors import EmbedderError
-from r2_router.resources import user_data_dir
 
 _CACHE_ENV = "FASTEMBED_CACHE_PATH"  # fastembed's own variable
 

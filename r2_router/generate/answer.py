@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from r2_router.decision import Decision
 from r2_router.records import Budget, Record
+from r2_router.routing.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)

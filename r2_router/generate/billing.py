@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from r2_router.errors import ConfigError
 from r2_router.generate.wire import Reply
-from r2_router.pool import Model
-from r2_router.tokens import estimate_tokens
+from r2_router.pools.model import Model
+from r2_router.routing.tokens import estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)

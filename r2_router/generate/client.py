@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from r2_router.generate.connections import lent_client
+from r2_router.generate.body import Body, Options
 from r2_router.generate.endpoint import Endpoint
-from r2_router.generate.faults import ThoughtOnlyError, TryError, retry_after, status_error
-from r2_router.generate.request import Body, Options
+from r2_router.generate.faults import ThoughtOnlyError, TryError, status_error
 from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error, read_json, unpacker
-from r2_router.pool import Model
+from r2_router.net.connections import lent_client
+from r2_router.net.retry_after import retry_after
+from r2_router.pools.model import Model
 
 if TYPE_CHECKING:
     import httpx

@@ -12,7 +12,7 @@ from r2_router.errors import ConfigError
 if TYPE_CHECKING:
     import httpx
 
-    from r2_router.settings import Secret
+    from r2_router.config.settings import Secret
 
 _SHOWN_CHARS = 300
 _TELLTALE_CHARS = 8  # text that starts with so much of the key is taken for a part of it

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from r2_router.generate.endpoint import Endpoint
-from r2_router.pool import Model
+from r2_router.pools.model import Model
 
 _RETRIED_STATUS = frozenset({408, 409, 425, 429})
 _TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|too long|too many (input )?tokens|max_model_len", re.I)
@@ -76,15 +74,3 @@ def _advice(status: int, said: str, model: Model, endpoint: Endpoint) -> str:
     elif status == 413 or (status in (400, 422) and _TOO_LONG.search(said)):
         advice = f"The conversation is too long for {model.name}: shorten it, or exclude the model."
     return advice
-
-
-def retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After header, a number or an HTTP date; None if it says neither."""
-    said = (header or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", said, re.ASCII):
-        return float(said)
-    try:
-        date = parsedate_to_datetime(said)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

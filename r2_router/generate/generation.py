@@ -9,19 +9,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
-from r2_router.checkpoint import Instruction
-from r2_router.decision import Candidate, Decision
+from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error
 from r2_router.generate.answer import Answer, Attempt, Event
 from r2_router.generate.billing import bill, price
+from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError
-from r2_router.generate.messages import Messages, check_messages, instruct, prompt_tokens
-from r2_router.generate.request import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
 from r2_router.generate.wire import Reply
-from r2_router.pool import Model
-from r2_router.tokens import estimate_tokens
+from r2_router.pools.model import Model
+from r2_router.routing.decision import Candidate, Decision
+from r2_router.routing.messages import Messages, check_messages, instruct, prompt_tokens
+from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 

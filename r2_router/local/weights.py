@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from r2_router.config_file import read_config, shown
+from r2_router.config.folders import shipped, user_data_dir
+from r2_router.config.toml_file import read_config, shown
 from r2_router.errors import ConfigError
-from r2_router.resources import shipped, user_data_dir
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from r2_router.download import Progress
 from r2_router.errors import DownloadError
 from r2_router.local.weights import Weights
+from r2_router.net.download import Progress
 
 _BLOCK_BYTES = 1 << 20
 _CLIENT_SECONDS = 1800.0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up import make_checkpoint
+from support.made_up import make_checkpoint
 
 from r2_router.cli import main
 from r2_router.ledger import Entry, Ledger

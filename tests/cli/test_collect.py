@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from chat_server import chat_server, says
-from collecting import write_inputs
-from paying_server import Till
+from support.chat_server import chat_server, says
+from support.collecting import write_inputs
+from support.paying_server import Till
 
 from r2_router.cli import main
 from r2_router.generate import sync

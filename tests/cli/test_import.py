@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_server import FileServer, file_server, status
-from release_fixture import MODELS, model_folder, pin, write_release
+from support.file_server import FileServer, file_server, status
+from support.release_fixture import MODELS, model_folder, pin, write_release
 
-from r2_router import download, upstream
-from r2_router.checkpoint import Checkpoint
+from r2_router.checkpoints import release as upstream  # the fixtures are called release
+from r2_router.checkpoints.format import Checkpoint
 from r2_router.cli import import_
 from r2_router.errors import CheckpointError, DownloadError, InputError
+from r2_router.net import download
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_server import FileServer, file_server, status, whole
+from support.file_server import FileServer, file_server, status, whole
 
 from r2_router.cli import main
 from r2_router.cli.models import NOT_WRITTEN
-from r2_router.pool import load_pool, models_file
+from r2_router.pools.pool import load_pool, models_file
 
 Captured = pytest.CaptureFixture[str]
 

@@ -13,7 +13,7 @@ import pytest
 from r2_router.embedders import Embedder
 from r2_router.embedders import gguf as gguf_module
 from r2_router.embedders.gguf import GgufEmbedder
-from r2_router.embedders.server import ServerEmbedder
+from r2_router.embedders.served import ServerEmbedder
 from r2_router.errors import EmbedderError
 
 TEXT = "Name three rivers that flow into the North Sea."

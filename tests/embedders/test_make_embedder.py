@@ -9,7 +9,7 @@ import pytest
 from r2_router.embedders import make_embedder
 from r2_router.embedders.fast import FastEmbedEmbedder
 from r2_router.embedders.gguf import GgufEmbedder
-from r2_router.embedders.server import ServerEmbedder
+from r2_router.embedders.served import ServerEmbedder
 from r2_router.embedders.use import UseEmbedder
 from r2_router.errors import ConfigError, EmbedderError
 

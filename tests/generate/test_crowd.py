@@ -10,8 +10,8 @@ import threading
 from collections import Counter
 
 import pytest
-from chat_server import Behaviour, Exchange, chat_server, fails, hangs, resets, says, sends, streams, thinks
-from generations import Books, candidate, generation, options
+from support.chat_server import Behaviour, Exchange, chat_server, fails, hangs, resets, says, sends, streams, thinks
+from support.generations import Books, candidate, generation, options
 
 from r2_router.errors import ProviderError
 from r2_router.generate import Answer

@@ -12,15 +12,16 @@ import traceback
 from pathlib import Path
 
 import pytest
-from chat_server import Behaviour, Exchange, chat_server, completion, fails, resets, says, sends, streams
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from generations import answer, candidate, generation, model, options
+from support.chat_server import Behaviour, Exchange, chat_server, completion, fails, resets, says, sends, streams
+from support.generations import answer, candidate, generation, model, options
 
+from r2_router.config.settings import Secret
 from r2_router.errors import ConfigError, ProviderError, R2Error
-from r2_router.generate import Endpoint, connections
-from r2_router.settings import Secret
+from r2_router.generate import Endpoint
+from r2_router.net import connections
 
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 

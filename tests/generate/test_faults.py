@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import pytest
-from chat_server import (
+from support.chat_server import (
     USAGE,
     Behaviour,
     Exchange,
@@ -29,13 +29,12 @@ from chat_server import (
     streams,
     thinks,
 )
-from generations import Books, answer, candidate, generation, model, options
+from support.generations import Books, answer, candidate, generation, model, options
 
 from r2_router.errors import ConfigError, EmptyAnswerError, ProviderError, SpendLimitError
 from r2_router.generate import Endpoint, Event, client
-from r2_router.generate.faults import retry_after
+from r2_router.generate.body import without_refused, without_thinking
 from r2_router.generate.generation import Generation
-from r2_router.generate.request import without_refused, without_thinking
 
 FALLBACKS = [candidate("a"), candidate("a", 20), candidate("b"), candidate("c"), candidate("d")]
 
@@ -130,21 +129,6 @@ def test_a_retry_after_too_far_away_is_not_waited_for() -> None:
     with chat_server(fails(429, retry_after="3600"), fails(429, retry_after=date), says("Rome")) as server:
         got = answer(server, FALLBACKS)
     assert [attempt.model for attempt in got.attempts] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("0", 0), ("1.5", 1.5), ("-3", None), ("soon", None), ("", None), (None, None), ("9" * 50, None), ("nan", None)],
-)
-def test_retry_after_in_seconds(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header) == seconds
-
-
-def test_retry_after_as_a_date() -> None:
-    now = datetime.now(UTC)
-    assert retry_after(format_datetime(now + timedelta(seconds=60), usegmt=True)) == pytest.approx(60, abs=2)
-    assert retry_after(format_datetime(now - timedelta(days=1), usegmt=True)) == 0
-    assert retry_after("Wed, 99 Foo 2026 10:00:00 GMT") is None
 
 
 def test_a_server_that_is_down() -> None:

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from chat_server import chat_server, completion, says, sends, thinks
-from generations import INSTRUCTION, Books, answer, candidate, generation, model, options
+from support.chat_server import chat_server, completion, says, sends, thinks
+from support.generations import INSTRUCTION, Books, answer, candidate, generation, model, options
 
-from r2_router.checkpoint import Instruction
+from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, InputError, ProviderError
 from r2_router.generate import Endpoint, Event
 from r2_router.generate.generation import Generation
@@ -107,7 +107,7 @@ def test_reasoning_is_counted_and_not_shown(field: str) -> None:
     events: list[Event] = []
 
     async def think_then_say(exchange: Any) -> None:
-        from chat_server import delta
+        from support.chat_server import delta
 
         await exchange.start()
         for _ in range(3):

@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from chat_server import Exchange, chat_server, says
-from generations import Books, generation
+from support.chat_server import Exchange, chat_server, says
+from support.generations import Books, generation
 
 from r2_router.generate import iterate, run, sync
 
@@ -166,7 +166,7 @@ def test_a_process_ends_quietly(ending: str) -> None:
     """An open connection, an open generation: nothing is printed, nothing hangs."""
     script = f"""
         import sys
-        from generations import generation
+        from support.generations import generation
         from r2_router.generate import iterate, run
         class server: url = sys.argv[1]
         print(run(generation(server.url).result()))

@@ -6,9 +6,9 @@ import json
 import zlib
 
 import pytest
-from chat_server import completion, delta
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chat_server import completion, delta
 
 from r2_router.generate.wire import BodyError, BodyReader, Reply, Usage, read_error
 

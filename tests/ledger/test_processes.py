@@ -18,7 +18,7 @@ import pytest
 from r2_router.errors import SpendLimitError
 from r2_router.ledger import Ledger, SpendGuard, stats
 
-WORKER = str(Path(__file__).with_name("ledger_worker.py"))
+WORKER = str(Path(__file__).parents[1] / "support" / "ledger_worker.py")
 CANDIDATE = SimpleNamespace(model="m", label="m @ 10")
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from r2_router.pool import Model, load_pool
-from r2_router.settings import Settings
+from r2_router.config.settings import Settings
+from r2_router.pools.model import Model
+from r2_router.pools.pool import load_pool
 
 NAME = "SmolLM2-135M-Instruct"
 

@@ -15,14 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from file_server import FileServer, dropped, file_server, rangeless, status, whole
+from support.file_server import FileServer, dropped, file_server, rangeless, status, whole
 
-from r2_router import download
-from r2_router.cli.pull import register_pull
+from r2_router.cli.pull_progress import register_pull
 from r2_router.errors import ConfigError, DownloadError
 from r2_router.local import pull
 from r2_router.local.pull import fetch_weights
 from r2_router.local.weights import Weights, weights_folder
+from r2_router.net import download
 
 BODY = b"GGUF" + random.Random(1).randbytes(300_000)
 FILE = "tiny.Q4.gguf"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from r2_router.config.settings import Settings
 from r2_router.errors import LocalModelError
 from r2_router.local import LocalServers, readiness
 from r2_router.local.memory import available_bytes, container_bytes
-from r2_router.pool import Model
-from r2_router.settings import Settings
+from r2_router.pools.model import Model
 
 
 def test_a_model_with_its_weights_here_is_ready(model: Model, settings: Settings) -> None:

@@ -18,11 +18,11 @@ import httpx
 import psutil
 import pytest
 
+from r2_router.config.settings import Settings
 from r2_router.errors import LocalModelError
 from r2_router.local import LocalServers
 from r2_router.local.process import Launch, ServerProcess
-from r2_router.pool import Model
-from r2_router.settings import Settings
+from r2_router.pools.model import Model
 
 GONE_SECONDS = 20.0
 
@@ -32,8 +32,8 @@ import sys
 import psutil
 from dataclasses import replace
 from r2_router.local import LocalServers
-from r2_router.pool import load_pool
-from r2_router.settings import Settings
+from r2_router.pools.pool import load_pool
+from r2_router.config.settings import Settings
 
 model = replace(load_pool("local").get("SmolLM2-135M-Instruct"), context_window=512)
 servers = LocalServers(Settings(models_dir=sys.argv[1]))

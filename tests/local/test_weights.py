@@ -12,7 +12,7 @@ import pytest
 from r2_router.errors import ConfigError
 from r2_router.local import find_weights, known_weights
 from r2_router.local.weights import Weights, absence, get_weights, is_verified, weights_folder
-from r2_router.pool import load_pool
+from r2_router.pools.pool import load_pool
 
 BODY = b"GGUF" + bytes(range(256)) * 40
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, chat_server, says
+from support.chat_server import ChatServer, chat_server, says
 
 from r2_magic.function import _session
 

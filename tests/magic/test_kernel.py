@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, hangs, says
+from support.chat_server import ChatServer, hangs, says
 
 pytestmark = pytest.mark.filterwarnings("default")  # the kernel's client has warnings of its own
 

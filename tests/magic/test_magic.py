@@ -10,10 +10,10 @@ import sys
 import threading
 
 import pytest
-from chat_server import ChatServer, fails, resets, says
+from support.chat_server import ChatServer, fails, resets, says
 
-from r2_router.decision import Decision
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
+from r2_router.routing.decision import Decision
 
 TEXT = "Rome is the **capital**."
 

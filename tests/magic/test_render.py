@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import DIM, make_checkpoint, make_pool, unit
+from support.made_up import DIM, make_checkpoint, make_pool, unit
 
 from r2_magic.answer import bundle, code_in
 from r2_magic.curve import curve_bundle, curves_of, text_plot
@@ -17,11 +17,12 @@ from r2_magic.history import History
 from r2_magic.interpolate import interpolate
 from r2_magic.render import explanation_view, models_view, ranking_view
 from r2_router import R2Router
-from r2_router.constraints import trade_off
-from r2_router.decision import Decision
-from r2_router.explain import explain
-from r2_router.pool import Model, Pool
-from r2_router.settings import load_settings
+from r2_router.config.settings import load_settings
+from r2_router.pools.model import Model
+from r2_router.pools.pool import Pool
+from r2_router.routing.decision import Decision
+from r2_router.routing.explanation import explain
+from r2_router.routing.request import trade_off
 
 HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
 

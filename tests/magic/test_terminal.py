@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer
+from support.chat_server import ChatServer
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
 

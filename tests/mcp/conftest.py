@@ -4,8 +4,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer, chat_server
-from mcp_client import KEY, KEY_VARIABLE, make_router, provided
+from support.chat_server import ChatServer, chat_server
+from support.mcp_client import KEY, KEY_VARIABLE, make_router, provided
 
 from r2_router import R2Router
 

@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from chat_server import ChatServer, hangs, says
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_client import ERAS, QUERY, Letters, make_router, words
 from mcp_types import CreateMessageResult, TextContent
+from support.chat_server import ChatServer, hangs, says
+from support.mcp_client import ERAS, QUERY, Letters, make_router, words
 
 from r2_mcp.__main__ import main
 from r2_mcp.http import HttpLimits, http_app

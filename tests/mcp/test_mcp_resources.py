@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError
-from mcp_client import ERAS, QUERY, serve, words
 from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+from support.mcp_client import ERAS, QUERY, serve, words
 
 from r2_router import R2Router
 from r2_router.errors import CheckpointError

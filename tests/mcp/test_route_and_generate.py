@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, chat_server, fails, hangs, resets, says, sends, streams, thinks
 from mcp import Client
 from mcp.client.context import ClientRequestContext
-from mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, make_router, provided, serve, words
 from mcp_types import (
     CallToolResult,
     CreateMessageRequestParams,
@@ -17,6 +15,8 @@ from mcp_types import (
     ErrorData,
     TextContent,
 )
+from support.chat_server import ChatServer, chat_server, fails, hangs, resets, says, sends, streams, thinks
+from support.mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, make_router, provided, serve, words
 
 from r2_router import R2Router
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import chat_server, hangs, says
 from mcp import Client, StdioServerParameters
-from mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, words
+from support.chat_server import chat_server, hangs, says
+from support.mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, words
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import make_pool
 from mcp import Client
-from mcp_client import ERAS, QUERY, Letters, make_router, serve, words
+from support.made_up import make_pool
+from support.mcp_client import ERAS, QUERY, Letters, make_router, serve, words
 
 from r2_router import R2Router
 from r2_router.errors import ConfigError
-from r2_router.tokens import estimate_tokens
+from r2_router.routing.tokens import estimate_tokens
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 TOOLS = ("route", "route_and_generate", "explain_candidates")

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading.grade import Grade, unparsable, verdict
-from r2_router.lab.questions import Question
 
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_LIMITS = Path(__file__).with_name("limits.py")
+_LIMITS = Path(__file__).with_name("timeouts.py")
 _OUTPUT_BYTES = 1 << 20
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading.grade import Grade, shortened, unparsable
-from r2_router.lab.questions import Question
 
 
 class FunctionGrader:

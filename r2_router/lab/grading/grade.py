@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from r2_router.lab.questions import Question
+from r2_router.lab.data.questions import Question
 from r2_router.records import Record
 
 Ask: TypeAlias = Callable[[Sequence[dict[str, str]]], Awaitable[tuple[str, float]]]  # messages -> text, USD

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from r2_router.errors import InputError
-from r2_router.lab.files import read_columns
+from r2_router.lab.data.files import read_columns
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading.grade import Ask, Grade, shortened, unparsable
-from r2_router.lab.questions import Question
 from r2_router.records import Record
 
 PROMPT_VERSION = 1

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import finals
 from r2_router.lab.grading.grade import Grade, Grader, unparsable, verdict
-from r2_router.lab.questions import Question
 
 _TOLERANCE = Fraction(1, 1_000_000)
 _REGEX_SECONDS = 2.0

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from r2_router.errors import InputError
-from r2_router.generate.messages import content_text
-from r2_router.lab.files import long_fields
+from r2_router.lab.data.files import long_fields
+from r2_router.lab.data.questions import query_id
+from r2_router.lab.data.table import budget_of
+from r2_router.lab.data.write import TableWriter
 from r2_router.lab.importing.counts import ImportCounts, reasons
-from r2_router.lab.questions import query_id
-from r2_router.lab.table import budget_of
-from r2_router.lab.write import TableWriter
 from r2_router.records import UNLIMITED
-from r2_router.tokens import estimate_tokens
+from r2_router.routing.messages import content_text
+from r2_router.routing.tokens import estimate_tokens
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "query": ("query", "prompt", "question", "input"),

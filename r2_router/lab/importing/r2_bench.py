@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from r2_router.candidates import matches
-from r2_router.checkpoint import Instruction, budget_key
-from r2_router.download import open_client
+from r2_router.checkpoints.format import Instruction, budget_key
 from r2_router.errors import DownloadError, InputError
-from r2_router.lab.files import long_fields
+from r2_router.lab.data.files import long_fields
+from r2_router.lab.data.write import TableWriter
 from r2_router.lab.importing.counts import ImportCounts, reasons
 from r2_router.lab.importing.stream import read_pages, read_stream, text_of
-from r2_router.lab.write import TableWriter
 from r2_router.ledger.schema import immediate
-from r2_router.pool import load_pool
+from r2_router.net.download import open_client
+from r2_router.pools.pool import load_pool
 from r2_router.records import UNLIMITED, Budget
+from r2_router.routing.candidates import matches
 
 if TYPE_CHECKING:
     import httpx

@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from r2_router.download import RefusedError, opened
 from r2_router.errors import DownloadError
-from r2_router.generate.faults import retry_after
+from r2_router.net.download import RefusedError, opened
+from r2_router.net.retry_after import retry_after
 
 if TYPE_CHECKING:
     import httpx

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import Grade
 from r2_router.lab.grading.code import CodeGrader, answer_code
-from r2_router.lab.questions import Question
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 TESTS = "assert double(2) == 4\nassert double(0) == 0"

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import make_grader
-from r2_router.lab.questions import Question
 
 
 def grade(text, cut, answer="45"):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import Grade, make_grader
-from r2_router.lab.questions import Question
 
 SOURCE = """
 import threading

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chat_server import chat_server, says
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chat_server import chat_server, says
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import Grade, make_grader
 from r2_router.lab.grading.judge import agreement, judge_messages, read_labels
-from r2_router.lab.questions import Question
 
 QUESTION = Question("q", "Name a prime.", "2")
 

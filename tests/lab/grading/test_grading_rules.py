@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r2_router.errors import InputError
+from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import Grade, make_grader
-from r2_router.lab.questions import Question
 
 LISTED = "What helps a fish to swim?\nA: fins\nB: scales of the tail\nC: a dog\nD: The gills."
 NUMBERED = "What grows?\n1: less water\n2: fewer foxes\n3: no shelter\n4: little food"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from r2_router.cli import main
 from r2_router.errors import InputError
+from r2_router.lab.data.read import read_table
 from r2_router.lab.importing.log import import_log
-from r2_router.lab.read import read_table
 
 
 def jsonl(folder, *lines):

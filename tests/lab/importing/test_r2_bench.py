@@ -6,13 +6,13 @@ import threading
 
 import numpy as np
 import pytest
-from file_server import chunked, dropped, file_server, hanging, rangeless, redirect, status, whole
-from r2_bench_files import COLUMNS, csv_file, data_url, prompt, row, serve
+from support.file_server import chunked, dropped, file_server, hanging, rangeless, redirect, status, whole
+from support.r2_bench_files import COLUMNS, csv_file, data_url, prompt, row, serve
 
-from r2_router.checkpoint import Instruction
+from r2_router.checkpoints.format import Instruction
 from r2_router.errors import DownloadError, InputError
+from r2_router.lab.data.read import read_table
 from r2_router.lab.importing.r2_bench import import_r2_bench
-from r2_router.lab.read import read_table
 
 A50, A200, B50 = (f"data/{name}_judge.csv" for name in ("org/m-a/50", "org/m-a/200", "Qwen/Qwen3-0.6B/50"))
 

@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from chat_server import chat_server, says  # noqa: E402
+from support.chat_server import chat_server, says  # noqa: E402
 
 SAVED = "saved.ipynb"
 SIZE = {"width": 1080, "height": 600}

@@ -1,0 +1,1 @@
+"""The heads on disk: found, read without running anything, verified."""

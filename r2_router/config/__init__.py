@@ -1,0 +1,1 @@
+"""Settings, keys and folders: where each value comes from."""

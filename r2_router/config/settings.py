@@ -1,0 +1,261 @@
+"""Settings: shipped defaults < the user's file < the environment (R2_*) < arguments. Keys are kept apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, final
+
+from r2_router.config import toml_file as cf
+from r2_router.config.folders import shipped, user_config_dir
+from r2_router.errors import ConfigError, InputError
+from r2_router.records import Record
+
+LLM_API_KEY = "R2_LLM_API_KEY"
+EMBED_API_KEY = "R2_EMBED_API_KEY"
+
+_TRADE_OFF = ("worth_usd", "lambda_val", "preset")  # three ways to say one thing
+_ARGUMENT = "argument"
+
+
+@final
+class Secret:
+    """A key that shows only when asked: not in repr, str, format, a log or a traceback."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(Record):
+    """What is configured. Text that is "" and amounts that are None are not set.
+
+    Of worth_usd, lambda_val and preset exactly one is set. `sources` says for each field where its value came
+    from: "default", a file and line, a variable, or "argument".
+    """
+
+    pool: str = ""  # name or path
+    checkpoint: str = ""  # name or path
+    worth_usd: float | None = None
+    lambda_val: float | None = None
+    preset: str | None = None
+    presets: Mapping[str, float] = field(default_factory=dict[str, float])  # name -> worth in USD
+    embedder: str = ""
+    embed_url: str = ""
+    embed_model: str = ""
+    llm_api_base: str = ""
+    models_dir: str = ""
+    log_text: bool = False
+    max_usd_per_call: float | None = None
+    max_usd_per_day: float | None = None
+    max_usd_per_month: float | None = None
+    sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
+    _llm_api_key: Secret | None = field(default=None, repr=False)
+
+    def key(self, variable: str) -> Secret | None:
+        """The key named `variable`: the argument (R2_LLM_API_KEY only), the environment, then keys.toml.
+
+        None where there is none, and for the name "". Raises ConfigError for a key that cannot be one.
+        """
+        if variable == LLM_API_KEY and self._llm_api_key:
+            return self._llm_api_key
+        said = os.environ.get(variable, "").strip() if variable else ""
+        if said:
+            return _secret(said, variable)
+        file = keys_file()
+        if not variable or not file.is_file():
+            return None
+        keys = cf.read_config(file)
+        stored = keys.data.get(variable)
+        if stored is None:
+            return None
+        place = keys.place(variable)
+        if not isinstance(stored, str):
+            raise ConfigError(f"{place}: {variable} must be text in quotes.")
+        return _secret(stored.strip(), f"{place}: {variable}")
+
+
+def settings_file() -> Path:
+    """The user's settings. It may not exist."""
+    return user_config_dir() / "config.toml"
+
+
+def keys_file() -> Path:
+    """The user's keys, one `VARIABLE = "key"` a line. It may not exist; it is for its owner's eyes only."""
+    return user_config_dir() / "keys.toml"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings in force. `overrides` are fields of Settings, or llm_api_key; None means not given.
+
+    Raises ConfigError, naming file and line or the variable, for a value that cannot be used; InputError for
+    such an argument; TypeError for an argument that does not exist.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    key = given.pop("llm_api_key", "")
+    key = key.reveal() if isinstance(key, Secret) else str(key)
+    levels = [_from_file(shipped("config") / "defaults.toml", "default")]
+    if settings_file().is_file():
+        levels.append(_from_file(settings_file()))
+    levels += [_from_environment(), _from_arguments(given)]
+    presets: dict[str, float] = {}
+    chosen: dict[str, _Value] = {}
+    for level in levels:
+        _check_one_trade_off(level.values)
+        if any(name in level.values for name in _TRADE_OFF):
+            chosen = {name: value for name, value in chosen.items() if name not in _TRADE_OFF}
+        chosen |= level.values
+        presets |= level.presets
+    _check_preset(chosen, presets)
+    return Settings(
+        **{name: value.value for name, value in chosen.items()},
+        presets=presets,
+        sources={name: chosen[name].source if name in chosen else "not set" for name in _CHECKS},
+        _llm_api_key=_secret(key.strip(), "llm_api_key", InputError),
+    )
+
+
+# -- the levels ----------------------------------------------------------------------------------------------
+
+
+class _Value(NamedTuple):
+    value: Any
+    source: str
+
+
+class _Level(NamedTuple):
+    values: dict[str, _Value]
+    presets: Mapping[str, float] = MappingProxyType({})
+
+
+def _folder(value: object) -> str:
+    path = cf.text(value)
+    return str(Path(path).expanduser()) if path else ""
+
+
+_CHECKS: Mapping[str, cf.Check] = {
+    "pool": cf.text,
+    "checkpoint": cf.text,
+    "worth_usd": cf.amount,
+    "lambda_val": cf.fraction,
+    "preset": cf.text,
+    "embedder": cf.text,
+    "embed_url": cf.url,
+    "embed_model": cf.text,
+    "llm_api_base": cf.url,
+    "models_dir": _folder,
+    "log_text": cf.flag,
+    "max_usd_per_call": cf.amount,
+    "max_usd_per_day": cf.amount,
+    "max_usd_per_month": cf.amount,
+}
+_VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS} | {"lambda_val": "R2_LAMBDA"}
+_NUMBERS = (cf.amount, cf.fraction)
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+
+
+def _from_file(path: Path, source: str = "") -> _Level:
+    file = cf.read_config(path)
+    values = file.values((), {**_CHECKS, "presets": cf.table})
+    values.pop("presets", None)
+    level = {name: _Value(value, source or file.place(name)) for name, value in values.items()}
+    return _Level(level, file.values(("presets",), dict.fromkeys(file.table("presets"), cf.amount)))
+
+
+def _from_environment() -> _Level:
+    """The R2_ variables that are set; an empty one counts as not set, an unknown one is not ours to judge."""
+    values: dict[str, _Value] = {}
+    for name, variable in _VARIABLES.items():
+        said = os.environ.get(variable, "").strip()
+        if said:
+            value = _checked(name, _typed(_CHECKS[name], said), variable, ConfigError)
+            values[name] = _Value(value, variable)
+    return _Level(values)
+
+
+def _from_arguments(given: Mapping[str, object]) -> _Level:
+    for name in given:
+        if name not in _CHECKS:
+            raise TypeError(f"load_settings() has no argument {name!r}")
+    return _Level({name: _Value(_checked(name, value, name, InputError), _ARGUMENT) for name, value in given.items()})
+
+
+def _typed(check: cf.Check, said: str) -> object:
+    """What a variable's text means, typed as TOML would; what cannot be typed is left to the check."""
+    if check is cf.flag:
+        return _FLAGS.get(said.lower(), said)
+    if check in _NUMBERS:
+        try:
+            return float(said)
+        except ValueError:
+            return said
+    return said
+
+
+# -- checks --------------------------------------------------------------------------------------------------
+
+
+def _checked(name: str, value: object, called: str, error: type[ConfigError] | type[InputError]) -> object:
+    try:
+        return _CHECKS[name](value)
+    except ValueError as fault:
+        raise error(f"{called} {fault}.") from None
+
+
+def _check_one_trade_off(level: Mapping[str, _Value]) -> None:
+    said = [name for name in _TRADE_OFF if name in level]
+    if len(said) < 2:
+        return
+    if level[said[0]].source == _ARGUMENT:
+        raise InputError(f"Give one of worth_usd, lambda_val and preset, not {' and '.join(said)}: they say the same.")
+    places = " and ".join(f"{name} ({level[name].source})" for name in said)
+    raise ConfigError(f"{places} are both given, and say the same thing: keep one of them.")
+
+
+def _check_preset(chosen: Mapping[str, _Value], presets: Mapping[str, float]) -> None:
+    if "preset" not in chosen or chosen["preset"].value in presets:
+        return
+    name, source = chosen["preset"]
+    fault = f"no preset {cf.shown(name)}. Choose one of: {', '.join(presets)}, or add it under [presets]."
+    if source == _ARGUMENT:
+        raise InputError(f"There is {fault}")
+    raise ConfigError(f"{source}: there is {fault}")
+
+
+def _secret(value: str, called: str, error: type[ConfigError] | type[InputError] = ConfigError) -> Secret | None:
+    """`value` as a key, None if it is empty."""
+    if not value:
+        return None
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise error(f"{called} cannot be a key: it holds a space or a character no key has. Copy it again.")
+    return Secret(value)

@@ -1,0 +1,94 @@
+"""What is asked of a chat API: the caller's options and the body of the request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from r2_router.errors import InputError
+from r2_router.generate.endpoint import Endpoint
+from r2_router.records import Record
+from r2_router.routing.messages import Message
+
+Body = dict[str, Any]
+
+_OURS = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
+_THINKING = ("chat_template_kwargs", "reasoning_effort", "reasoning")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(Record):
+    """How long to wait, how often to try, what else to ask for. Times are seconds.
+
+    `sampling` is sent as it is: temperature, top_p, seed, stop ... `request_key` names the request, so that a server
+    that knows the header Idempotency-Key answers and bills it once, however often it is sent; "" sends none.
+    Raises InputError for a number out of range.
+    """
+
+    first_token_s: float = 60.0  # from the request to the first token, thought or text
+    idle_s: float = 30.0  # from one token to the next
+    try_s: float = 300.0
+    total_s: float = 600.0
+    tries: int = 3  # of one model
+    models: int = 3  # asked at most: the choice and its fallbacks
+    backoff_s: float = 0.5  # doubles with each try; a random part of it is waited
+    max_wait_s: float = 20.0  # between tries; where Retry-After asks for more, the next model is asked
+    max_tokens: int | None = None  # of an unlimited budget
+    max_bytes: int = 16 << 20  # of a response, unpacked
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    request_key: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("first_token_s", "idle_s", "try_s", "total_s", "backoff_s", "max_wait_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is seconds and more than 0; got {value!r}.")
+        for name in ("tries", "models", "max_tokens", "max_bytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} is a whole number of at least 1; got {value!r}.")
+        if taken := _OURS & self.sampling.keys():
+            raise InputError(f"sampling cannot set {', '.join(sorted(taken))}: the router does.")
+
+
+def chat_body(model_id: str, messages: Sequence[Message], max_tokens: int | None, sampling: Mapping[str, Any]) -> Body:
+    """A streamed request whose last event tells the usage."""
+    body: Body = {
+        "model": model_id,
+        "messages": list(messages),
+        **sampling,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    return body if max_tokens is None else {**body, "max_tokens": max_tokens}
+
+
+def without_thinking(body: Body, endpoint: Endpoint) -> Body:
+    """`body` asking for an answer without reasoning, in the words the server at `endpoint` may know.
+
+    OpenRouter has a word of its own. Elsewhere `reasoning_effort` (OpenAI, Ollama) and `chat_template_kwargs` (vLLM,
+    SGLang, llama.cpp) go together: most servers ignore what they do not know, and `without_refused` serves the rest.
+    """
+    if endpoint.host == "openrouter.ai":
+        return {**body, "reasoning": {"enabled": False}}
+    return {**body, "reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
+
+
+def is_thinking_off(body: Body) -> bool:
+    """Whether `body` still holds a word of `without_thinking`."""
+    return any(name in body for name in _THINKING)
+
+
+def without_refused(body: Body, complaint: str) -> Body | None:
+    """`body` without the field that a server's `complaint` (of status 400 or 422) names, None if it names none.
+
+    max_tokens is not left out but goes by the name that newer OpenAI models want.
+    """
+    if "max_tokens" in body and "max_completion_tokens" in complaint:
+        return {("max_completion_tokens" if key == "max_tokens" else key): value for key, value in body.items()}
+    for name in ("stream_options", *_THINKING):
+        if name in body and name in complaint:
+            return {key: value for key, value in body.items() if key != name}
+    return None

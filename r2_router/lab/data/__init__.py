@@ -1,0 +1,1 @@
+"""Training tables, questions and vectors."""

@@ -1,0 +1,146 @@
+"""Labelled answers of the ledger as a training table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import isnan
+from typing import Any
+
+from r2_router.errors import InputError
+from r2_router.lab.data.questions import query_id
+from r2_router.lab.data.table import Table, make_table
+from r2_router.lab.learning.training import MIN_QUERIES
+from r2_router.ledger import Entry, Ledger
+from r2_router.ledger.store import iso
+from r2_router.records import UNLIMITED, Budget, Record
+
+_ASKED = "outcome = 'answered' AND quality IS NOT NULL AND time >= ?"
+_HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TEXT=1 set while asking."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes(Record):
+    """What the ledger gives to learn from: `rows` of a training table, and the labelled answers that are none of them.
+
+    `without_text`: their queries were not kept; `without_tokens`: nobody knows how long they were; `other_words`: asked
+    for by another checkpoint's instruction; `sparse`: (model, budget, queries) of candidates with too few queries, as
+    a budget between two measured ones has.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    without_text: int = 0
+    without_tokens: int = 0
+    other_words: int = 0
+    sparse: tuple[tuple[str, Budget, int], ...] = ()
+
+    def lines(self) -> list[str]:
+        """In words."""
+        said = [f"{len(self.rows):,} labelled answers of the ledger to learn from."]
+        if self.without_text:
+            said.append(
+                f"{self.without_text:,} more are left out: their queries' text was not kept. R2_LOG_TEXT=1 keeps those "
+                f"to come."
+            )
+        if self.without_tokens:
+            said.append(f"{self.without_tokens:,} more are left out: their length is not known.")
+        if self.other_words:
+            said.append(f"{self.other_words:,} more are left out: another checkpoint's instruction asked for them.")
+        if self.sparse:
+            lacking = ", ".join(f"{model} @ {budget} has {count}" for model, budget, count in self.sparse)
+            said.append(f"Left out, for a candidate needs {MIN_QUERIES} queries with a label: {lacking}.")
+        return said
+
+
+def checkpoints_of(ledger: Ledger, since: datetime | None = None) -> tuple[str, ...]:
+    """The names of the checkpoints under whose instruction labelled answers with a limit were asked for."""
+    entries = ledger.entries(f"{_ASKED} AND budget <> '{UNLIMITED}'", (iso(since) if since else "",))
+    return tuple(sorted({entry.checkpoint for entry in entries}))
+
+
+def labelled(
+    ledger: Ledger,
+    *,
+    since: datetime | None = None,
+    candidates: Sequence[tuple[str, Budget]] = (),
+    other_words: Collection[str] = (),
+) -> Outcomes:
+    """The labelled whole answers as rows of a training table: those of `candidates`, and of whatever (model, budget)
+    has labels of MIN_QUERIES queries.
+
+    Answers within a limit that one of the checkpoints `other_words` asked for are left out: their instruction is
+    another. Raises LedgerError where the ledger cannot be read.
+    """
+    entries = ledger.entries(_ASKED, (iso(since) if since else "",))
+    kept = [entry for entry in entries if (entry.query or "").strip()]
+    long = [entry for entry in kept if entry.output_tokens is not None]
+    fitting = [entry for entry in long if entry.budget == UNLIMITED or entry.checkpoint not in other_words]
+    queries: dict[tuple[str, Budget], set[str]] = {}
+    for entry in fitting:
+        queries.setdefault((entry.model, entry.budget), set()).add(entry.query or "")
+    known = {*candidates, *(candidate for candidate, asked in queries.items() if len(asked) >= MIN_QUERIES)}
+    return Outcomes(
+        rows=tuple(_row(entry) for entry in fitting if (entry.model, entry.budget) in known),
+        without_text=len(entries) - len(kept),
+        without_tokens=len(kept) - len(long),
+        other_words=len(long) - len(fitting),
+        sparse=tuple((*candidate, len(asked)) for candidate, asked in queries.items() if candidate not in known),
+    )
+
+
+def outcomes_table(outcomes: Outcomes, base: Table | None = None) -> Table:
+    """A training table of the outcomes, with the rows of `base` before them; equal texts are one query.
+
+    Raises InputError, saying what lacks, where there is no outcome.
+    """
+    if not outcomes.rows:
+        said = " ".join(outcomes.lines()[1:])
+        raise InputError(f"The ledger holds no label to learn from. {said or _HOW}")
+    rows = [*(_rows(base) if base else ()), *outcomes.rows]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    table = make_table(columns, "the ledger")
+    return table if base is None else replace(table, ungraded=base.ungraded, about=base.about)
+
+
+def table_from_ledger(ledger: Ledger, since: datetime | None = None) -> Table:
+    """The training table of the ledger's labels alone. Raises InputError where there is none, LedgerError."""
+    return outcomes_table(labelled(ledger, since=since))
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    query = entry.query or ""
+    return {
+        "query_id": query_id(query),
+        "query": query,
+        "model": entry.model,
+        "budget": None if entry.budget == UNLIMITED else entry.budget,
+        "quality": entry.quality,
+        "output_tokens": entry.output_tokens,
+        "input_tokens": entry.input_tokens,
+        "category": "ledger",
+    }
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    """The measured cells of a table as rows. A query_id is made from the text, so that one query is one."""
+    columns = [(model, None if budget == UNLIMITED else budget) for model, budget in table.candidates]
+    found: list[dict[str, Any]] = []
+    cells = zip(table.quality.tolist(), table.output_tokens.tolist(), table.input_tokens.tolist(), strict=True)
+    for query, category, (qualities, outputs, inputs) in zip(table.queries, table.categories, cells, strict=True):
+        identity = query_id(query)
+        for (model, budget), quality, tokens, asked in zip(columns, qualities, outputs, inputs, strict=True):
+            if not isnan(quality):
+                found.append(
+                    {
+                        "query_id": identity,
+                        "query": query,
+                        "model": model,
+                        "budget": budget,
+                        "quality": quality,
+                        "output_tokens": tokens,
+                        "input_tokens": None if isnan(asked) else asked,
+                        "category": category,
+                    }
+                )
+    return found

@@ -1,0 +1,68 @@
+"""Writes training tables as Parquet, block by block; the file appears when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self, cast
+
+from r2_router.errors import InputError
+from r2_router.lab.data.files import ABOUT_KEY, Columns, parquet_module
+
+_TYPES = {
+    "query_id": "string",
+    "query": "string",
+    "model": "string",
+    "budget": "int64",
+    "quality": "float64",
+    "output_tokens": "int64",
+    "input_tokens": "int64",
+    "category": "string",
+}
+
+
+class TableWriter:
+    """A context manager: blocks of rows in, one Parquet file out at the end, or none after an error.
+
+    `about` is what the file says of itself (see Table.about). The columns are those of the training table;
+    `extra` maps the names of further columns to their Arrow types, such as {"finish_reason": "string"}.
+    Raises InputError where pyarrow is missing or the file cannot be written.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], extra: Mapping[str, str] | None = None) -> None:
+        self._parquet = parquet_module(path.name)
+        pa = self._pa = cast("Any", import_module("pyarrow"))  # untyped
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        types = {**_TYPES, **(extra or {})}
+        fields = [pa.field(name, pa.type_for_alias(kind)) for name, kind in types.items()]
+        described = json.dumps(about, ensure_ascii=False, allow_nan=False).encode()
+        self._schema = pa.schema(fields, metadata={ABOUT_KEY: described})
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._parquet.ParquetWriter(self._part, self._schema, compression="zstd")
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be written: {error.strerror or error}.") from None
+        return self
+
+    def write(self, columns: Columns) -> None:
+        """Append rows. A column that is absent is null, a budget "unlimited" too."""
+        count = len(columns["query"])
+        given = {
+            name: [None if value == "unlimited" else value for value in columns[name]] if name == "budget" else values
+            for name, values in ((n, columns.get(n, [None] * count)) for n in self._schema.names)
+        }
+        self._writer.write_table(self._pa.Table.from_pydict(given, schema=self._schema))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._writer.close()
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)

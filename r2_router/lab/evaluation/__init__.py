@@ -1,0 +1,1 @@
+"""Does routing with these heads pay?"""

@@ -1,0 +1,44 @@
+"""Ridge heads of every candidate of a table, whatever queries each was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2_router.lab.learning.ridge import Ridge
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Heads:
+    """The fits of C heads to (n, d) unit vectors, for any α, where head j learns only from the queries i
+    that `measured` (n, C) marks.
+
+    Heads measured on the same queries share one decomposition. Nothing is put into a cell nobody measured.
+    """
+
+    def __init__(self, vectors: Floats, measured: NDArray[np.bool_]) -> None:
+        self._dim = vectors.shape[1]
+        patterns, pattern_of = np.unique(measured.T, axis=0, return_inverse=True)
+        self._groups = [
+            (np.flatnonzero(pattern_of == k), rows, Ridge.of(vectors[rows]))
+            for k, rows in enumerate(np.flatnonzero(pattern) for pattern in patterns)
+        ]
+
+    def weights(self, targets: Floats, alpha: float) -> Floats:
+        """(C, d+1): the weights of each head for its column of `targets` (n, C), and its bias last."""
+        stacked = np.empty((targets.shape[1], self._dim + 1))
+        for heads, rows, ridge in self._groups:
+            stacked[heads, :-1], stacked[heads, -1] = ridge.weights(targets[np.ix_(rows, heads)], alpha)
+        return stacked
+
+    def left_out(self, targets: Floats, alphas: Sequence[float]) -> Floats:
+        """(A, n, C): each query's targets as learned from the other queries; NaN where not measured."""
+        predictions = np.full((len(alphas), *targets.shape), np.nan)
+        for heads, rows, ridge in self._groups:
+            cells = np.ix_(rows, heads)
+            predictions[:, cells[0], cells[1]] = ridge.left_out(targets[cells], alphas)
+        return predictions

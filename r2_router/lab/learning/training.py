@@ -1,0 +1,188 @@
+"""Training table and embeddings -> Checkpoint: ridge heads, shrunk as far as left-out queries ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction, Precision
+from r2_router.errors import InputError
+from r2_router.lab.data.table import Table
+from r2_router.lab.learning.heads import Heads
+from r2_router.lab.learning.ridge import Ridge
+from r2_router.records import UNLIMITED
+
+MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
+
+Floats: TypeAlias = NDArray[np.float64]
+_ALPHAS = tuple(2.0**k for k in range(12, -3, -1))  # the largest leaves little but each candidate's mean
+_FLOOR_QUANTILE = 0.05
+_FAMILIAR_QUANTILE = 0.99
+_LEAST_SHARE = 1e-3
+_LEAST_PART = 1e-3  # a principal direction that keeps less than this moves no leverage by more
+
+
+def train(
+    table: Table,
+    embeddings: ArrayLike,
+    *,
+    embedder: EmbedderInfo,
+    instruction: Instruction,
+    name: str,
+    pool: str = "",
+    probe_texts: Sequence[str] = (),
+    probe_vectors: ArrayLike | None = None,
+    data_card: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Learn a quality head and a head of log output tokens for each candidate of `table`.
+
+    `embeddings` (n, d) are unit vectors of the queries, in the table's order; `pool` names the pool the
+    table was measured on. The data card gets the table's counts, the metrics the chosen α. Raises
+    InputError for embeddings that do not fit the table, or a candidate with fewer than MIN_QUERIES queries.
+    """
+    vectors = unit_rows(table, embeddings)
+    check_counts(table)
+    heads = Heads(vectors, table.measured)
+    quality, quality_error, alphas = _fit_quality(heads, table.quality)
+    tokens, token_alphas = _fit_tokens(heads, table.output_tokens)
+    alphas |= {f"tokens_{name}": alpha for name, alpha in token_alphas.items()}
+    floor, ceiling = token_bounds(table, instruction)
+    stacked = np.concatenate((quality, tokens)).astype(np.float32)
+    return Checkpoint(
+        name=name,
+        candidates=table.candidates,
+        weights=np.ascontiguousarray(stacked[:, :-1]),
+        bias=np.ascontiguousarray(stacked[:, -1]),
+        token_heads=tuple(range(len(table.candidates))),
+        token_scale="log",
+        token_floor=floor.astype(np.float32),
+        token_ceiling=ceiling.astype(np.float32),
+        embedder=embedder,
+        instruction=instruction,
+        quality_error=quality_error.astype(np.float32),
+        precision=_precision(Ridge.of(vectors), alphas["quality"]),
+        probe_texts=tuple(probe_texts),
+        probe_vectors=None if probe_vectors is None else np.asarray(probe_vectors, dtype=np.float32),
+        pool=pool,
+        strongest=_strongest(table),
+        data_card={**(data_card or {}), "counts": table.counts()},
+        metrics={"alpha": alphas},
+    )
+
+
+def unit_rows(table: Table, embeddings: ArrayLike) -> Floats:
+    """`embeddings` checked to be one unit vector a query of `table`, as (n, d) float64; else InputError."""
+    array = np.asarray(embeddings, dtype=np.float64)
+    if array.ndim != 2 or len(array) != len(table):
+        raise InputError(f"The table has {len(table)} queries; embeddings of shape {array.shape} do not fit it.")
+    if not np.isfinite(array).all() or (np.abs(np.linalg.norm(array, axis=1) - 1) > 1e-2).any():
+        raise InputError("Embeddings must be finite and of unit length, one row a query.")
+    return array
+
+
+def check_counts(table: Table) -> None:
+    """Raise InputError for a candidate with fewer than MIN_QUERIES queries."""
+    for (model, budget), count in zip(table.candidates, table.measured.sum(axis=0), strict=True):
+        if count < MIN_QUERIES:
+            raise InputError(
+                f"{model} @ {budget} has {count} measured queries; training needs {MIN_QUERIES} of each "
+                f"candidate, and hundreds to gain much. Measure more, or leave that candidate out."
+            )
+
+
+def _fit_quality(heads: Heads, quality: Floats) -> tuple[Floats, Floats, dict[str, float]]:
+    """Quality heads (C, d+1), their left-out residual deviations (C,), and each α by name.
+
+    "quality" among the α is the one that suits level and differences together best, and gives the standard errors.
+    """
+    residuals = heads.left_out(quality, _ALPHAS) - quality
+    weights, expected, alphas = _in_two_parts(heads, quality, residuals)
+    deviations = np.sqrt(np.nanmean((np.clip(expected, 0.0, 1.0) - quality) ** 2, axis=0))
+    return weights, deviations, {"quality": _ALPHAS[_least(residuals)], **alphas}
+
+
+def _fit_tokens(heads: Heads, output_tokens: Floats) -> tuple[Floats, dict[str, float]]:
+    """Heads of log tokens (C, d+1) and their α by name.
+
+    The mean of a skewed count lies above the exponential of its mean logarithm: the mean exponential
+    residual is folded into the bias (Duan's smearing, 1983). Fitted residuals are too small for that: it
+    takes the left-out ones.
+    """
+    logs = np.log(np.maximum(output_tokens, 1.0))
+    stacked, expected, alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs)
+    stacked[:, -1] += np.log(np.nanmean(np.exp(logs - expected), axis=0))
+    return stacked, alphas
+
+
+def _in_two_parts(heads: Heads, targets: Floats, residuals: Floats) -> tuple[Floats, Floats, dict[str, float]]:
+    """Heads (C, d+1) of `targets` (n, C), what they expect of each query when it is left out (n, C), and the α.
+
+    What a query does to all candidates (the level, which says what to expect) is far easier to learn than how they
+    differ on it (which alone decides the choice). Each part is an average over α, weighted by how well it foretold
+    the queries left out, `residuals` (A, n, C): with few queries the best single α is mostly chance. An average of
+    linear heads is a linear head.
+    """
+    levels = np.nanmean(residuals, axis=2, keepdims=True)
+    differences = residuals - levels
+    by_level, by_difference = shares(levels), shares(differences)
+    fits = {k: heads.weights(targets, _ALPHAS[k]) for k in np.flatnonzero(by_level + by_difference)}
+    own = sum((by_difference[k] * fit for k, fit in fits.items()), np.zeros(1))
+    shared = sum(((by_level[k] - by_difference[k]) * fit.mean(axis=0) for k, fit in fits.items()), np.zeros(1))
+    expected: Floats = (
+        targets + np.einsum("a,anc->nc", by_level, levels) + np.einsum("a,anc->nc", by_difference, differences)
+    )
+    return own + shared, expected, {"level": _mean_alpha(by_level), "difference": _mean_alpha(by_difference)}
+
+
+def shares(residuals: Floats) -> Floats:
+    """(A,): the weight of each α, proportional to the likelihood that normal errors of (A, n, C) size give the n
+    queries left out; under a thousandth is nothing."""
+    errors = np.nanmean(residuals**2, axis=(1, 2))
+    if errors.min() <= 0:
+        return np.eye(len(errors))[np.argmin(errors)]
+    likelihood = np.exp(-0.5 * residuals.shape[1] * np.log(errors / errors.min()))
+    kept = np.where(likelihood < _LEAST_SHARE, 0.0, likelihood)
+    return kept / kept.sum()
+
+
+def _mean_alpha(shares: Floats) -> float:
+    """The geometric mean of the α, for the record."""
+    return float(f"{2.0 ** float(shares @ np.log2(_ALPHAS)):.4g}")
+
+
+def _least(residuals: Floats) -> int:
+    """Which of (A, n, C) residuals has the least mean square; the first, of the largest α, of equals."""
+    return int(np.argmin(np.nanmean(residuals**2, axis=(1, 2))))
+
+
+def token_bounds(table: Table, instruction: Instruction) -> tuple[Floats, Floats]:
+    """Floor and ceiling (C,) of expected tokens: the 5 % quantile; the cut, or the longest answer seen."""
+    floor = np.maximum(np.nanquantile(table.output_tokens, _FLOOR_QUANTILE, axis=0), 1.0)
+    longest = np.nanmax(table.output_tokens, axis=0)
+    caps = [instruction.cap(budget) for _, budget in table.candidates]
+    ceiling = np.array([seen if cap is None else cap for seen, cap in zip(longest, caps, strict=True)])
+    return floor, np.maximum(ceiling, floor)
+
+
+def _precision(ridge: Ridge, alpha: float) -> Precision:
+    """What the checkpoint keeps of XᵀX + αI. A row of leverage h has h/(1−h) in the fit without it."""
+    own = ridge.leverage([alpha])[0]
+    part = ridge.shrinkage(alpha)
+    kept = part > _LEAST_PART
+    return Precision(
+        factor=(np.sqrt(part[kept])[:, None] * ridge.right[kept]).astype(np.float32),
+        center=ridge.center.astype(np.float32),
+        alpha=alpha,
+        n=len(ridge.left),
+        leverage_limit=float(np.quantile(own / (1 - own), _FAMILIAR_QUANTILE)),
+    )
+
+
+def _strongest(table: Table) -> str:
+    """The model of the highest mean quality without a limit, "" if none was measured so."""
+    means = zip(table.candidates, np.nanmean(table.quality, axis=0), strict=True)
+    unlimited = {model: float(mean) for (model, budget), mean in means if budget == UNLIMITED}
+    return max(unlimited, key=lambda model: unlimited[model], default="")

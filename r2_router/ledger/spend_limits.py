@@ -1,0 +1,184 @@
+"""Spending limits that hold across processes: reserve the worst case, call, settle the real cost."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from r2_router.errors import ConfigError, LedgerError, SpendLimitError
+from r2_router.ledger.money import exact_text, is_amount, to_nanos, to_usd
+from r2_router.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from r2_router.routing.decision import Candidate
+
+Period = Literal["call", "day", "month"]
+
+_VARIABLES: dict[Period, str] = {
+    "call": "R2_MAX_USD_PER_CALL",
+    "day": "R2_MAX_USD_PER_DAY",
+    "month": "R2_MAX_USD_PER_MONTH",
+}
+_SPENT = "SELECT COALESCE(SUM(nanos), 0) FROM spend WHERE day BETWEEN ? AND ?"
+_RESERVED = "SELECT COALESCE(SUM(nanos), 0) FROM reservations WHERE day BETWEEN ? AND ?"
+_RESERVE = "INSERT INTO reservations (id, day, nanos, lease_end) VALUES (?, ?, ?, ?)"
+_SPEND = """
+    INSERT INTO spend (day, nanos) VALUES (?, ?)
+    ON CONFLICT (day) DO UPDATE SET nanos = nanos + excluded.nanos
+"""
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """Money held for one call, on a UTC day. Its number is drawn by chance: nobody else's in any ledger."""
+
+    day: str
+    nanos: int
+    id: int = field(default_factory=lambda: secrets.randbits(62))
+    settled: bool = False
+
+
+class SpendGuard:
+    """Lets a call pass only if its worst case fits the limits: dollars a call, a UTC day, a UTC month.
+
+    None is no limit. Every process that shares the ledger counts, whether it has limits or not. What a dead
+    process had reserved counts until `lease_s` seconds are over; make that longer than the longest call.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        per_call: float | None = None,
+        per_day: float | None = None,
+        per_month: float | None = None,
+        *,
+        lease_s: float = 900.0,
+    ) -> None:
+        given: dict[Period, float | None] = {"call": per_call, "day": per_day, "month": per_month}
+        self._limits = {p: to_nanos(usd, _VARIABLES[p]) for p, usd in given.items() if usd is not None}
+        self._ledger = ledger
+        self._lease = timedelta(seconds=lease_s)
+        self._unwritten: list[tuple[Reservation, int]] = []  # settled, and the ledger could not be told yet
+
+    def reserve(self, candidate: Candidate, worst_case_cost_usd: float | None) -> Reservation:
+        """Hold the most that a call of `candidate` may cost; None means that its model has no price.
+
+        Raises SpendLimitError over a limit; ConfigError without a price; LedgerError if a limit a day or a
+        month is set and the ledger, which keeps it, cannot be written. A free call always passes.
+        """
+        if worst_case_cost_usd is None:
+            raise ConfigError(
+                f"{candidate.model} has no price, so nobody can say what a call costs. Give it "
+                "input_usd_per_million and output_usd_per_million in models.toml; 0 if it is free."
+            )
+        now = self._ledger.now().astimezone(UTC)
+        nanos = to_nanos(worst_case_cost_usd, "The cost of a call")
+        reservation = Reservation(now.date().isoformat(), nanos)
+        if nanos == 0:
+            return reservation
+        self._check("call", candidate, nanos, now)
+        try:
+            with self._ledger.lock:
+                with self._ledger.transaction() as db:
+                    self._write_settled(db)
+                    db.execute("DELETE FROM reservations WHERE lease_end <= ?", (now.timestamp(),))
+                    self._check_periods(db, candidate, nanos, now)
+                    lease_end = (now + self._lease).timestamp()
+                    db.execute(_RESERVE, (reservation.id, reservation.day, nanos, lease_end))
+                self._unwritten.clear()
+        except LedgerError as error:
+            self._pass_unreserved(error)
+        return reservation
+
+    def settle(self, reservation: Reservation, real_cost_usd: float | None) -> None:
+        """Replace a reservation by what the call cost; None if nobody knows, which counts as the worst case.
+
+        It counts for the day on which it was reserved, even past midnight: that day's limit let it pass. What
+        cannot be written now is written with the next call. A second settlement does nothing.
+        """
+        with self._ledger.lock:
+            if reservation.settled:
+                return
+            reservation.settled = True
+            nanos = reservation.nanos
+            if real_cost_usd is not None and is_amount(real_cost_usd):
+                nanos = to_nanos(real_cost_usd, "The cost of a call")
+            if nanos == reservation.nanos == 0:
+                return
+            self._unwritten.append((reservation, nanos))
+            try:
+                with self._ledger.transaction() as db:
+                    self._write_settled(db)
+                self._unwritten.clear()
+            except LedgerError as error:
+                self._ledger.warn(error)
+
+    def _write_settled(self, db: sqlite3.Connection) -> None:
+        for reservation, nanos in self._unwritten:
+            db.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
+            db.execute(_SPEND, (reservation.day, nanos))
+
+    def _pass_unreserved(self, error: LedgerError) -> None:
+        """Let a call pass that no ledger knows of, unless a limit rests on the ledger."""
+        kept = [variable for period, variable in _VARIABLES.items() if period in self._limits and period != "call"]
+        if kept:
+            raise LedgerError(f"No paid call while {' and '.join(kept)} cannot be kept. {error}") from None
+        self._ledger.warn(error)
+
+    def _check_periods(self, db: sqlite3.Connection, candidate: Candidate, nanos: int, now: datetime) -> None:
+        today = now.date().isoformat()
+        days: dict[Period, tuple[str, str]] = {
+            "day": (today, today),
+            "month": (f"{today[:7]}-01", f"{today[:7]}-31"),
+        }
+        for period, span in days.items():
+            spent, reserved = (db.execute(query, span).fetchone()[0] for query in (_SPENT, _RESERVED))
+            self._check(period, candidate, nanos, now, spent, reserved)
+
+    def _check(
+        self,
+        period: Period,
+        candidate: Candidate,
+        nanos: int,
+        now: datetime,
+        spent: int = 0,
+        reserved: int = 0,
+    ) -> None:
+        limit = self._limits.get(period)
+        if limit is None or spent + reserved + nanos <= limit:
+            return
+        variable, end = _VARIABLES[period], _period_end(period, now)
+        allowed, asked, gone, held = (exact_text(n) for n in (limit, nanos, spent, reserved))
+        if end is None:
+            why = f"{candidate.label} may cost up to {asked}, and {variable} allows {allowed} a call."
+            advice = "Choose a cheaper model or a smaller budget, or raise the limit."
+        else:
+            why = (
+                f"{candidate.label} may cost up to {asked}, and {variable} allows {allowed} a {period}, of "
+                f"which {gone} is spent and {held} reserved by running calls."
+            )
+            advice = f"The {period} ends at {end:%Y-%m-%d %H:%M} UTC; raise the limit to go on before."
+        raise SpendLimitError(
+            f"{why} {advice}",
+            period=period,
+            variable=variable,
+            spent_usd=to_usd(spent),
+            reserved_usd=to_usd(reserved),
+            call_usd=to_usd(nanos),
+            limit_usd=to_usd(limit),
+            resets_at="" if end is None else end.isoformat(),
+        )
+
+
+def _period_end(period: Period, now: datetime) -> datetime | None:
+    """The UTC midnight at which the day or the month of `now` is over, None for a call."""
+    if period == "call":
+        return None
+    day = now.date() + timedelta(days=1)
+    if period == "month":
+        day = (now.date().replace(day=1) + timedelta(days=31)).replace(day=1)
+    return datetime.combine(day, time(), UTC)

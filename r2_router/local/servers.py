@@ -1,0 +1,119 @@
+"""LocalServers: one server a local model, from its first use to `stop` or the end of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from importlib.util import find_spec
+
+from r2_router.config.settings import Settings
+from r2_router.errors import ConfigError, LocalModelError
+from r2_router.local.memory import available_bytes
+from r2_router.local.process import Launch, ServerProcess
+from r2_router.local.weights import Weights, absence, find_weights, get_weights
+from r2_router.pools.model import Model
+
+SLOTS = 4  # requests answered side by side
+SLOT_TOKENS = 4096  # query and answer together, for a model without a context_window
+
+_IDLE_SECONDS = 600
+_OVERHEAD_BYTES = 256 << 20  # the runtime itself and its scratch buffers
+
+_Key = tuple[str, int]  # the weights, the tokens of a slot
+
+
+def readiness(model: Model, settings: Settings) -> str:
+    """Why `model` cannot be served on this machine now and the command that changes it, "" if it can."""
+    if model.unavailable:
+        return model.unavailable
+    if not model.weights:
+        return "it has neither base_url nor weights; give it one of them in models.toml"
+    if find_spec("xllamacpp") is None:
+        return 'local models need the extra `local`; get it with: pip install "r2-mcp[local]"'
+    try:
+        weights = get_weights(model.weights)
+    except ConfigError as error:
+        return str(error).rstrip(".")
+    return "" if find_weights(weights.name, settings.models_dir) else absence(weights, settings.models_dir)
+
+
+class LocalServers:
+    """The local models of this process, started on first use; they end with it, however it ends.
+
+    All methods may be called from several threads. They block: an event loop calls them by asyncio.to_thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._servers: dict[_Key, ServerProcess] = {}
+        self._starting = threading.Lock()
+        weakref.finalize(self, _stop_all, self._servers)
+
+    def base_url(self, model: Model) -> str:
+        """The OpenAI-compatible API that serves `model`, like http://127.0.0.1:43210/v1, started if need be.
+
+        Its slots hold the model's context_window. Raises LocalModelError if the extra or the weights are
+        missing, memory is short, or the server does not start.
+        """
+        key = (model.weights, model.context_window or SLOT_TOKENS)
+        running = self._servers.get(key)
+        if running is not None and running.is_ready():
+            return running.base_url
+        with self._starting:  # one at a time: each measures the memory that those before it left
+            running = self._servers.get(key)
+            if running is None or not running.is_ready():
+                running = self._start(model, key, running)
+            return running.base_url
+
+    def stop(self) -> None:
+        """Stop every server and free its memory, one that is still starting too. A later use starts it anew."""
+        _stop_all(self._servers)
+
+    def _start(self, model: Model, key: _Key, ended: ServerProcess | None) -> ServerProcess:
+        if ended is not None:
+            ended.stop()
+        launch = _prepare(model, key[1], self._settings)
+        server = self._servers[key] = ServerProcess(launch)
+        try:
+            server.wait_ready()
+        except LocalModelError as error:
+            raise LocalModelError(f"{model.name}: {error}. Try again, or use another model.") from None
+        return server
+
+
+def _stop_all(servers: dict[_Key, ServerProcess]) -> None:
+    while servers:
+        servers.popitem()[1].stop()
+
+
+def _prepare(model: Model, slot_tokens: int, settings: Settings) -> Launch:
+    """What to start, everything it needs being there. Raises LocalModelError otherwise."""
+    if why := readiness(model, settings):
+        raise LocalModelError(f"{model.name}: {why}.")
+    weights = get_weights(model.weights)
+    path = find_weights(weights.name, settings.models_dir)
+    if path is None:  # deleted this moment
+        raise LocalModelError(f"{model.name}: {absence(weights, settings.models_dir)}.")
+    _check_memory(model.name, weights, slot_tokens)
+    return Launch(str(path), model.id or model.name, SLOTS, slot_tokens, _cores(), _IDLE_SECONDS)
+
+
+def _check_memory(name: str, weights: Weights, slot_tokens: int) -> None:
+    """Raise LocalModelError unless what a server takes is free: else the system ends it, or something else."""
+    needed = weights.size_bytes + SLOTS * slot_tokens * weights.context_bytes_per_token + _OVERHEAD_BYTES
+    free = available_bytes()
+    if needed > free:
+        raise LocalModelError(
+            f"{name} needs {needed / 1e9:.1f} GB of memory (weights, and {SLOTS} x {slot_tokens:,} tokens of "
+            f"context), and {free / 1e9:.1f} GB is free. Close something, give it a smaller context_window in "
+            f"models.toml, or use a smaller model."
+        )
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

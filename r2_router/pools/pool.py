@@ -1,0 +1,243 @@
+"""Pool: who can answer, under which id, at what dated price, available or not.
+
+A pool is a TOML file: [pool] with what its models share, then one table a model. Pools are shipped in
+config/pools; the user's own stand in pools/NAME.toml of the configuration folder, and models.toml there adds
+models to whatever pool is in use, or changes fields of a model it names.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from r2_router.config import toml_file as cf
+from r2_router.config.folders import shipped, user_config_dir
+from r2_router.errors import ConfigError
+from r2_router.pools.model import Model
+
+# Where a model is called whose file names no server.
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"
+
+SPEEDS = ("input_tokens_per_second", "output_tokens_per_second")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The models one can route to, by name, in the order of the file."""
+
+    name: str
+    models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.models.values())
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def get(self, name: str) -> Model | None:
+        return self.models.get(name)
+
+
+def models_file() -> Path:
+    """The user's own models and changes. It may not exist."""
+    return user_config_dir() / "models.toml"
+
+
+def pool_names() -> tuple[str, ...]:
+    """The names `load_pool` knows, the user's and the shipped, sorted."""
+    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
+
+
+def load_pool(name_or_path: str | os.PathLike[str], *, user_file: bool = True) -> Pool:
+    """The pool of that name (the user's before the shipped) or at that path, with models.toml applied.
+
+    Raises ConfigError naming file and line: for an unknown key, a model without id or price, a bad value, one
+    id at one server under two names, an empty pool.
+    """
+    file = cf.read_config(_find(os.fspath(name_or_path)))
+    file.values((), {"pool": cf.table, "models": cf.table})
+    shared = file.values(("pool",), _POOL_KEYS)
+    name = shared.pop("name", "") or file.path.stem
+    entries = {model: _Entry(_overlaid(shared, values), file) for model, values in _model_tables(file).items()}
+    if user_file and models_file().is_file():
+        _apply_user_file(entries, cf.read_config(models_file()), file, name)
+    if not entries:
+        raise ConfigError(f"{file.path}: the pool is empty. Add a model: [models.NAME], id, usd_per_million.")
+    models = {model: _model(model, entry) for model, entry in entries.items()}
+    _check_distinct(models, entries)
+    return Pool(name, models)
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What is said of a model, and the file that said it last."""
+
+    values: dict[str, Any]
+    file: cf.ConfigFile
+
+
+_POOL_KEYS: Mapping[str, cf.Check] = {
+    "name": cf.text,
+    "prices_date": cf.day,
+    "base_url": cf.url,
+    "api_key_env": cf.variable,
+    "usd_per_hour": cf.amount,
+}
+_MODEL_KEYS: Mapping[str, cf.Check] = {
+    "id": cf.text,
+    "usd_per_million": cf.price_pair,
+    "available": cf.flag,
+    "reason": cf.text,
+    "context_window": cf.count_above_zero,
+    "base_url": cf.url,
+    "api_key_env": cf.variable,
+    "thinking_tokens": cf.count,
+    "prices_date": cf.day,
+    "note": cf.text,
+    "weights": cf.text,
+    "usd_per_hour": cf.amount,
+    **dict.fromkeys(SPEEDS, cf.speed),
+}
+_PRICE_KEYS = {"usd_per_million", "usd_per_hour", *SPEEDS}
+
+
+def _folders() -> tuple[Path, Path]:
+    return user_config_dir() / "pools", shipped("config") / "pools"
+
+
+def _find(name: str) -> Path:
+    if "/" in name or "\\" in name or name.endswith(".toml"):
+        return Path(name).expanduser()
+    for folder in _folders():
+        if name and (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise ConfigError(
+        f"No pool {cf.shown(name)}. Known: {', '.join(pool_names())}. Your own go into {_folders()[0]} as "
+        f"NAME.toml; a path to a .toml file works too."
+    )
+
+
+def _model_tables(file: cf.ConfigFile) -> dict[str, dict[str, Any]]:
+    """The checked [models.NAME] tables of a file, in its order."""
+    tables: dict[str, dict[str, Any]] = {}
+    for name in file.table("models"):
+        place = ("models", name)
+        if not 0 < len(name) <= 200 or not name.isprintable() or name != name.strip():
+            raise file.error(place, f"{cf.shown(name)} cannot be the name of a model.")
+        values = file.values(place, _MODEL_KEYS)
+        if "usd_per_million" in values and not values.keys().isdisjoint(SPEEDS):
+            raise file.error(place, f"{name} has usd_per_million and tokens per second: give one of them.")
+        if values.get("reason") and values.get("available") is not False:
+            raise file.error((*place, "reason"), "reason needs `available = false` beside it.")
+        tables[name] = values
+    return tables
+
+
+def _overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `values` over it; what a new value makes untrue is dropped from the base."""
+    stale: set[str] = set()
+    if "usd_per_million" in values:
+        stale.update(SPEEDS)
+    if not values.keys().isdisjoint(SPEEDS):
+        stale.add("usd_per_million")
+    if "base_url" in values:
+        stale.add("api_key_env")  # a key never goes to a server it was not given for
+    if "available" in values:
+        stale.add("reason")
+    return {key: value for key, value in base.items() if key not in stale} | dict(values)
+
+
+def _apply_user_file(entries: dict[str, _Entry], user: cf.ConfigFile, pool_file: cf.ConfigFile, pool: str) -> None:
+    user.values((), {"models": cf.table})
+    for name, values in _model_tables(user).items():
+        known = entries.get(name)
+        if known:
+            base = known.values
+            if not values.keys().isdisjoint(_PRICE_KEYS):
+                base = {key: value for key, value in base.items() if key != "prices_date"}
+            entries[name] = _Entry(_overlaid(base, values), user)
+        elif values.get("id"):
+            entries[name] = _Entry(values, user)
+        elif not _named_elsewhere(name, pool_file.path):
+            raise user.error(("models", name), _not_known(name, entries, pool))
+
+
+def _named_elsewhere(name: str, current: Path) -> bool:
+    """Whether a pool not in use has the model: then an entry without id is a change meant for that pool."""
+    for path in {path for folder in _folders() for path in folder.glob("*.toml")} - {current}:
+        try:
+            if name in cf.read_config(path).table("models"):
+                return True
+        except ConfigError:
+            continue  # another pool's fault is told when that pool is used
+    return False
+
+
+def _not_known(name: str, entries: Mapping[str, _Entry], pool: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, entries, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{name!r} is a model of no pool, so it needs an id to be added to '{pool}'.{hint}"
+
+
+def _model(name: str, entry: _Entry) -> Model:
+    values = entry.values
+    available = values.get("available", True)
+    input_price, output_price = _prices(name, entry)
+    if available and not values.get("id"):
+        raise entry.file.error(("models", name), f"{name} has no id: give the provider's name for it.")
+    base_url, api_key_env = values.get("base_url", ""), values.get("api_key_env", "")
+    if not base_url and not values.get("weights"):
+        base_url, api_key_env = DEFAULT_BASE_URL, api_key_env or DEFAULT_API_KEY_ENV
+    return Model(
+        name=name,
+        id=values.get("id", ""),
+        input_usd_per_million=input_price,
+        output_usd_per_million=output_price,
+        unavailable="" if available else values.get("reason") or f"switched off in {entry.file.path.name}",
+        context_window=values.get("context_window"),
+        base_url=base_url,
+        api_key_env=api_key_env,
+        thinking_tokens=values.get("thinking_tokens", 0),
+        prices_date=values.get("prices_date", ""),
+        note=values.get("note", ""),
+        weights=values.get("weights", ""),
+    )
+
+
+def _prices(name: str, entry: _Entry) -> tuple[float, float]:
+    """USD per million input and output tokens: as stated, or the time they take at the machine's price."""
+    values, place = entry.values, ("models", name)
+    if "usd_per_million" in values:
+        return values["usd_per_million"]
+    needed = (*SPEEDS, "usd_per_hour")
+    if values.keys().isdisjoint(SPEEDS):
+        raise entry.file.error(place, f"{name} has no price: add usd_per_million = [input, output].")
+    missing = [key for key in needed if key not in values]
+    if missing:
+        raise entry.file.error(place, f"{name} has no price: {' and '.join(missing)} missing.")
+    prices = [values["usd_per_hour"] / 3600 / values[key] * 1e6 for key in SPEEDS]
+    if not all(math.isfinite(price) for price in prices):
+        raise entry.file.error(place, f"{name} is too slow to be priced: its tokens per second are nearly 0.")
+    return prices[0], prices[1]
+
+
+def _check_distinct(models: Mapping[str, Model], entries: Mapping[str, _Entry]) -> None:
+    """One id at one server is one model: under two names it would be a candidate twice."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, model in models.items():
+        first = seen.setdefault((model.base_url, model.id), name)
+        if model.id and first != name:
+            raise entries[name].file.error(
+                ("models", name, "id"),
+                f"{name} has the same id as {first}, {cf.shown(model.id)}: remove one.",
+            )

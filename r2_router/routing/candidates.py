@@ -1,0 +1,144 @@
+"""Everything about the candidates that no query changes: prices, instructions, who may answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2_router.checkpoints.format import Checkpoint
+from r2_router.errors import InputError
+from r2_router.pools.model import Model
+from r2_router.pools.pool import Pool
+from r2_router.records import UNLIMITED
+from r2_router.routing.decision import Floats, Limits
+from r2_router.routing.tokens import estimate_tokens
+
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allowed:
+    """Which candidates may be chosen under given globs, before any number is looked at.
+
+    `reasons`: why each model may not ("" if it may); `mask` (C,) and `index` name the candidates that may. A query
+    of at most `input_limit` tokens fits the context window of every one of them, however long the answer.
+    """
+
+    reasons: list[str]
+    mask: Mask
+    index: Indices
+    input_limit: float
+
+
+class CandidateTable:
+    """The C candidates of a checkpoint with the pool's prices (USD per million tokens), as arrays.
+
+    `compat`: the seed release's rules (availability, context windows and instruction tokens do not count).
+    """
+
+    def __init__(self, checkpoint: Checkpoint, pool: Pool, *, compat: bool = False) -> None:
+        self.compat = compat
+        names = checkpoint.models
+        position = {name: i for i, name in enumerate(names)}
+        self.models: tuple[Model, ...] = tuple(pool.get(name) or _missing(name, pool) for name in names)
+        self.model_index = np.array([position[model] for model, _ in checkpoint.candidates], dtype=np.intp)
+        self.budgets = np.array([math.inf if b == UNLIMITED else float(b) for _, b in checkpoint.candidates])
+        self.input_price = self._prices([m.input_usd_per_million for m in self.models])
+        self.output_price = self._prices([m.output_usd_per_million for m in self.models])
+        said = [0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates]
+        self.instruction_tokens = np.array(said, dtype=np.float64)
+        self.instruction_cost = self.instruction_tokens * self.input_price / 1e6
+        self.windows = None if compat else self._windows()
+        self.segments = self._segments()
+        self._longest = np.where(np.isinf(self.budgets), checkpoint.token_ceiling, self.budgets)
+        self._blocked = ["" if compat else _unusable(model) for model in self.models]
+        self._allowed: dict[tuple[tuple[str, ...], tuple[str, ...]], Allowed] = {}
+
+    def cost(self, tokens: Floats, input_tokens: float) -> Floats:
+        """USD for each candidate: (input + instruction)·price_in + output·price_out, (C,)."""
+        cost = tokens * self.output_price
+        cost /= 1e6  # multiplied first, divided then, as the release does: its rounded figures depend on it
+        cost += self.instruction_cost
+        cost += self.input_price * input_tokens / 1e6
+        return cost
+
+    def allowed(self, limits: Limits) -> Allowed:
+        """The candidates that may be chosen under the globs of `limits`.
+
+        Raises InputError for a glob that matches no model.
+        """
+        key = (limits.models, limits.exclude)
+        known = self._allowed.get(key)
+        if known is None:
+            known = self._allow(limits)
+            self._allowed = {key: known}  # what was asked last is asked again
+        return known
+
+    def _allow(self, limits: Limits) -> Allowed:
+        for glob in (*limits.models, *limits.exclude):
+            _check_glob(glob, [model.name for model in self.models])
+        reasons = [why or _not_allowed(m.name, limits) for m, why in zip(self.models, self._blocked, strict=True)]
+        mask = np.array([not reason for reason in reasons])[self.model_index]
+        room = np.inf if self.windows is None else np.min((self.windows - self._longest)[mask], initial=np.inf)
+        return Allowed(reasons, mask, np.flatnonzero(mask), float(room))
+
+    def _prices(self, usd_per_million: Sequence[float | None]) -> Floats:
+        return np.array([0.0 if price is None else price for price in usd_per_million])[self.model_index]
+
+    def _windows(self) -> Floats | None:
+        """Tokens each candidate has for query and answer: its context window less the instruction, (C,)."""
+        windows = np.array([math.inf if m.context_window is None else m.context_window for m in self.models])
+        return windows[self.model_index] - self.instruction_tokens if np.isfinite(windows).any() else None
+
+    def _segments(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Neighbouring limited budgets of one model, as indices (S,) of the shorter and of the longer."""
+        pairs: list[tuple[int, int]] = []
+        for m in range(len(self.models)):
+            own = np.flatnonzero((self.model_index == m) & np.isfinite(self.budgets))
+            own = own[np.argsort(self.budgets[own])]
+            pairs += [(int(a), int(b)) for a, b in pairwise(own)]
+        table = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
+
+def _missing(name: str, pool: Pool) -> Model:
+    why = f"not in pool '{pool.name}': add it to models.toml with its id and price"
+    return Model(name=name, id=name, input_usd_per_million=None, output_usd_per_million=None, unavailable=why)
+
+
+def _unusable(model: Model) -> str:
+    if model.unavailable:
+        return f"not available: {model.unavailable}"
+    priced = model.input_usd_per_million is not None and model.output_usd_per_million is not None
+    return "" if priced else "not available: it has no price"
+
+
+def _not_allowed(name: str, limits: Limits) -> str:
+    if limits.models and not matches(name, limits.models):
+        return f"not allowed: models is {','.join(limits.models)}"
+    if matches(name, limits.exclude):
+        return f"not allowed: exclude is {','.join(limits.exclude)}"
+    return ""
+
+
+def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of `globs` matches the model `name`, in any case."""
+    return any(fnmatchcase(name.lower(), glob.lower()) for glob in globs)
+
+
+def _check_glob(glob: str, names: Sequence[str]) -> None:
+    if any(matches(name, [glob]) for name in names):
+        return
+    from difflib import get_close_matches
+
+    lowered = {name.lower(): name for name in names}
+    near = get_close_matches(glob.lower().replace("*", ""), lowered, 1, 0.3)
+    hint = f"Did you mean {lowered[near[0]]}?" if near else f"Models: {', '.join(names)}."
+    raise InputError(f"No model of the checkpoint matches '{glob}'. {hint}")

@@ -1,0 +1,284 @@
+"""What a decision is made of: candidates, the ones filtered out and why, and the decision itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2_router.pools.model import Model
+from r2_router.records import UNLIMITED, Budget, Record, to_json
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Record):
+    """One (model, budget) with what is expected of it.
+
+    predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
+    predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
+    worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
+    """
+
+    model: str
+    model_id: str
+    budget: Budget
+    predicted_quality: float
+    quality_error: float | None
+    predicted_output_tokens: float
+    predicted_cost_usd: float
+    risk: float
+    net_usd: float | None
+    interpolated: bool = False
+
+    _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
+
+    @property
+    def label(self) -> str:
+        """`model @ budget`, for messages."""
+        return f"{self.model} @ {self.budget}"
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded(Record):
+    """A candidate the filters took out, and every reason for it. `usable` is False where its model cannot be
+    chosen whatever the numbers: not available, or not allowed."""
+
+    candidate: Candidate
+    usable: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(Record):
+    """What the user allows. None and () mean no limit; `models` and `exclude` are name globs.
+
+    max_cost_usd: dollars an answer; max_tokens: output tokens (the budget, or the expectation if unlimited);
+    min_quality: expected quality 0..1.
+    """
+
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    min_quality: float | None = None
+    models: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff(Record):
+    """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
+
+    worth_usd is None at λ = 0, where no price is too high.
+    """
+
+    lambda_val: float
+    worth_usd: float | None
+
+
+@dataclass(slots=True, eq=False)
+class Scores:
+    """Every candidate of one query as arrays of length N, before anybody looks at one.
+
+    The first `measured` are the checkpoint's own (model, budget) pairs; each one after them lies between two of
+    those, `between` = (left, right, share of right). budgets are floats, inf for "unlimited". `errors` gives the
+    standard errors of the measured ones when asked. `rounded`: shown with the seed release's decimals.
+    """
+
+    models: Sequence[Model]
+    model_index: NDArray[np.intp]
+    budgets: Floats
+    quality: Floats
+    tokens: Floats
+    cost: Floats
+    risk: Floats
+    trade_off: TradeOff
+    measured: int
+    between: Sequence[tuple[int, int, float]] = ()
+    errors: Callable[[], Floats | None] = lambda: None
+    rounded: bool = False
+
+    def candidate(self, i: int) -> Candidate:
+        """The record of candidate i."""
+        model = self.models[int(self.model_index[i])]
+        budget = float(self.budgets[i])
+        quality, tokens, cost, risk = (float(a[i]) for a in (self.quality, self.tokens, self.cost, self.risk))
+        if self.rounded:
+            quality, tokens, cost, risk = round(quality, 4), round(tokens, 1), round(cost, 8), round(risk, 8)
+        worth = self.trade_off.worth_usd
+        return Candidate(
+            model=model.name,
+            model_id=model.id,
+            budget=UNLIMITED if math.isinf(budget) else int(budget),
+            predicted_quality=quality,
+            quality_error=self._error(i),
+            predicted_output_tokens=tokens,
+            predicted_cost_usd=cost,
+            risk=risk,
+            net_usd=None if worth is None else worth * quality - cost,
+            interpolated=i >= self.measured,
+        )
+
+    def _error(self, i: int) -> float | None:
+        errors = self.errors()
+        if errors is None:
+            return None
+        if i < self.measured:
+            return float(errors[i])
+        left, right, share = self.between[i - self.measured]
+        return float((1 - share) * errors[left] + share * errors[right])
+
+
+class Ranking(Sequence[Candidate]):
+    """The feasible candidates, best first; each is made when looked at."""
+
+    __slots__ = ("_made", "order", "scores")
+
+    def __init__(self, scores: Scores, order: NDArray[np.intp]) -> None:
+        self.scores = scores
+        self.order = order
+        self._made: dict[int, Candidate] = {}
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Candidate]: ...
+    def __getitem__(self, index: int | slice) -> Candidate | list[Candidate]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = int(self.order[index])
+        if i not in self._made:
+            self._made[i] = self.scores.candidate(i)
+        return self._made[i]
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} candidates, best {self[0].label}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision(Record):
+    """The choice for one query, best candidate first in `candidates`.
+
+    Reads like the seed's dict too: decision["model"], decision["all_options"]. Candidates are made when looked
+    at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
+    and `familiar` False where that is farther than nearly all of them were from each other; both None where the
+    checkpoint does not know.
+    """
+
+    query: str | None
+    input_tokens: int
+    trade_off: TradeOff
+    limits: Limits
+    checkpoint: str
+    embedder: str
+    truncated: bool
+    candidates: Ranking
+    exclusions: Callable[[], list[Excluded]]
+    leverages: Callable[[], tuple[float, float] | None] = lambda: None
+
+    _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate chosen."""
+        return self.candidates[0]
+
+    @property
+    def model(self) -> str:
+        return self.best.model
+
+    @property
+    def model_id(self) -> str:
+        return self.best.model_id
+
+    @property
+    def budget(self) -> Budget:
+        return self.best.budget
+
+    @property
+    def predicted_quality(self) -> float:
+        return self.best.predicted_quality
+
+    @property
+    def quality_error(self) -> float | None:
+        return self.best.quality_error
+
+    @property
+    def predicted_output_tokens(self) -> float:
+        return self.best.predicted_output_tokens
+
+    @property
+    def predicted_cost_usd(self) -> float:
+        return self.best.predicted_cost_usd
+
+    @property
+    def risk(self) -> float:
+        return self.best.risk
+
+    @property
+    def net_usd(self) -> float | None:
+        return self.best.net_usd
+
+    @property
+    def worth_usd(self) -> float | None:
+        return self.trade_off.worth_usd
+
+    @property
+    def lambda_val(self) -> float:
+        return self.trade_off.lambda_val
+
+    @property
+    def leverage(self) -> float | None:
+        known = self.leverages()
+        return None if known is None else known[0]
+
+    @property
+    def familiar(self) -> bool | None:
+        known = self.leverages()
+        return None if known is None else known[0] <= known[1]
+
+    @property
+    def excluded(self) -> list[Excluded]:
+        """What the filters took out, each with its reasons, in the checkpoint's order."""
+        return self.exclusions()
+
+    def keys(self) -> list[str]:
+        return [*_DECISION_KEYS]
+
+    def to_dict(self, *, top: int | None = None) -> dict[str, Any]:
+        """JSON of the decision with its `top` best candidates (all by default)."""
+        shown = {key: to_json(self[key]) for key in _DECISION_KEYS if key != "candidates"}
+        return {**shown, "candidates": [candidate.to_dict() for candidate in self.candidates[:top]]}
+
+    def __repr__(self) -> str:
+        return f"<Decision {self.best.label}: quality {self.predicted_quality:.2f}, ${self.predicted_cost_usd:.3g}>"
+
+
+_DECISION_KEYS = (
+    "query",
+    "model",
+    "model_id",
+    "budget",
+    "predicted_quality",
+    "quality_error",
+    "predicted_output_tokens",
+    "predicted_cost_usd",
+    "risk",
+    "net_usd",
+    "worth_usd",
+    "lambda_val",
+    "input_tokens",
+    "truncated",
+    "leverage",
+    "familiar",
+    "checkpoint",
+    "embedder",
+    "candidates",
+)

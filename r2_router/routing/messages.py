@@ -1,0 +1,126 @@
+"""The conversation: checked once, the query in it found, the instruction put in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from r2_router.checkpoints.format import Instruction
+from r2_router.errors import InputError
+from r2_router.records import Budget
+from r2_router.routing.tokens import estimate_tokens
+
+Message: TypeAlias = dict[str, Any]
+Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
+
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+_OVERHEAD_TOKENS = 4  # what a chat template puts around a message
+
+
+def check_messages(messages: Messages) -> list[Message]:
+    """`messages` as a new list of OpenAI messages; a string is one user message.
+
+    Raises InputError for an empty list, an unknown role, content that is not text (a string or a list of text
+    parts), no user message, or a blank last one.
+    """
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    if not isinstance(messages, Sequence) or not messages:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError('messages is a string, or a list such as [{"role": "user", "content": "..."}].')
+    checked = [_check_message(i, message) for i, message in enumerate(messages)]
+    last = _last_user(checked)
+    if last is None:
+        raise InputError('messages holds no message of role "user": there is nothing to answer.')
+    if not content_text(last).strip():
+        raise InputError("The last user message is blank. Give the text you would send to an LLM.")
+    try:
+        text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError("messages holds something JSON cannot say: keep to text, numbers, lists and dicts.") from None
+    return cast("list[Message]", json.loads(_encodable(text)))
+
+
+def last_user_text(messages: Messages) -> str:
+    """The text that is routed: the last user message. Raises InputError as `check_messages` does."""
+    return content_text(cast("Message", _last_user(check_messages(messages))))
+
+
+def context_tokens(messages: Messages) -> int:
+    """Tokens, estimated, of everything but the last user message: what the model reads besides the query."""
+    checked = check_messages(messages)
+    last = _last_user(checked)
+    return sum(_tokens(message) + _OVERHEAD_TOKENS for message in checked if message is not last)
+
+
+def prompt_tokens(messages: Messages) -> int:
+    """Tokens, estimated, of the whole conversation."""
+    return context_tokens(messages) + estimate_tokens(last_user_text(messages))
+
+
+def instruct(messages: Sequence[Message], instruction: Instruction, budget: Budget) -> list[Message]:
+    """`messages` with the instruction for `budget` put where the checkpoint's heads were measured with it.
+
+    "system": appended to the first system message, or made one; "suffix": after the last user text. "unlimited"
+    has none.
+    """
+    sentence = instruction.render(budget)
+    if not sentence:
+        return list(messages)
+    if instruction.place == "suffix":
+        place = _last_user(messages)
+    else:
+        place = next((m for m in messages if m["role"] in ("system", "developer")), None)
+    if place is None:
+        return [{"role": "system", "content": sentence}, *messages]
+    return [_append(message, sentence) if message is place else message for message in messages]
+
+
+def content_text(message: Mapping[str, Any]) -> str:
+    """The text of a message: its content, or its text parts one after the other."""
+    content: object = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in cast("list[Mapping[str, str]]", content))
+
+
+def _check_message(i: int, message: object) -> Message:
+    if not isinstance(message, Mapping):
+        raise InputError(f'messages[{i}] is not a dict such as {{"role": "user", "content": "..."}}.')
+    known = dict(cast("Mapping[str, Any]", message))
+    if known.get("role") not in _ROLES:
+        raise InputError(f"messages[{i}] has role {str(known.get('role'))[:40]!r}; roles are {', '.join(_ROLES)}.")
+    content: object = known.get("content")
+    if isinstance(content, str) or (content is None and known["role"] == "assistant"):
+        return known
+    if not isinstance(content, list) or not all(_is_text_part(part) for part in cast("list[object]", content)):
+        raise InputError(f"messages[{i}] holds content that is not text: give a string, or a list of text parts.")
+    return known
+
+
+def _is_text_part(part: object) -> bool:
+    if not isinstance(part, Mapping):
+        return False
+    known = cast("Mapping[str, object]", part)
+    return known.get("type") == "text" and isinstance(known.get("text"), str)
+
+
+def _last_user(messages: Sequence[Message]) -> Message | None:
+    return next((message for message in reversed(messages) if message["role"] == "user"), None)
+
+
+def _tokens(message: Message) -> int:
+    calls = message.get("tool_calls")
+    return estimate_tokens(content_text(message)) + (estimate_tokens(json.dumps(calls)) if calls else 0)
+
+
+def _append(message: Message, sentence: str) -> Message:
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": f"{content}\n\n{sentence}"}
+    return {**message, "content": [*content, {"type": "text", "text": f"\n\n{sentence}"}]}
+
+
+def _encodable(text: str) -> str:
+    """Half characters, as a broken paste leaves them, become the replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,244 @@
+"""Predictions + prices + the user's limits -> candidates, ranked by risk.
+
+A candidate is an index into arrays here. Nothing becomes an object until somebody looks at it, so a decision
+costs little more than the matrix product before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2_router.errors import NoCandidateError
+from r2_router.routing.candidates import Allowed, CandidateTable, Indices, Mask
+from r2_router.routing.decision import Candidate, Excluded, Floats, Limits, Ranking, Scores, TradeOff
+
+
+def rank(
+    table: CandidateTable,
+    quality: Floats,
+    tokens: Floats,
+    *,
+    input_tokens: float,
+    trade: TradeOff,
+    limits: Limits,
+    errors: Callable[[], Floats | None] = lambda: None,
+) -> Ranking:
+    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count.
+
+    Raises NoCandidateError, naming the nearest candidate, when the limits leave none.
+    """
+    cost = table.cost(tokens, input_tokens)
+    measured = scores = Scores(
+        models=table.models,
+        model_index=table.model_index,
+        budgets=table.budgets,
+        quality=quality,
+        tokens=tokens,
+        cost=cost,
+        risk=risk(quality, cost, trade),
+        trade_off=trade,
+        measured=len(quality),
+        errors=errors,
+        rounded=table.compat,
+    )
+    allowed = table.allowed(limits)
+    feasible = allowed.index
+    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits)
+    if bounds is not None:
+        holding = allowed.mask & bounds.hold(scores)
+        feasible = np.flatnonzero(holding)
+        if not table.compat:
+            scores, feasible = _interpolate(table, scores, allowed.mask, holding, bounds)
+    order = _order(scores, feasible)
+    if not len(order):
+        raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits)))
+    return Ranking(scores, order)
+
+
+def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:
+    """The score that is maximised: (1−λ)·quality − λ·cost (arXiv 2602.02823)."""
+    return quality * (1.0 - trade.lambda_val) - cost * trade.lambda_val
+
+
+def _order(scores: Scores, feasible: Indices) -> Indices:
+    """The feasible indices, higher risk first; ties go to the cheaper, the shorter, the name.
+
+    The seed release ranks the risk it shows (8 decimals) and leaves ties in its own order.
+    """
+    falling = -scores.risk[feasible]
+    if scores.rounded:
+        return feasible[np.argsort(np.round(falling, 8), kind="stable")]
+    ranked = np.argsort(falling, kind="stable")
+    ordered = falling[ranked]
+    if (ordered[1:] == ordered[:-1]).any():
+        names = np.array([model.name for model in scores.models])[scores.model_index]
+        keys = (scores.budgets, names, scores.tokens, scores.cost, -scores.risk)
+        ranked = np.lexsort([key[feasible] for key in keys])
+    return feasible[ranked]
+
+
+# -- limits --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bounds:
+    """The numerical limits of one query. `room` is the longest answer each candidate may give, (C,) tokens."""
+
+    room: Floats
+    max_cost: float
+    min_quality: float
+
+    @classmethod
+    def of(
+        cls, table: CandidateTable, allowed: Allowed, tokens: Floats, input_tokens: float, limits: Limits
+    ) -> _Bounds | None:
+        """None where nothing can bind: no limit is set and every answer fits its context window."""
+        fits = input_tokens <= allowed.input_limit
+        if fits and limits.max_cost_usd is None and limits.max_tokens is None and limits.min_quality is None:
+            return None
+        room = np.full(len(tokens), np.inf if limits.max_tokens is None else float(limits.max_tokens))
+        if table.windows is not None:
+            room = np.minimum(room, table.windows - input_tokens)
+        return cls(
+            room=room,
+            max_cost=np.inf if limits.max_cost_usd is None else limits.max_cost_usd,
+            min_quality=-np.inf if limits.min_quality is None else limits.min_quality,
+        )
+
+    def hold(self, scores: Scores) -> Mask:
+        """Which measured candidates keep every limit, (C,)."""
+        within = (scores.cost <= self.max_cost) & (scores.quality >= self.min_quality)
+        return within & (answer_length(scores.budgets, scores.tokens) <= self.room)
+
+
+def answer_length(budgets: Floats, tokens: Floats) -> Floats:
+    """The answer's length a limit is held against: the budget where there is one, else the expectation."""
+    return np.where(np.isinf(budgets), tokens, budgets)
+
+
+def _interpolate(
+    table: CandidateTable, scores: Scores, usable: Mask, holding: Mask, bounds: _Bounds
+) -> tuple[Scores, Indices]:
+    """Add, for each model, its best budget between two measured ones, where a limit cuts through.
+
+    Between neighbouring budgets quality, tokens and cost are linear in the budget (paper, eq. 9), so is risk, and
+    every limit keeps an interval. The optimum over all budgets is therefore a measured budget or an end of such
+    an interval, rounded inwards to a whole token.
+    """
+    left, right = table.segments
+    cut = usable[left] & ~(holding[left] & holding[right])
+    left, right = left[cut], right[cut]
+    if not len(left):
+        return scores, np.flatnonzero(holding)
+    low, high = _interval(scores, left, right, bounds)
+    start, width = scores.budgets[left], scores.budgets[right] - scores.budgets[left]
+    ends = np.concatenate([np.ceil(start + low * width - 1e-9), np.floor(start + high * width + 1e-9)])
+    left, right = np.tile(left, 2), np.tile(right, 2)
+    start, width = np.tile(start, 2), np.tile(width, 2)
+    share = (ends - start) / width
+    inside = np.tile(low <= high, 2) & (share > 0) & (share < 1)
+    added = _between(scores, left[inside], right[inside], ends[inside], share[inside])
+    kept = _best_of_each_model(added, bounds, np.minimum(bounds.room[left], bounds.room[right])[inside])
+    feasible = np.concatenate([np.flatnonzero(holding), np.arange(len(kept)) + scores.measured])
+    return _extend(scores, added, kept), feasible
+
+
+def _interval(scores: Scores, left: Indices, right: Indices, bounds: _Bounds) -> tuple[Floats, Floats]:
+    """The part [low, high] of each segment that keeps all limits, as shares of its width; empty if low > high."""
+    low, high = np.zeros(len(left)), np.ones(len(left))
+    room = np.minimum(bounds.room[left], bounds.room[right])
+    for values, most in (
+        (scores.budgets, room),
+        (scores.cost, bounds.max_cost),
+        (-scores.quality, -bounds.min_quality),
+    ):
+        start, slope = values[left], values[right] - values[left]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = (most - start) / slope
+        high = np.where(slope > 0, np.minimum(high, at), high)
+        low = np.where(slope < 0, np.maximum(low, at), low)
+        high = np.where((slope == 0) & (start > most), -1.0, high)
+    return low, high
+
+
+def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, share: Floats) -> Scores:
+    """Scores of the candidates at `budgets`, each `share` of the way from measured `left` to `right`."""
+
+    def mix(values: Floats) -> Floats:
+        return values[left] + share * (values[right] - values[left])
+
+    quality, cost = mix(scores.quality), mix(scores.cost)
+    return replace(
+        scores,
+        model_index=scores.model_index[left],
+        budgets=budgets,
+        quality=quality,
+        tokens=mix(scores.tokens),
+        cost=cost,
+        risk=risk(quality, cost, scores.trade_off),
+        between=[(int(a), int(b), float(s)) for a, b, s in zip(left, right, share, strict=True)],
+    )
+
+
+def _best_of_each_model(added: Scores, bounds: _Bounds, room: Floats) -> Indices:
+    """Indices into `added`: the best one a model among those that keep the limits."""
+    holds = (added.cost <= bounds.max_cost) & (added.quality >= bounds.min_quality) & (added.budgets <= room)
+    ranked = _order(added, np.flatnonzero(holds))
+    _, first = np.unique(added.model_index[ranked], return_index=True)
+    return ranked[np.sort(first)]
+
+
+def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
+    def join(name: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(scores, name), getattr(added, name)[kept]])
+
+    return replace(
+        scores,
+        model_index=np.concatenate([scores.model_index, added.model_index[kept]]),
+        **{name: join(name) for name in ("budgets", "quality", "tokens", "cost", "risk")},
+        between=[added.between[i] for i in kept],
+    )
+
+
+# -- what was filtered out, and why --------------------------------------------------------------------------
+
+
+def exclusions(table: CandidateTable, scores: Scores, input_tokens: float, limits: Limits) -> list[Excluded]:
+    """Every measured candidate the filters took out, with all its reasons, in the checkpoint's order."""
+    blocked = table.allowed(limits).reasons
+    found: list[Excluded] = []
+    for i in range(scores.measured):
+        candidate = scores.candidate(i)
+        why = blocked[int(scores.model_index[i])]
+        reasons = ([why] if why else []) + _over(table, candidate, i, input_tokens, limits)
+        if reasons:
+            found.append(Excluded(candidate, usable=not why, reasons=tuple(reasons)))
+    return found
+
+
+def _over(table: CandidateTable, c: Candidate, i: int, input_tokens: float, limits: Limits) -> list[str]:
+    length = c.predicted_output_tokens if c.budget == "unlimited" else float(c.budget)
+    reasons: list[str] = []
+    if limits.max_cost_usd is not None and c.predicted_cost_usd > limits.max_cost_usd:
+        reasons.append(f"costs ${c.predicted_cost_usd:.3g}, over max_cost_usd {limits.max_cost_usd:g}")
+    if limits.max_tokens is not None and length > limits.max_tokens:
+        reasons.append(f"{length:.0f} tokens, over max_tokens {limits.max_tokens}")
+    if limits.min_quality is not None and c.predicted_quality < limits.min_quality:
+        reasons.append(f"quality {c.predicted_quality:.3f}, under min_quality {limits.min_quality:g}")
+    if table.windows is not None and length + input_tokens > table.windows[i]:
+        window = table.models[int(table.model_index[i])].context_window
+        reasons.append(f"query and answer need {length + input_tokens:.0f} tokens, over its context window of {window}")
+    return reasons
+
+
+def _nothing_left(excluded: list[Excluded]) -> str:
+    """The message that names the nearest candidate: fewest reasons first, then the highest risk."""
+    nearest = min(excluded, key=lambda e: (not e.usable, len(e.reasons), -e.candidate.risk))
+    return (
+        f"No candidate is left after the limits. Nearest: {nearest.candidate.label} "
+        f"({'; '.join(nearest.reasons)}). Loosen that limit, or make the model available."
+    )

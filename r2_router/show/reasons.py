@@ -1,0 +1,72 @@
+"""Why the choice is the choice, what was filtered out, and what an answer took, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from r2_router.show.ranking import choice
+from r2_router.words import asked_for, budget_text, usd
+
+if TYPE_CHECKING:
+    from r2_router.generate import Answer
+    from r2_router.routing.decision import Excluded
+    from r2_router.routing.explanation import Explanation, FrontierPoint
+
+
+def reasons(explanation: Explanation) -> list[str]:
+    """Sentences that say why the choice is the choice."""
+    decision, best = explanation.decision, explanation.decision.best
+    worth = decision.worth_usd
+    basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
+    lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g})."]
+    other = explanation.runner_up
+    if other is not None:
+        gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"
+        lines.append(f"Runner-up: {choice(other)}{gap}.")
+    flips = [
+        f"{word} {usd(flip.worth_usd)} it would be {choice(flip.candidate)}"
+        for word, flip in (("above", explanation.flip_up), ("below", explanation.flip_down))
+        if flip is not None and flip.worth_usd > 0
+    ]
+    if flips:
+        lines.append(f"Worth at which the choice flips: {'; '.join(flips)}.")
+    base = explanation.baseline
+    if base is not None and base.candidate != best:
+        quality = f"{abs(base.lost_quality):.2f} {'lower' if base.lost_quality > 0 else 'higher'}"
+        lines.append(
+            f"Always {base.candidate.model}, unlimited, would cost {usd(base.candidate.predicted_cost_usd)} an answer; "
+            f"this costs {usd(best.predicted_cost_usd)}, expected quality {quality}."
+        )
+    return lines
+
+
+def span_text(point: FrontierPoint) -> str:
+    """The worths at which a point of the frontier is the choice."""
+    if point.from_worth_usd is None:
+        return "never the choice: a mix of its neighbours is better"
+    upper = "and above" if point.to_worth_usd is None else f"to {usd(point.to_worth_usd)}"
+    return f"{usd(point.from_worth_usd)} {upper}"
+
+
+def excluded_texts(excluded: Sequence[Excluded]) -> list[str]:
+    """One line for each (model, reasons) that was filtered out."""
+    grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for e in excluded:
+        grouped.setdefault((e.candidate.model, e.reasons), []).append(budget_text(e.candidate.budget))
+    return [f"{model} @ {', '.join(budgets)}: {'; '.join(why)}" for (model, why), budgets in grouped.items()]
+
+
+# -- an answer -----------------------------------------------------------------------------------------------
+
+
+def answer_facts(answer: Answer) -> str:
+    """Who answered, how long, at what cost, in what time, and whether the text is whole."""
+    cut = ", cut at its budget" if answer.finish_reason == "length" else ""
+    stopped = f", broken off: {answer.error}" if answer.partial else ""
+    failed = [f"{a.model}: {a.reason}" for a in answer.attempts if a.reason and a is not answer.attempts[-1]]
+    before = f" (before it: {'; '.join(failed)})" if failed else ""
+    return (
+        f"{answer.model}, {asked_for(answer.budget)}: {answer.completion_tokens:,} tokens{cut}{stopped}, "
+        f"{usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
+    )

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from r2_router.checkpoints.format import Instruction
+from r2_router.errors import InputError
+from r2_router.routing.messages import check_messages, context_tokens, instruct, last_user_text, prompt_tokens
+from r2_router.routing.tokens import estimate_tokens
+
+SUFFIX = Instruction("At most {budget} tokens, {words} words.", place="suffix", words_per_token=0.5)
+SYSTEM = Instruction("At most {budget} tokens.", place="system")
+
+USER = {"role": "user", "content": "And of Spain?"}
+CONVERSATION = [
+    {"role": "system", "content": "You are terse."},
+    {"role": "user", "content": "What is the capital of Italy?"},
+    {"role": "assistant", "content": "Rome."},
+    USER,
+]
+PARTS = {"role": "user", "content": [{"type": "text", "text": "And of "}, {"type": "text", "text": "Spain?"}]}
+
+
+def test_a_string_is_one_user_message() -> None:
+    assert check_messages("Hi") == [{"role": "user", "content": "Hi"}]
+    assert last_user_text("Hi") == "Hi"
+    assert context_tokens("Hi") == 0
+    assert prompt_tokens("Hi") == estimate_tokens("Hi")
+
+
+@pytest.mark.parametrize("last", [USER, PARTS])
+def test_the_last_user_message_is_the_query_and_the_rest_is_context(last: dict[str, object]) -> None:
+    messages = [*CONVERSATION[:3], last]
+    assert last_user_text(messages) == "And of Spain?"
+    texts = [str(message["content"]) for message in CONVERSATION[:3]]
+    assert context_tokens(messages) == sum(estimate_tokens(text) + 4 for text in texts)
+    assert prompt_tokens(messages) == context_tokens(messages) + estimate_tokens("And of Spain?")
+
+
+def test_tool_calls_are_read_and_so_are_counted() -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "find", "arguments": '{"what": "capital"}'}}]
+    messages = [
+        {"role": "user", "content": "Find it"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "1", "content": "Madrid"},
+    ]
+    assert last_user_text(messages) == "Find it"
+    assert context_tokens(messages) > estimate_tokens("Madrid") + 8
+    assert check_messages(messages) == messages
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ("", "blank"),
+        (" \n", "blank"),
+        ([], "messages is a string, or a list"),
+        (None, "messages is a string, or a list"),
+        (7, "messages is a string, or a list"),
+        ([{"role": "system", "content": "x"}], "nothing to answer"),
+        ([{"role": "user", "content": ""}], "blank"),
+        ([{"role": "user", "content": []}], "blank"),
+        ([{"role": "robot", "content": "x"}], "role 'robot'"),
+        ([{"content": "x"}], "role 'None'"),
+        (["x"], r"messages\[0\] is not a dict"),
+        ([{"role": "user", "content": None}], "not text"),
+        ([{"role": "user", "content": 7}], "not text"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}], "not text"),
+        ([{"role": "user", "content": [{"type": "text", "text": 7}]}], "not text"),
+        ([{"role": "user", "content": ["x"]}], "not text"),
+        ([{"role": "user", "content": "x", "when": {1, 2}}], "JSON cannot say"),
+        ([{"role": "user", "content": "x", "weight": math.nan}], "JSON cannot say"),
+    ],
+)
+def test_messages_that_cannot_be_sent(messages: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        check_messages(messages)  # type: ignore[arg-type]
+
+
+def test_half_characters_become_the_replacement_character() -> None:
+    assert check_messages("a\ud83db")[0]["content"] == "a\ufffdb"
+    assert check_messages("a\U0001f600b")[0]["content"] == "a\U0001f600b"
+
+
+def test_the_callers_list_is_left_alone() -> None:
+    messages = [dict(message) for message in CONVERSATION]
+    instruct(check_messages(messages), SYSTEM, 50)
+    instruct(check_messages(messages), SUFFIX, 50)
+    assert messages == CONVERSATION
+
+
+def test_a_suffix_goes_after_the_last_user_text() -> None:
+    asked = instruct(CONVERSATION, SUFFIX, 50)
+    assert asked[:3] == CONVERSATION[:3]
+    assert asked[3]["content"] == "And of Spain?\n\nAt most 50 tokens, 25 words."
+
+
+def test_a_suffix_to_parts_is_one_more_part() -> None:
+    asked = instruct([PARTS], SUFFIX, 50)
+    assert asked[0]["content"] == [
+        *PARTS["content"],
+        {"type": "text", "text": "\n\nAt most 50 tokens, 25 words."},
+    ]
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_system_instruction_is_appended_to_the_users_own(role: str) -> None:
+    asked = instruct([{"role": role, "content": "You are terse."}, USER], SYSTEM, 50)
+    assert asked == [{"role": role, "content": "You are terse.\n\nAt most 50 tokens."}, USER]
+
+
+def test_a_system_instruction_makes_a_system_message_where_there_is_none() -> None:
+    assert instruct([USER], SYSTEM, 50) == [{"role": "system", "content": "At most 50 tokens."}, USER]
+
+
+@pytest.mark.parametrize("instruction", [SUFFIX, SYSTEM])
+def test_unlimited_has_no_instruction(instruction: Instruction) -> None:
+    assert instruct(CONVERSATION, instruction, "unlimited") == CONVERSATION

@@ -1,0 +1,52 @@
+"""estimate_tokens against the counts of a real tokenizer, on text it was not fitted to."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2_router.routing.tokens import estimate_tokens
+
+COUNTS = json.loads((Path(__file__).parent / "data" / "token_counts.json").read_text(encoding="utf-8"))
+SAMPLES = {sample["kind"]: sample for sample in COUNTS["samples"]}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_within_30_percent_of_a_real_tokenizer(kind: str):
+    sample = SAMPLES[kind]
+    assert estimate_tokens(sample["text"]) == pytest.approx(sample["tokens"], rel=0.3)
+
+
+def test_chinese_and_base64_have_no_spaces_but_many_tokens():
+    assert estimate_tokens("机器学习" * 100) > 150
+    assert estimate_tokens("QmFzZTY0" * 100) > 300
+
+
+@given(st.text())
+def test_zero_only_for_no_text(text: str):
+    assert (estimate_tokens(text) == 0) == (text == "")
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200), st.integers(2, 5))
+def test_grows_with_the_text(text: str, times: int):
+    joined = "\n".join([text] * times)
+    assert estimate_tokens(joined) >= estimate_tokens(text)
+
+
+def test_half_a_surrogate_pair_is_counted():
+    assert estimate_tokens("\ud83d") == 1
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [" ", "\n ", " \t", "a", "A ", "((a", "_", "9 ", "中", "é", "😀", *(s["text"] for s in COUNTS["samples"])],
+    ids=lambda unit: ascii(unit[:6]),
+)
+def test_time_is_proportional_to_length(unit: str):
+    text = (unit * (200_000 // len(unit.encode()) + 1))[:200_000]
+    start = time.process_time()
+    estimate_tokens(text)
+    assert time.process_time() - start < 0.5  # 0.02 s on a quiet machine; a quadratic pattern takes a minute

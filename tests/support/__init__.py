@@ -1,0 +1,1 @@
+"""What several tests share: servers on loopback, made-up checkpoints and tables, clients."""
