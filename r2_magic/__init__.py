@@ -2,7 +2,7 @@
 
 >>> %load_ext r2_magic
 
-Where there are no magics (scripts, marimo): `from r2_magic import r2; answer = r2("...", worth=0.01)`.
+Where there are no magics (scripts, marimo): `from r2_magic import r2; answer = r2("...", worth_usd=0.01)`.
 """
 
 from typing import TYPE_CHECKING, Any

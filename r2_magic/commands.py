@@ -14,7 +14,7 @@ from r2_router.words import usd
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_magic.magic import R2Magics
+    from r2_magic.base import Configured
     from r2_router.ledger import Calibration
     from r2_router.routing.decision import Decision
 
@@ -23,7 +23,7 @@ _NO_CELL = "There is no {} yet. Write a cell: %%r2 on its first line, the prompt
 OF_A_PROMPT = ("explain", "curve")
 
 
-def run(name: str, text: str, args: argparse.Namespace, magics: R2Magics) -> None:
+def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> None:
     """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
     if name in OF_A_PROMPT:
         _OF_DECISION[name](_decision(text, args, magics), args, magics)
@@ -31,7 +31,7 @@ def run(name: str, text: str, args: argparse.Namespace, magics: R2Magics) -> Non
         _PLAIN[name](magics)
 
 
-def _decision(text: str, args: argparse.Namespace, magics: R2Magics) -> Decision:
+def _decision(text: str, args: argparse.Namespace, magics: Configured) -> Decision:
     """The decision for `text`, or the last one where there is none."""
     decision = magics.decide(text, args) if text else magics.session.decision
     if decision is None:
@@ -42,14 +42,13 @@ def _decision(text: str, args: argparse.Namespace, magics: R2Magics) -> Decision
 # -- of a decision -------------------------------------------------------------------------------------------
 
 
-def _explain(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> None:
+def _explain(decision: Decision, args: argparse.Namespace, magics: Configured) -> None:
     from r2_router.routing.explanation import explain
 
-    strongest = (magics.session.used or magics.router()).checkpoint.strongest
-    show(magics.shell, explanation_view(explain(decision, strongest), args.top))
+    show(magics.shell, explanation_view(explain(decision), args.top))
 
 
-def _curve(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> None:
+def _curve(decision: Decision, args: argparse.Namespace, magics: Configured) -> None:
     from r2_magic.curve import curve_bundle
 
     publish(curve_bundle(decision), raw=True)
@@ -58,11 +57,11 @@ def _curve(decision: Decision, args: argparse.Namespace, magics: R2Magics) -> No
 # -- the rest ------------------------------------------------------------------------------------------------
 
 
-def _status(magics: R2Magics) -> None:
+def _status(magics: Configured) -> None:
     session, router = magics.session, magics.router()
-    states = [router.desk.not_ready(model) for model in router.models]
+    states = [router.not_ready(model) for model in router.models]
     ready = [model.name for model, why in zip(router.models, states, strict=True) if not why]
-    default = router.default
+    default = router.trade_off
     worth = "any price" if default.worth_usd is None else usd(default.worth_usd)
     lines = [
         f"checkpoint    {router.checkpoint.name}",
@@ -77,13 +76,13 @@ def _status(magics: R2Magics) -> None:
     say("\n".join(lines))
 
 
-def _models(magics: R2Magics) -> None:
+def _models(magics: Configured) -> None:
     router = magics.router()
-    states = [(model, router.desk.not_ready(model)) for model in router.models]
+    states = [(model, router.not_ready(model)) for model in router.models]
     show(magics.shell, models_view(router.pool.name, states))
 
 
-def _last(magics: R2Magics) -> None:
+def _last(magics: Configured) -> None:
     answer: CellAnswer | None = magics.session.answer
     if answer is None:
         raise InputError(_NO_CELL.format("answer"))
@@ -91,10 +90,10 @@ def _last(magics: R2Magics) -> None:
     say(answer_facts(answer))
 
 
-def _stats(magics: R2Magics) -> None:
+def _stats(magics: Configured) -> None:
     from r2_router.ledger import stats
 
-    summary = stats(magics.router().desk.ledger)
+    summary = stats(magics.router().ledger)
     columns = ("model", "calls", "answered", "spent", "saved", "tokens out")
     rows = [
         (m.model, f"{m.calls:,}", f"{m.answered:,}", usd(m.cost_usd), usd(m.saved_usd), f"{m.output_tokens:,}")
@@ -131,8 +130,11 @@ def _compared(name: str, known: Calibration, form: Callable[[float], str]) -> st
     )
 
 
-def _config(magics: R2Magics) -> None:
-    settings = magics.router().settings
+def _config(magics: Configured) -> None:
+    from r2_router.config.settings import load_settings
+
+    given = {name: getattr(magics, name) or None for name in ("checkpoint", "pool", "embed_url")}
+    settings = load_settings(**given)
     rows = [(name, _value(settings[name]), source) for name, source in settings.sources.items()]
     rows += [
         (f"R2Magics.{name}", _value(getattr(magics, name)), "%config" if name in _changed(magics) else "default")
@@ -141,7 +143,7 @@ def _config(magics: R2Magics) -> None:
     show(magics.shell, table_view("Settings in force", ("setting", "value", "from"), rows))
 
 
-def _changed(magics: R2Magics) -> set[str]:
+def _changed(magics: Configured) -> set[str]:
     return {n for n, t in magics.traits(config=True).items() if getattr(magics, n) != t.default_value}
 
 
@@ -149,11 +151,11 @@ def _value(value: Any) -> str:
     return "-" if value is None or value == "" else str(value)
 
 
-def _reset(magics: R2Magics) -> None:
+def _reset(magics: Configured) -> None:
     magics.session.reset()
 
 
-_PLAIN: dict[str, Callable[[R2Magics], None]] = {
+_PLAIN: dict[str, Callable[[Configured], None]] = {
     "": _status,
     "models": _models,
     "last": _last,
@@ -161,7 +163,7 @@ _PLAIN: dict[str, Callable[[R2Magics], None]] = {
     "config": _config,
     "reset": _reset,
 }
-_OF_DECISION: dict[str, Callable[[Decision, argparse.Namespace, R2Magics], None]] = {
+_OF_DECISION: dict[str, Callable[[Decision, argparse.Namespace, Configured], None]] = {
     "explain": _explain,
     "curve": _curve,
 }

@@ -8,7 +8,7 @@ from r2_magic import options
 from r2_router.errors import R2Error
 
 if TYPE_CHECKING:
-    from r2_magic.magic import R2Magics
+    from r2_magic.base import Configured
 
 _OF_MODELS = ("--model", "--models", "--exclude")
 
@@ -27,13 +27,13 @@ def complete(shell: Any, event: Any) -> list[str]:
     return [*(options.COMMANDS if before in ("%r2", "%%r2") else ()), *options.names()]
 
 
-def _configured(option: str, magics: R2Magics) -> list[str]:
+def _configured(option: str, magics: Configured) -> list[str]:
     """What settings and pool offer for `option`; nothing where they are at fault, which a cell will tell."""
     try:
         router = magics.router()
     except R2Error:
         return []
-    return list(router.settings.presets) if option == "--preset" else [_quoted(model.name) for model in router.models]
+    return list(router.presets) if option == "--preset" else [_quoted(model.name) for model in router.models]
 
 
 def _quoted(name: str) -> str:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from r2_magic.answer import CellAnswer, cell_answer
 from r2_magic.session import Session
-from r2_router.records import Budget
+from r2_router.routing.wishes import Wishes, takes_wishes
 
 if TYPE_CHECKING:
     from r2_router.generate import Messages
 
 
-def r2(  # noqa: PLR0913  (the options of a cell)
+@takes_wishes
+def r2(
     query: Messages,
-    *,
-    worth: float | None = None,
     lambda_val: float | None = None,
-    preset: str | None = None,
-    max_cost: float | None = None,
-    max_tokens: int | None = None,
-    min_quality: float | None = None,
-    models: str | Sequence[str] | None = None,
-    exclude: str | Sequence[str] | None = None,
-    model: str | None = None,
-    budget: Budget | None = None,
+    *,
     system: str | None = None,
     on_text: Callable[[str], None] | None = None,
     checkpoint: str = "",
     pool: str = "",
     embed_url: str = "",
+    **wishes: Unpack[Wishes],
 ) -> CellAnswer:
     """The answer to `query`, a text or an OpenAI `messages` list; the options are those of `%%r2`.
 
@@ -39,22 +32,7 @@ def r2(  # noqa: PLR0913  (the options of a cell)
     the answer's `decision`. Raises R2Error.
     """
     router = _session().router(checkpoint, pool, embed_url)
-    answer = router.route_and_generate(
-        query,
-        lambda_val,
-        model=model,
-        budget=budget,
-        system=system,
-        on_text=on_text,
-        worth_usd=worth,
-        preset=preset,
-        max_cost_usd=max_cost,
-        max_tokens=max_tokens,
-        min_quality=min_quality,
-        models=models,
-        exclude=exclude,
-    )
-    return cell_answer(answer)
+    return cell_answer(router.route_and_generate(query, lambda_val, system=system, on_text=on_text, **wishes))
 
 
 @cache

@@ -8,49 +8,31 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Bool, Enum, Float, Int, Unicode
+from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
 from r2_magic import options
+from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import say
-from r2_magic.session import Session
 from r2_router.errors import InputError, R2Error
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
 
 _ANSWER = "r2_magic.answer.CellAnswer"
-_DEFAULTS = ("worth", "lambda_val", "preset", "max_cost", "top", "history", "format", "quiet")
-_TRADE_OFF = ("worth", "lambda_val", "preset")
+_DEFAULTS = ("worth_usd", "lambda_val", "preset", "max_cost_usd", "top", "history", "format", "quiet")
+_TRADE_OFF = ("worth_usd", "lambda_val", "preset")
 _RESULT = re.compile(r"_{1,3}|_\d+")
 _LINE_QUESTION = re.compile(r"^(\s*)%r2 +((?:explain|curve) +.*\?)\s*$")
 
 
 @magics_class
-class R2Magics(Magics):
-    """Defaults of `%%r2`; an option on the line stands above them, the settings of r2-router below."""
-
-    worth = Float(None, allow_none=True, help="What a perfect answer is worth to you, in dollars.").tag(config=True)
-    lambda_val = Float(None, allow_none=True, help="The paper's λ, instead of worth.").tag(config=True)
-    preset = Unicode(None, allow_none=True, help="A named worth, instead of worth.").tag(config=True)
-    max_cost = Float(None, allow_none=True, help="Most dollars an answer may cost.").tag(config=True)
-    top = Int(5, min=1, help="Candidates shown.").tag(config=True)
-    history = Int(0, min=0, help="Earlier turns given as context.").tag(config=True)
-    format = Enum(options.FORMATS, "markdown", help="How the answer is shown.").tag(config=True)
-    stream = Bool(True, help="Show the answer as it comes.").tag(config=True)
-    quiet = Bool(False, help="Show the answer only.").tag(config=True)
-    checkpoint = Unicode("", help="A checkpoint's name or folder.").tag(config=True)
-    pool = Unicode("", help="A pool's name or TOML file.").tag(config=True)
-    embed_url = Unicode("", help="An OpenAI-compatible embedding server.").tag(config=True)
-
-    shell: Any
+class R2Magics(Configured):
+    """The magic `r2`."""
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self.session = Session()
         self._streamed: CellAnswer | None = None  # it is on the screen already when its cell ends
 
     @no_var_expand
@@ -68,10 +50,6 @@ class R2Magics(Magics):
         except KeyboardInterrupt as stop:
             raise _short(stop, "stopped; `%r2 last` has the text, if any came") from None
         return None
-
-    def router(self) -> R2Router:
-        """The router that `%config R2Magics` and the settings describe."""
-        return self.session.router(self.checkpoint, self.pool, self.embed_url)
 
     # -- %r2 -------------------------------------------------------------------------------------------------
 
@@ -118,41 +96,23 @@ class R2Magics(Magics):
         self._keep(args, decision)
         return decision
 
-    def decide(self, query: str, args: argparse.Namespace) -> Decision:
-        """The decision for `query`, among all models of the pool; for a forced one among those that can be asked."""
-        router = self.router()
-        wishes = options.wishes(args)
-        if args.model is not None or args.budget is not None:
-            asked = router.stream(query, args.lambda_val, model=args.model, budget=args.budget, **wishes)
-            decision = asked.decision
-        else:
-            decision = router.route_text(query, args.lambda_val, **wishes)
-        router.desk.record(decision, strongest=router.checkpoint.strongest)
-        self.session.decision = decision
-        return decision
-
     def _ask(self, query: str, args: argparse.Namespace) -> CellAnswer:
-        from r2_magic.asking import ask
+        from r2_magic.answering import answered
 
-        session, router = self.session, self.router()
-        asked = router.stream(
-            session.history.messages(query, args.history),
-            args.lambda_val,
-            model=args.model,
-            budget=args.budget,
-            system=self._system(args.system),
-            **options.wishes(args),
-        )
-        session.decision, session.answer = asked.decision, None
+        session = self.session
+        conversation = session.history.messages(query, args.history)
+        request = options.request(conversation, args, system=self._system(args.system))
+        stream = self.router().ask(request)
+        session.decision, session.answer = stream.decision, None
         if not args.quiet:
-            self._show_ranking(asked.decision, args)
+            self._show_ranking(stream.decision, args)
         streamed = not args.no_stream
 
         def keep(answer: CellAnswer) -> None:
             session.answer = answer
             self._keep(args, answer)
 
-        answer = ask(self.shell, asked, args.format, stream=streamed, keep=keep)
+        answer = answered(self.shell, stream, args.format, show=streamed, keep=keep)
         session.history.add(query, answer.text)
         if args.format == "code":
             self.shell.set_next_input(answer.code, replace=False)
@@ -163,7 +123,7 @@ class R2Magics(Magics):
         from r2_magic.render import ranking_view
         from r2_magic.screen import show
 
-        show(self.shell, ranking_view(decision, self.router().checkpoint.strongest, args.top))
+        show(self.shell, ranking_view(decision, args.top))
 
     def _filled(self, args: argparse.Namespace) -> argparse.Namespace:
         """`args` with the configured defaults where the line says nothing."""

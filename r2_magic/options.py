@@ -9,10 +9,11 @@ from functools import cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from r2_router.records import UNLIMITED, Budget
+from r2_router.cli.options import add_wish_options, wishes
 
 if TYPE_CHECKING:
-    from r2_router.routing.request import Wishes
+    from r2_router.generate import Messages
+    from r2_router.routing.request import Request
 
 FORMATS = ("markdown", "text", "code", "json")
 COMMANDS = {
@@ -28,13 +29,13 @@ COMMANDS = {
 _EXAMPLES = """
 examples:
   %%r2                                  the best trade of quality and cost
-  %%r2 --worth 0.01 -o reply            a perfect answer is worth a cent; keep it in `reply`
+  %%r2 --worth-usd 0.01 -o reply        a perfect answer is worth a cent; keep it in `reply`
   %%r2 --preset quality --history 3     with the last three turns as context
   %%r2 --route-only --top 10            the ranking, nothing is asked
-  %%r2 --format code --models "Qwen*"   the code goes into a new cell below
+  %%r2 --format code --models Qwen      the code goes into a new cell below
 
 {name} in a cell is replaced by your variable of that name, if there is one.
-Defaults: %config R2Magics.worth = 0.01 (%config R2Magics shows all).
+Defaults: %config R2Magics.worth_usd = 0.01 (%config R2Magics shows all).
 """
 
 
@@ -72,17 +73,11 @@ def split(line: str) -> list[str]:
         raise OptionError(f"the option line cannot be read: {fault}") from None
 
 
-def wishes(args: argparse.Namespace) -> Wishes:
-    """The trade-off and the limits, as keyword arguments of R2Router."""
-    return {
-        "worth_usd": args.worth,
-        "preset": args.preset,
-        "max_cost_usd": args.max_cost,
-        "max_tokens": args.max_tokens,
-        "min_quality": args.min_quality,
-        "models": args.models,
-        "exclude": args.exclude,
-    }
+def request(query: Messages, args: argparse.Namespace, *, system: str | None = None) -> Request:
+    """What a cell asks: its text, or a conversation that ends with it, and the options of its first line."""
+    from r2_router.routing.request import Request
+
+    return Request.read(query, system=system, **wishes(args))
 
 
 def names() -> list[str]:
@@ -102,28 +97,15 @@ def parser() -> argparse.ArgumentParser:
         "and the answer.",
         epilog="commands:\n" + "".join(f"  {name:<9}{text}\n" for name, text in COMMANDS.items()) + _EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     p.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    _add_wishes(p.add_argument_group("which answer"))
+    _add_asking(p.add_argument_group("which answer"))
     _add_output(p.add_argument_group("what to do with it"))
     return p
 
 
-def _add_wishes(group: Any) -> None:
-    trade = group.add_mutually_exclusive_group()
-    trade.add_argument("--worth", type=float, metavar="USD", help="what a perfect answer is worth to you, in dollars")
-    trade.add_argument(
-        "--lambda", "--lambda_val", dest="lambda_val", type=float, metavar="L", help="the paper's λ, 0..1"
-    )
-    trade.add_argument("--preset", metavar="P", help="a named worth: economy, balanced, quality")
-    group.add_argument("--max-cost", type=float, metavar="USD", help="most dollars an answer may cost")
-    group.add_argument("--max-tokens", type=int, metavar="N", help="most output tokens an answer may have")
-    group.add_argument("--min-quality", type=float, metavar="Q", help="least expected quality, 0..1")
-    group.add_argument("--models", metavar="GLOB", help="only these models (name globs, comma-separated)")
-    group.add_argument("--exclude", metavar="GLOB", help="not these models (name globs, comma-separated)")
-    group.add_argument("--model", metavar="NAME", help="ask this model")
-    group.add_argument("--budget", type=_budget, metavar="N", help="ask for at most N tokens; or unlimited")
+def _add_asking(group: Any) -> None:
+    add_wish_options(group)
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
 
@@ -152,11 +134,3 @@ def _variable(text: str) -> str:
     if not text.isidentifier() or iskeyword(text):
         raise argparse.ArgumentTypeError(f"'{text}' cannot be the name of a variable")
     return text
-
-
-def _budget(text: str) -> Budget:
-    if text.lower() == UNLIMITED:
-        return UNLIMITED
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number of tokens or 'unlimited', not '{text}'")
-    return int(text)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from r2_magic import html
-from r2_router.routing.explanation import Explanation
-from r2_router.routing.explanation import explain as explain_decision
+from r2_router.routing.explanation import Explanation, explain
 from r2_router.show.ranking import COLUMNS, NUMBERS, QUALITY, choice, footnotes, more, ranking_row
 from r2_router.show.reasons import excluded_texts, reasons, span_text
 from r2_router.show.tables import plain_table
@@ -45,12 +44,12 @@ class View:
         return self.text
 
 
-def ranking_view(decision: Decision, strongest: str, top: int) -> View:
+def ranking_view(decision: Decision, top: int) -> View:
     """The best `top` candidates, notes to be read, and folded away: why, and what was filtered out."""
     shown = decision.candidates[:top]
-    why = reasons(explain_decision(decision, strongest))
+    why = reasons(explain(decision))
     out = excluded_texts(decision.excluded)
-    notes = [*footnotes(shown), *more(len(decision.candidates) - len(shown), _TOP_HINT), *_warnings(decision)]
+    notes = [*footnotes(shown), *more(len(decision.candidates) - len(shown), _TOP_HINT), *decision.warnings()]
     page = html.page(
         _ranking_table(choice(decision.best), shown),
         *(html.paragraph(note, "r2-note") for note in notes),
@@ -71,11 +70,11 @@ def explanation_view(explanation: Explanation, top: int) -> View:
     caption = "Frontier: nothing is both better and cheaper"
     page = html.page(
         _ranking_table(choice(decision.best), shown),
-        html.items([*why, *_warnings(decision)]),
+        html.items([*why, *decision.warnings()]),
         html.table(caption, columns, frontier, numbers={1, 2, 3}),
         html.folded(f"Filtered out: {len(explanation.excluded)} candidates", out),
     )
-    notes = [*footnotes(shown), *why, *_warnings(decision)]
+    notes = [*footnotes(shown), *why, *decision.warnings()]
     notes += ["", caption, *plain_table(columns, frontier, {1, 2, 3})]
     notes += ["", "Filtered out:", *(f"  {text}" for text in out)] if out else []
     return View(page, choice(decision.best), _plain_ranking(shown), notes, shown)
@@ -136,12 +135,3 @@ def _ranking_cells(rank: int, c: Candidate) -> list[html.Cell]:
 def _frontier_row(c: Candidate, span: str) -> tuple[str, ...]:
     cells = ranking_row(0, c)
     return (cells[1], cells[2], quality_text(c.predicted_quality, c.quality_error), usd(c.predicted_cost_usd), span)
-
-
-def _warnings(decision: Decision) -> list[str]:
-    lines: list[str] = []
-    if decision.truncated:
-        lines.append("The prompt is long; its beginning and end were embedded.")
-    if decision.familiar is False:
-        lines.append("Unlike the queries this checkpoint was trained on; take the numbers with care.")
-    return lines

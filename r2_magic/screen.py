@@ -38,15 +38,9 @@ def show(shell: InteractiveShell, view: View) -> None:
     if in_notebook(shell) or not (view.ranked and sys.stdout.isatty()):
         publish(view)
         return
-    from rich.console import Console
+    from r2_router.show.terminal import show_ranking
 
-    from r2_router.show.ranking import rich_ranking
-
-    console = Console(markup=False, highlight=False, emoji=False)
-    console.print(view.head, style="bold")
-    console.print(rich_ranking(view.ranked))
-    for line in view.notes:
-        console.print(line, style="dim")
+    show_ranking(view.head, view.ranked, view.notes)
 
 
 class Growing:

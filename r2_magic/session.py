@@ -20,7 +20,6 @@ class Session:
         self.history = History()
         self.decision: Decision | None = None  # the last one
         self.answer: CellAnswer | None = None
-        self.used: R2Router | None = None  # the router of the last decision
         self._routers: dict[tuple[str, str, str], R2Router] = {}
         self._lock = threading.Lock()
 
@@ -29,22 +28,19 @@ class Session:
 
         Raises what R2Router.from_pretrained raises.
         """
-        from r2_router.router import R2Router
+        from r2_router.router import router_for
 
         key = (checkpoint, pool, embed_url)
         with self._lock:
             if key not in self._routers:
-                router = R2Router.from_pretrained(
-                    checkpoint or None, pool=pool or None, embed_url=embed_url or None, face="magic"
-                )
+                router = router_for("magic", checkpoint or None, pool=pool or None, embed_url=embed_url or None)
                 router.preload()
                 self._routers[key] = router
-            self.used = self._routers[key]
-            return self.used
+            return self._routers[key]
 
     def reset(self) -> None:
         """Forget the conversation, the last answer, and the routers with the settings they were made from."""
         with self._lock:
             self._routers.clear()
         self.history.clear()
-        self.decision = self.answer = self.used = None
+        self.decision = self.answer = None

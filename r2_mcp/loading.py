@@ -43,6 +43,6 @@ class RouterLoader:
 
 
 def _make() -> R2Router:
-    from r2_router.router import R2Router
+    from r2_router.router import router_for
 
-    return R2Router.from_pretrained(face="mcp")
+    return router_for("mcp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from mcp_types import CallToolResult, TextContent
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from r2_router.generate import Answer
     from r2_router.routing.decision import Candidate, Decision
-    from r2_router.routing.explanation import Baseline, Explanation, Flip
+    from r2_router.routing.explanation import Explanation, Flip
 
 _DIGITS = 9
 _FRONTIER = 12  # points shown where fewer candidates are asked for
@@ -39,32 +39,36 @@ def reply(result: Mapping[str, Any], *texts: str) -> CallToolResult:
 # -- decisions -----------------------------------------------------------------------------------------------
 
 
-def route_reply(decision: Decision, baseline: Baseline | None, not_ready: str, top_k: int) -> CallToolResult:
-    """What `route` answers; `not_ready` says why the chosen model cannot be asked now, "" if it can."""
-    best = decision.best
+def route_reply(decision: Decision, top_k: int) -> CallToolResult:
+    """What `route` answers."""
+    from r2_router.routing.explanation import explain
+
+    best, explanation = decision.best, explain(decision)
     result: RouteResult = cast(
         "RouteResult",
         {
             **_fields(best, (*_EXPECTED, "model_id")),
-            "not_ready": not_ready or None,
-            **_terms(decision, baseline),
+            "not_ready": decision.not_ready or None,
+            **_terms(explanation),
             "candidates": [_fields(c, _CANDIDATE) for c in decision.candidates[:top_k]],
             "truncated": len(decision.candidates) > top_k,
         },
     )
-    note = f"This server cannot ask it now: {not_ready}." if not_ready else ""
-    return reply(result, "\n".join(filter(None, [_headline(best), result["why"], note])))
+    return reply(result, _lines(_headline(best), explanation))
 
 
-def explain_reply(explanation: Explanation, top_k: int) -> CallToolResult:
+def explain_reply(decision: Decision, top_k: int) -> CallToolResult:
     """What `explain_candidates` answers."""
-    decision, frontier = explanation.decision, explanation.frontier
+    from r2_router.routing.explanation import explain
+
+    explanation = explain(decision)
+    frontier = explanation.frontier
     excluded = _grouped(explanation)
     shown = max(top_k, _FRONTIER)
     result: ExplainResult = cast(
         "ExplainResult",
         {
-            **_terms(decision, explanation.baseline),
+            **_terms(explanation),
             "candidates": [_fields(c, _CANDIDATE) for c in decision.candidates[:top_k]],
             "runner_up": explanation.runner_up and _fields(explanation.runner_up, _CANDIDATE),
             "gap_risk": explanation.gap_risk,
@@ -80,30 +84,34 @@ def explain_reply(explanation: Explanation, top_k: int) -> CallToolResult:
             "truncated": len(decision.candidates) > top_k or len(frontier) > shown or len(excluded) > top_k,
         },
     )
-    rows = [_row(i, c) for i, c in enumerate(decision.candidates[:top_k], 1)]
-    return reply(result, "\n".join([_headline(decision.best), result["why"], *rows, *_outlook(explanation)]))
+    rows = [f"{rank}. {_headline(c)}" for rank, c in enumerate(decision.candidates[:top_k], 1)]
+    return reply(result, _lines(_headline(decision.best), explanation, rows))
 
 
-def why(decision: Decision, baseline: Baseline | None) -> str:
-    """The reason for a decision in one sentence or two."""
-    best, worth = decision.best, decision.worth_usd
-    goal = "With quality all that counts" if worth is None else f"At {usd(worth)} a perfect answer"
-    runner_up = decision.candidates[1] if len(decision.candidates) > 1 else None
-    second = f", ahead of {runner_up.label}" if runner_up else " and alone meets the limits"
-    said = f"{goal}, {best.label} is worth most{second}."
-    if baseline and baseline.saved_usd > 0:
-        c = baseline.candidate
-        said += f" Always {c.label}: quality {c.predicted_quality:.2f} for {usd(c.predicted_cost_usd)}."
-    return said
+def why(explanation: Explanation) -> str:
+    """The reasons for a decision, as every face says them."""
+    from r2_router.show.reasons import reasons
+
+    return " ".join(reasons(explanation))
 
 
-def _terms(decision: Decision, baseline: Baseline | None) -> dict[str, Any]:
+def _lines(headline: str, explanation: Explanation, rows: Sequence[str] = ()) -> str:
+    """The words beside a structured result: the choice, why, what to know, and the rows of a list."""
+    from r2_router.show.reasons import excluded_texts
+
+    texts = excluded_texts(explanation.excluded) if rows else []
+    out = [f"Filtered out: {text}" for text in texts[: len(rows)]]
+    rest = [f"… and {len(texts) - len(out)} more filtered out"] if len(texts) > len(out) else []
+    return "\n".join([headline, why(explanation), *explanation.decision.warnings(), *rows, *out, *rest])
+
+
+def _terms(explanation: Explanation) -> dict[str, Any]:
+    decision, baseline = explanation.decision, explanation.baseline
     return {
-        "why": why(decision, baseline),
+        "why": why(explanation),
+        "warnings": decision.warnings(),
         "worth_usd": decision.worth_usd,
         "lambda_val": decision.lambda_val,
-        "query_cut": decision.truncated,
-        "familiar": decision.familiar,
         "checkpoint": decision.checkpoint,
         "baseline": baseline
         and {"candidate": _fields(baseline.candidate, _CANDIDATE), "saved_usd": baseline.saved_usd},
@@ -128,9 +136,13 @@ def _flip(flip: Flip | None) -> dict[str, Any] | None:
 # -- answers -------------------------------------------------------------------------------------------------
 
 
-def answer_reply(answer: Answer, decision: Decision, baseline: Baseline | None, entry_id: str) -> CallToolResult:
+def answer_reply(answer: Answer, decision: Decision, entry_id: str) -> CallToolResult:
     """What `route_and_generate` answers: the text, then a line on what it took."""
-    saved = None if baseline is None else baseline.candidate.predicted_cost_usd - answer.cost_usd
+    from r2_router.routing.explanation import explain
+    from r2_router.show.reasons import answer_facts
+
+    explanation = explain(decision)
+    baseline = explanation.baseline
     result: GenerateResult = cast(
         "GenerateResult",
         {
@@ -138,68 +150,46 @@ def answer_reply(answer: Answer, decision: Decision, baseline: Baseline | None, 
             "attempts": [_fields(a, _ATTEMPT) for a in answer.attempts],
             "error": answer.error or None,
             "answered_by": "provider",
-            "why": why(decision, baseline),
-            "saved_usd": saved,
+            "why": why(explanation),
+            "warnings": decision.warnings(),
+            "saved_usd": None if baseline is None else baseline.candidate.predicted_cost_usd - answer.cost_usd,
             "id": entry_id,
         },
     )
-    took = f"{answer.completion_tokens} tokens, {usd(answer.cost_usd)}, {answer.latency_s:.1f} s"
-    tries = f", {len(answer.attempts)} attempts" if len(answer.attempts) > 1 else ""
-    end = f" Incomplete: {answer.error}" if answer.partial else ""
-    return reply(result, answer.text, f"[{answer.model} @ {answer.budget}: {took}{tries}.{end}]")
+    return reply(result, answer.text, "\n".join([f"[{answer_facts(answer)}]", *decision.warnings()]))
 
 
-def sampled_reply(
-    sampled: CreateMessageResult, decision: Decision, candidate: Candidate, entry_id: str
-) -> CallToolResult:
+def sampled_reply(sampled: CreateMessageResult, decision: Decision, entry_id: str) -> CallToolResult:
     """The answer of the client's own LLM, which this server neither pays nor meters."""
+    from r2_router.routing.explanation import explain
+
     blocks = sampled.content if isinstance(sampled.content, list) else [sampled.content]
     text = "".join(block.text for block in blocks if isinstance(block, TextContent))
+    best = decision.best
     result: GenerateResult = {
         "text": text,
         "partial": False,
         "answered_by": "client",
-        "model": candidate.model,
+        "model": best.model,
         "served_model": sampled.model,
-        "budget": candidate.budget,
+        "budget": best.budget,
         "finish_reason": sampled.stop_reason or "",
-        "why": why(decision, None),
-        "predicted_quality": candidate.predicted_quality,
-        "predicted_cost_usd": candidate.predicted_cost_usd,
+        "why": why(explain(decision)),
+        "warnings": decision.warnings(),
+        "predicted_quality": best.predicted_quality,
+        "predicted_cost_usd": best.predicted_cost_usd,
         "attempts": [],
         "id": entry_id,
     }
-    return reply(result, text, f"[{sampled.model}, the client's own model, in place of {candidate.label}.]")
-
-
-# -- words ---------------------------------------------------------------------------------------------------
-
-
-def usd(amount: float) -> str:
-    """Dollars with three digits that count: $0.000123, $12.3."""
-    if amount == 0 or not math.isfinite(amount):
-        return f"${amount:g}"
-    return f"${amount:.{max(2, 2 - math.floor(math.log10(abs(amount))))}f}"
+    return reply(result, text, f"[{sampled.model}, the client's own model, in place of {best.label}.]")
 
 
 def _headline(c: Candidate) -> str:
-    tokens = f"{c.predicted_output_tokens:.0f} tokens"
-    return f"{c.label}: expected quality {c.predicted_quality:.2f}, {tokens}, {usd(c.predicted_cost_usd)}."
+    """A candidate on one line."""
+    from r2_router.show.ranking import ranking_row
 
-
-def _row(rank: int, c: Candidate) -> str:
-    net = "" if c.net_usd is None else f", net {usd(c.net_usd)}"
-    return f"{rank}. {_headline(c)[:-1]}{net}, risk {c.risk:.6f}"
-
-
-def _outlook(explanation: Explanation) -> list[str]:
-    lines: list[str] = []
-    for word, flip in (("above", explanation.flip_up), ("below", explanation.flip_down)):
-        if flip is not None:
-            lines.append(f"Worth {word} {usd(flip.worth_usd)}: {flip.candidate.label}.")
-    if explanation.excluded:
-        lines.append(f"{len(explanation.excluded)} candidates were taken out by the limits.")
-    return lines
+    _, model, budget, quality, tokens, cost, net, _ = ranking_row(0, c)
+    return f"{model} @ {budget}: expected quality {quality}, {tokens} tokens, {cost}, net value {net}."
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------

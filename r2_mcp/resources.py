@@ -95,7 +95,7 @@ def add_resources(server: MCPServer[RouterLoader], loader: RouterLoader) -> None
 
 
 def _model(router: R2Router, model: Model) -> dict[str, Any]:
-    why = router.desk.not_ready(model)
+    why = router.not_ready(model)
     return {
         "name": model.name,
         "id": model.id,
@@ -139,4 +139,4 @@ def _checkpoint(router: R2Router) -> dict[str, Any]:
 def _stats(router: R2Router) -> dict[str, Any]:
     from r2_router.ledger import stats
 
-    return stats(router.desk.ledger).to_dict()
+    return stats(router.ledger).to_dict()

@@ -2,37 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, cast
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
 from mcp.server.mcpserver.tools import Tool
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict  # typing's own is not enough for pydantic before Python 3.12
 
-NOT_GIVEN = -1.0  # of worth_usd and lambda_val, for which 0 says something
+from r2_router.routing.wishes import Wish, wish_options
+
 CHOICES = 5  # rows of a list, unless more are asked for
 
 # -- arguments -----------------------------------------------------------------------------------------------
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 Query = Annotated[str, Field(description="The prompt for the LLM.")]
-WorthUsd = Annotated[float, Field(description="USD a perfect answer is worth to the user. -1: server default.")]
-LambdaVal = Annotated[float, Field(description="Instead of worth_usd: 0 quality only ... 1 cost only. -1: not given.")]
-MaxCostUsd = Annotated[float, Field(ge=0, description="Most USD the answer may cost. 0: no limit.")]
-MaxTokens = Annotated[int, Field(ge=0, description="Most output tokens. 0: no limit.")]
-MinQuality = Annotated[float, Field(ge=0, le=1, description="Least expected quality, 0 to 1.")]
-Models = Annotated[str, Field(description="Only these models: globs, comma-separated.")]
-Exclude = Annotated[str, Field(description="Not these models: globs.")]
 TopK = Annotated[int, Field(ge=1, le=1000, description="Most rows in a list.")]
-ForcedModel = Annotated[str, Field(description="Ask this model and no other, by name. Empty: the router chooses.")]
-ForcedBudget = Annotated[
-    str,
-    BeforeValidator(lambda budget: str(budget) if type(budget) is int else budget),
-    Field(description="Ask for this length: output tokens, or 'unlimited'. Empty: the router chooses."),
-]
 System = Annotated[str, Field(description="System message for the LLM.")]
 History = Annotated[
     list[dict[str, str]],
     Field(description="Earlier turns {role, content}, oldest first; query comes last."),
 ]
+
+
+def _joined(names: Any) -> Any:
+    """A list of names as the string the schema asks for; an agent gives either."""
+    return ",".join(map(str, cast("list[object]", names))) if isinstance(names, list) else names
+
+
+# Wishes as arguments: never null, so each kind has a value that says "not given". 0 says something of a trade-off.
+_NOT_GIVEN: dict[str, Any] = {"number": 0.0, "whole": 0, "name": "", "names": "", "budget": ""}
+_MEANING = {"number": " 0: no limit.", "whole": " 0: no limit."}
+_TRADE_OFF_NOT_GIVEN = -1.0
+_TYPES: dict[str, Any] = {
+    "number": float,
+    "whole": int,
+    "name": str,
+    "names": Annotated[str, BeforeValidator(_joined)],
+    "budget": Annotated[str, BeforeValidator(lambda budget: str(budget) if type(budget) is int else budget)],
+}
+
+
+def takes_wishes(*but: str) -> Callable[[_Function], _Function]:
+    """Gives a tool whose last parameter is `**wishes` an argument for every wish of the router, `but` some."""
+
+    def add(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        wished = [_argument(name, wish) for name, wish in wish_options().items() if name not in but]
+        first = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        last = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        function.__signature__ = signature.replace(parameters=[*first, *wished, *last])  # type: ignore[attr-defined]
+        function.__annotations__.pop("wishes", None)
+        function.__annotations__.update({p.name: p.annotation for p in wished})
+        return function
+
+    return add
+
+
+def said(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """The wishes among a tool's arguments that say something, as keyword arguments of Request.read."""
+    return {name: value for name, value in wishes.items() if value != _not_given(wish_options()[name])}
+
+
+def _argument(name: str, wish: Wish) -> inspect.Parameter:
+    meaning = " -1: not given." if wish.trade_off else _MEANING.get(wish.kind, "")
+    field = Field(description=f"{wish.help[0].upper()}{wish.help[1:]}.{meaning}")
+    annotation = Annotated[_TYPES[wish.kind], field]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_not_given(wish), annotation=annotation)
+
+
+def _not_given(wish: Wish) -> Any:
+    return _TRADE_OFF_NOT_GIVEN if wish.trade_off and wish.kind == "number" else _NOT_GIVEN[wish.kind]
+
 
 # -- results -------------------------------------------------------------------------------------------------
 
@@ -67,8 +111,7 @@ class Terms(TypedDict):
     why: Why
     worth_usd: NotRequired[Annotated[float, Field(description="What a perfect answer counts for, USD.")]]
     lambda_val: Annotated[float, Field(description="The same as lambda.")]
-    query_cut: Annotated[bool, Field(description="The query was too long to judge whole.")]
-    familiar: NotRequired[Annotated[bool, Field(description="False: unlike the training queries.")]]
+    warnings: Annotated[list[str], Field(description="What to know before relying on it.")]
     checkpoint: Annotated[str, Field(description="Whose predictions.")]
     baseline: NotRequired[Annotated[Baseline, Field(description="Always asking the strongest model, unlimited.")]]
     candidates_total: Annotated[int, Field(description="How many meet the limits.")]
@@ -133,6 +176,7 @@ class GenerateResult(TypedDict):
     budget: Budget
     finish_reason: Annotated[str, Field(description="As the API gave it: stop, length ...")]
     why: Why
+    warnings: Annotated[list[str], Field(description="What to know before relying on it.")]
     predicted_quality: Quality
     predicted_cost_usd: Cost
     cost_usd: NotRequired[Annotated[float, Field(description="Real cost of all attempts, USD.")]]

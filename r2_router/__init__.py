@@ -10,36 +10,78 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r2_router.checkpoints.format import Checkpoint as Checkpoint
-    from r2_router.errors import R2Error as R2Error
-    from r2_router.pools.model import Model as Model
-    from r2_router.pools.pool import Pool as Pool
-    from r2_router.router import R2Router as R2Router
-    from r2_router.routing.decision import Candidate as Candidate
-    from r2_router.routing.decision import Decision as Decision
-    from r2_router.routing.explanation import Explanation as Explanation
-
-_HOMES = {
-    "Candidate": "routing.decision",
-    "Checkpoint": "checkpoints.format",
-    "Decision": "routing.decision",
-    "Explanation": "routing.explanation",
-    "Model": "pools.pool",
-    "Pool": "pools.pool",
-    "R2Error": "errors",
-    "R2Router": "router",
-}
+    from r2_router.checkpoints.format import Checkpoint
+    from r2_router.embedders import Embedder
+    from r2_router.errors import (
+        CheckpointError,
+        ConfigError,
+        DownloadError,
+        EmbedderError,
+        EmptyAnswerError,
+        InputError,
+        LedgerError,
+        LocalModelError,
+        NoCandidateError,
+        ProviderError,
+        R2Error,
+        SpendLimitError,
+    )
+    from r2_router.generate import Answer, AnswerStream, Attempt, Event, Options
+    from r2_router.pools.model import Model
+    from r2_router.pools.pool import Pool
+    from r2_router.router import R2Router
+    from r2_router.routing.batch import Decisions
+    from r2_router.routing.decision import Candidate, Decision, Excluded, Limits, TradeOff
+    from r2_router.routing.explanation import Explanation
+    from r2_router.routing.request import Request
 
 __all__ = [
+    "Answer",
+    "AnswerStream",
+    "Attempt",
     "Candidate",
     "Checkpoint",
+    "CheckpointError",
+    "ConfigError",
     "Decision",
+    "Decisions",
+    "DownloadError",
+    "Embedder",
+    "EmbedderError",
+    "EmptyAnswerError",
+    "Event",
+    "Excluded",
     "Explanation",
+    "InputError",
+    "LedgerError",
+    "Limits",
+    "LocalModelError",
     "Model",
+    "NoCandidateError",
+    "Options",
     "Pool",
+    "ProviderError",
     "R2Error",
     "R2Router",
+    "Request",
+    "SpendLimitError",
+    "TradeOff",
 ]
+
+_ROOMS = {
+    "checkpoints.format": ("Checkpoint",),
+    "embedders": ("Embedder",),
+    "generate": ("Answer", "AnswerStream", "Attempt", "Event", "Options"),
+    "pools.model": ("Model",),
+    "pools.pool": ("Pool",),
+    "router": ("R2Router",),
+    "routing.batch": ("Decisions",),
+    "routing.decision": ("Candidate", "Decision", "Excluded", "Limits", "TradeOff"),
+    "routing.explanation": ("Explanation",),
+    "routing.request": ("Request",),
+    "errors": tuple(name for name in __all__ if name.endswith("Error")),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -48,10 +90,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("r2-mcp")
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module 'r2_router' has no attribute '{name}'")
-    return getattr(import_module(f"r2_router.{_HOMES[name]}"), name)
+    return getattr(import_module(f"r2_router.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return [*_HOMES, "__version__"]
+    return [*__all__, "__version__"]

@@ -1,19 +1,32 @@
 """What every result has in common: attributes, the seed release's dict reading, and JSON."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import Any, ClassVar, Literal, cast
+from functools import cache
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 Budget = int | Literal["unlimited"]
 UNLIMITED: Literal["unlimited"] = "unlimited"
+MAX_BUDGET = 10_000_000  # output tokens; no model answers at such length
+
+_T = TypeVar("_T")
+_MISSING: Any = object()
 
 
-def typed_budget(text: str) -> Budget | None:
-    """The budget somebody typed: a whole number above 0, or "unlimited" in any case. None if it is neither."""
-    if text.lower() == UNLIMITED:
-        return UNLIMITED
-    return int(text) if text.isdecimal() and int(text) >= 1 else None
+def read_budget(given: object) -> Budget | None:
+    """The budget somebody gave: a whole number from 1 to MAX_BUDGET, or "unlimited" in any case; as text or number.
+
+    None if it is neither.
+    """
+    if isinstance(given, str):
+        said = given.strip().replace(",", "").replace("_", "")
+        if said.lower() == UNLIMITED:
+            return UNLIMITED
+        given = int(said) if said.isdecimal() and len(said) < 20 else None
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MAX_BUDGET:
+        return None
+    return int(given)
 
 
 def to_json(value: object) -> Any:
@@ -29,19 +42,49 @@ def to_json(value: object) -> Any:
     return value
 
 
+class Later(Generic[_T]):
+    """A value that is made when it is first called for; copied and pickled as that value."""
+
+    __slots__ = ("_make", "_value")
+
+    def __init__(self, make: Callable[[], _T]) -> None:
+        self._make: Callable[[], _T] | None = make
+        self._value: _T = _MISSING
+
+    @classmethod
+    def known(cls, value: Any) -> "Later[Any]":
+        """One that need not be made any more."""
+        later: Later[Any] = cls(lambda: value)
+        later()
+        return later
+
+    def __call__(self) -> _T:
+        make = self._make
+        if make is not None:
+            self._value = make()
+            self._make = None
+        return self._value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Later.known, (self(),))
+
+
 class Record:
     """Mixin for frozen dataclasses: `record["model"]` reads like the seed's dicts, `to_dict()` is JSON.
 
-    `_aliases` maps the seed's key to ours where the two differ. Properties are readable as keys too.
+    `_aliases` maps further keys to attributes, the seed's own where they differ: one can read by them, and they are
+    not listed.
     """
 
     __slots__ = ()
     _aliases: ClassVar[dict[str, str]] = {}
 
     def __getitem__(self, key: str) -> Any:
-        name = self._aliases.get(key, key)
-        if name.startswith("_") or not hasattr(self, name) or callable(getattr(self, name)):
-            raise KeyError(key)
+        name = self._aliases.get(key)
+        if name is None:
+            if key not in self.keys():
+                raise KeyError(key)
+            name = key
         return getattr(self, name)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -52,18 +95,20 @@ class Record:
             return default
 
     def keys(self) -> list[str]:
-        """The field names, so that `dict(record)` works."""
-        return [field.name for field in fields(cast("Any", self)) if not field.name.startswith("_")]
+        """The names of the fields, so that `dict(record)` works."""
+        return list(_field_names(type(self)))
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self.get(key, _MISSING) is not _MISSING
+        return key in self.keys()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
     def to_dict(self) -> dict[str, Any]:
         """A new dict of plain JSON values (no NaN, no infinity, no numpy types)."""
-        return {name: to_json(self[name]) for name in self.keys()}
+        return {name: to_json(getattr(self, name)) for name in self.keys()}
 
 
-_MISSING = object()
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if not field.name.startswith("_"))

@@ -1,45 +1,48 @@
-"""R2Router: text -> vector -> predictions -> ranked candidates -> a decision."""
+"""R2Router: request -> vector -> predictions -> ranked candidates -> decision -> answer -> ledger."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from functools import cache, partial
-from glob import escape
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
-import numpy as np
-
-from r2_router.checkpoints.find import (
-    DEFAULT_CHECKPOINT,
-    choose_embedder,
-    configured_trade_off,
-    load_checkpoint,
-    release_pool,
-)
+from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
 from r2_router.checkpoints.format import Checkpoint, Floats
-from r2_router.config.settings import Settings, load_settings
-from r2_router.errors import InputError, R2Error
-from r2_router.generate.desk import Asked, Desk
+from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
+from r2_router.errors import R2Error
+from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool, load_pool
-from r2_router.records import UNLIMITED, Budget
+from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable
-from r2_router.routing.decision import Decision, Excluded, Limits, Ranking, TradeOff
+from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
+from r2_router.routing.messages import context_tokens
 from r2_router.routing.predict import Predictor
 from r2_router.routing.rank import exclusions, rank
-from r2_router.routing.request import Wishes, check_count, check_counts, check_queries, read_wishes, trade_off
+from r2_router.routing.request import (
+    Request,
+    check_count,
+    check_counts,
+    check_query,
+    check_texts,
+    configured_trade_off,
+    preset_trade_off,
+    read_wishes,
+    trade_off,
+)
 from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.wishes import Wishes, takes_wishes
 
 if TYPE_CHECKING:
     from r2_router.embedders import Embedder
-    from r2_router.generate import Answer, Event, Messages, Options
-    from r2_router.ledger import Face
+    from r2_router.generate import Answer, AnswerStream, Event, Messages, Options
+    from r2_router.ledger import Face, Ledger
+    from r2_router.ledger.recorder import Recorder
 
 
 class R2Router:
@@ -55,18 +58,20 @@ class R2Router:
         *,
         settings: Settings,
         embedder: Embedder | Callable[[], Embedder],
-        default: TradeOff,
+        trade_off: TradeOff,
         compat: bool = False,
         face: Face = "python",
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
-        self.settings = settings
-        self.compat = compat
-        self.default = default
+        self.trade_off = trade_off
+        self._settings = settings
+        self._compat = compat
+        self._face: Face = face
         self._predictor = Predictor(checkpoint)
         self._table = CandidateTable(checkpoint, pool, compat=compat)
-        self.desk = Desk(settings, face=face)
+        self._providers = Providers(settings)
+        self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -86,17 +91,15 @@ class R2Router:
         llm_api_base: str | None = None,
         llm_api_key: str | None = None,
         compat: bool = False,
-        face: Face = "python",
     ) -> R2Router:
         """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or
         imported one, or None for the configured default.
 
         `pool` names or is the models to choose from (default: the checkpoint's own); `embedder` is one, or the
         spec of one (default: the one the checkpoint was trained with); one of lambda_val, worth_usd and preset
-        sets the default trade-off. `compat` reproduces the seed release's rules: its prices, availability
-        ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from the pool's
-        providers and local models, or from the server `llm_api_base` with `llm_api_key`; `face` is who asks, for
-        the ledger.
+        sets the trade-off of requests that name none. `compat` reproduces the seed release's rules: its prices,
+        availability ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from
+        the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
 
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
@@ -109,23 +112,23 @@ class R2Router:
             llm_api_key=llm_api_key,
         )
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
+        given = trade_off(lambda_val, worth_usd, preset)
+        if given is None and preset:
+            given = preset_trade_off(preset, settings.presets)
         if compat:
+            from r2_router.checkpoints.release import release_pool
+
             chosen_pool = release_pool(checkpoint)
-        elif isinstance(pool, Pool):
-            chosen_pool = pool
+            given = given or trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
         else:
-            chosen_pool = load_pool(settings.pool or checkpoint.pool or DEFAULT_CHECKPOINT)
-        default = trade_off(lambda_val, worth_usd, preset, settings.presets)
-        if default is None and compat:
-            default = trade_off(lambda_val=cast("dict[str, Any]", checkpoint.release)["default_lambda"])
+            chosen_pool = pool if isinstance(pool, Pool) else load_pool(settings.pool or checkpoint.pool or "local")
         return cls(
             checkpoint,
             chosen_pool,
             settings=settings,
-            embedder=choose_embedder(embedder, checkpoint, settings),
-            default=default or configured_trade_off(settings),
+            embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
+            trade_off=given or configured_trade_off(settings),
             compat=compat,
-            face=face,
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -134,6 +137,11 @@ class R2Router:
     def models(self) -> tuple[Model, ...]:
         """The checkpoint's models as the pool describes them, in the checkpoint's order."""
         return self._table.models
+
+    @property
+    def presets(self) -> Mapping[str, float]:
+        """The named worths of the settings, in dollars."""
+        return self._settings.presets
 
     @property
     def embedder(self) -> Embedder:
@@ -158,33 +166,50 @@ class R2Router:
 
         threading.Thread(target=load, name="r2-preload", daemon=True).start()
 
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """Unit vectors (n, d) of `texts`, long ones cut as `Embedder.max_chars` says."""
-        from r2_router.embedders import clip_text
+    def embed(self, texts: Iterable[str]) -> Floats:
+        """Unit vectors (n, d) of n texts, a list or a column; long ones are cut as `Embedder.max_chars` says.
 
-        embedder = self.embedder
-        vectors = embedder.embed([clip_text(text, embedder.max_chars) for text in texts])
-        return self._predictor.check_batch(vectors)
+        Raises InputError naming the row that is no text, and what `embedder` raises.
+        """
+        return self._embed(check_texts(texts))
+
+    def not_ready(self, model: Model) -> str:
+        """Why `model` cannot be asked now and what to do about it, "" if it can."""
+        return self._providers.not_ready(model)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where decisions, answers and spend are kept."""
+        return self._recorder().ledger
+
+    def record(self, decision: Decision) -> str:
+        """Write a decision that nobody is asked to answer to the ledger; the id of its entry.
+
+        Answers are recorded by themselves. Raises LedgerError.
+        """
+        return self._recorder().record(decision)
+
+    def __repr__(self) -> str:
+        parts = f"checkpoint={self.checkpoint.name!r}, pool={self.pool.name!r} ({len(self.models)} models)"
+        return f"<R2Router {parts}, embedder={self.checkpoint.embedder.id!r}>"
 
     # -- routing ---------------------------------------------------------------------------------------------
 
+    @takes_wishes
     def route(
-        self,
-        embedding: object,
-        lambda_val: float | None = None,
-        input_tokens: int = 100,
-        **wishes: Unpack[Wishes],
+        self, embedding: object, lambda_val: float | None = None, input_tokens: int = 100, **wishes: Unpack[Wishes]
     ) -> Decision:
         """The decision for one embedding, (d,) or (1, d), of a query of `input_tokens` tokens.
 
         Raises InputError for bad input and NoCandidateError when the limits leave nothing.
         """
         vector = self._predictor.check(embedding)
-        trade, limits = self._read(lambda_val, wishes)
+        trade, limits = self._wishes(lambda_val, wishes)
         return self._decide(
             vector, self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
         )
 
+    @takes_wishes
     def route_batch(
         self,
         embeddings: object,
@@ -200,7 +225,7 @@ class R2Router:
         """
         vectors = self._predictor.check_batch(embeddings)
         counts = check_counts(input_tokens, len(vectors))
-        trade, limits = self._read(lambda_val, wishes)
+        trade, limits = self._wishes(lambda_val, wishes)
         outputs = self._outputs(vectors)
 
         def make(i: int) -> Decision:
@@ -217,96 +242,99 @@ class R2Router:
         return Decisions(len(vectors), make, best, labels(self._table))
 
     @overload
-    def route_text(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Decision: ...
+    def route_text(  # pyright: ignore[reportOverlappingOverload]  (a string is one query, not a list of letters)
+        self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]
+    ) -> Decision: ...
     @overload
     def route_text(
-        self, query: list[str] | tuple[str, ...], lambda_val: float | None = None, **wishes: Unpack[Wishes]
+        self, query: Iterable[str], lambda_val: float | None = None, **wishes: Unpack[Wishes]
     ) -> list[Decision]: ...
+    @takes_wishes
     def route_text(
-        self,
-        query: str | list[str] | tuple[str, ...],
-        lambda_val: float | None = None,
-        **wishes: Unpack[Wishes],
+        self, query: str | Iterable[str], lambda_val: float | None = None, **wishes: Unpack[Wishes]
     ) -> Decision | list[Decision]:
-        """The decision for a query, or a list of them for a list of queries; `wishes` as in constraints.Wishes.
+        """The decision for a query, or a list of them for a list (or column) of queries.
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        queries = check_queries(query)
-        trade, limits = self._read(lambda_val, wishes)
-        self._table.allowed(limits)  # a glob that matches nothing is said before anything is embedded
-        vectors = self.embed(queries) if queries else ()
-        decisions = [
-            self._decide(
-                vector,
-                self._outputs(vector),
-                input_tokens=self._input_tokens(text),
-                trade=trade,
-                limits=limits,
-                query=text,
-            )
-            for text, vector in zip(queries, vectors, strict=True)
-        ]
-        return decisions[0] if isinstance(query, str) else decisions
+        if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
+            return self._decide_all([Request.read(text, lambda_val, **wishes) for text in check_texts(query)])
+        return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
+    def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
+        """The decision for a request; `ready_only`: among the models that can be asked now.
+
+        Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
+        """
+        return self._decide_all([request], self._ready_table() if ready_only else self._table)[0]
+
+    @takes_wishes
     def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
-        """The decision for `query` with its reasons; arguments and errors as in `route_text`."""
-        return explain(self.route_text(query, lambda_val, **wishes), self.checkpoint.strongest)
+        """The decision for `query` with its reasons; errors as in `route_text`."""
+        return explain(self.route_text(query, lambda_val, **wishes))
 
     # -- answering -------------------------------------------------------------------------------------------
 
+    def ask(
+        self,
+        request: Request,
+        *,
+        options: Options | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> AnswerStream:
+        """Decide among the models that can be asked now, and start the answer: iterate what is returned, async.
+
+        `on_event` is told what goes on while no text comes. Raises what `decide` raises; iterating raises
+        ProviderError, SpendLimitError or ConfigError.
+        """
+        from r2_router.generate import AnswerStream, Generation, Options
+
+        decision = self.decide(request, ready_only=True)
+        limits, instruction = decision.limits, self.checkpoint.instruction
+        options = options or Options()
+        if options.max_tokens is None and limits.max_tokens is not None:
+            options = replace(options, max_tokens=limits.max_tokens)
+        if instruction.temperature is not None:
+            options = replace(options, sampling={"temperature": instruction.temperature, **options.sampling})
+        generation = Generation(
+            list(decision.candidates),
+            request.messages,
+            instruction=instruction,
+            models={m.name: m for m in self.models},
+            resolve=self._providers.resolve,
+            options=options,
+            max_cost_usd=limits.max_cost_usd,
+            guard=self._recorder().guard,
+            on_event=on_event,
+            decision=decision,
+        )
+        return AnswerStream(generation, decision, self._recorder().record)
+
+    @takes_wishes
     def stream(
         self,
         query: Messages,
         lambda_val: float | None = None,
         *,
-        model: str | None = None,
-        budget: Budget | None = None,
         system: str | None = None,
         options: Options | None = None,
         on_event: Callable[[Event], None] | None = None,
         **wishes: Unpack[Wishes],
-    ) -> Asked:
-        """Decide among the models that can be asked now, and start the answer: iterate what is returned, async.
+    ) -> AnswerStream:
+        """`ask` with a request made of the arguments.
 
         `query` is a text, or an OpenAI `messages` list: its last user message is routed, the rest is context and
-        counted in the cost. `model` and `budget` force a choice; `system` is put before the conversation.
-
-        Raises what `route_text` raises; iterating raises ProviderError, SpendLimitError or ConfigError.
+        counted in the cost. `system` is put before the conversation.
         """
-        from r2_router.generate import Generation, Options, check_messages
+        request = Request.read(query, lambda_val, system=system, **wishes)
+        return self.ask(request, options=options, on_event=on_event)
 
-        messages = check_messages(query)
-        if system:
-            messages = [{"role": "system", "content": system}, *messages]
-        decision = self._decide_messages(messages, lambda_val, model, budget, wishes)
-        limits = decision.limits
-        options = options or Options()
-        if options.max_tokens is None and limits.max_tokens is not None:
-            options = replace(options, max_tokens=limits.max_tokens)
-        if (measured_at := self.checkpoint.instruction.temperature) is not None:
-            options = replace(options, sampling={"temperature": measured_at, **options.sampling})
-        generation = Generation(
-            list(decision.candidates),
-            messages,
-            instruction=self.checkpoint.instruction,
-            models={m.name: m for m in self.models},
-            resolve=self.desk.resolve,
-            options=options,
-            max_cost_usd=limits.max_cost_usd,
-            guard=self.desk.guard,
-            on_event=on_event,
-            decision=decision,
-        )
-        return Asked(generation, decision, partial(self.desk.record, strongest=self.checkpoint.strongest))
-
+    @takes_wishes
     def route_and_generate(
         self,
         query: Messages,
         lambda_val: float | None = None,
         *,
-        model: str | None = None,
-        budget: Budget | None = None,
         system: str | None = None,
         options: Options | None = None,
         on_text: Callable[[str], None] | None = None,
@@ -320,14 +348,12 @@ class R2Router:
         """
         from r2_router.generate import iterate
 
-        asked = self.stream(
-            query, lambda_val, model=model, budget=budget, system=system, options=options, on_event=on_event, **wishes
-        )
-        with closing(iterate(asked)) as pieces:
+        stream = self.stream(query, lambda_val, system=system, options=options, on_event=on_event, **wishes)
+        with closing(iterate(stream)) as pieces:
             for piece in pieces:
                 if on_text:
                     on_text(piece)
-        return cast("Answer", asked.answer)
+        return cast("Answer", stream.answer)
 
     def generate(
         self,
@@ -346,53 +372,54 @@ class R2Router:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    def _read(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
-        return read_wishes(lambda_val, wishes, presets=self.settings.presets, default=self.default)
+    def _open_recorder(self) -> Recorder:
+        from r2_router.ledger.recorder import Recorder
+
+        return Recorder(self._settings, self._face)
+
+    def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
+        trade, preset, limits = read_wishes(lambda_val, wishes)
+        return trade or (preset_trade_off(preset, self.presets) if preset else self.trade_off), limits
+
+    def _embed(self, texts: Sequence[str]) -> Floats:
+        from r2_router.embedders import clip_text
+
+        embedder = self.embedder
+        vectors = embedder.embed([clip_text(text, embedder.max_chars) for text in texts])
+        return self._predictor.check_batch(vectors)
 
     def _outputs(self, vectors: Floats) -> Floats:
         predictor = self._predictor
-        return predictor.outputs_as_released(vectors) if self.compat else predictor.outputs(vectors)
-
-    def _decide_messages(
-        self,
-        messages: Messages,
-        lambda_val: float | None,
-        model: str | None,
-        budget: Budget | None,
-        wishes: Wishes,
-    ) -> Decision:
-        """The decision for a conversation among the models that can be asked now."""
-        from r2_router.generate import context_tokens, last_user_text
-
-        text = last_user_text(messages)
-        wished: Wishes = {**wishes}
-        if model is not None:
-            wished["models"] = escape(model)
-        if budget is not None and budget != UNLIMITED:
-            wished["max_tokens"] = budget
-        trade, limits = self._read(lambda_val, wished)
-        table = self._ready_table()
-        table.allowed(limits)
-        vector = self.embed([text])[0]
-        decision = self._decide(
-            vector,
-            self._outputs(vector),
-            input_tokens=self._input_tokens(text) + context_tokens(messages),
-            trade=trade,
-            limits=limits,
-            query=text,
-            table=table,
-        )
-        return decision if budget is None else _at_budget(decision, budget)
+        return predictor.outputs_as_released(vectors) if self._compat else predictor.outputs(vectors)
 
     def _ready_table(self) -> CandidateTable:
         """The candidates with every model that cannot be asked now unavailable."""
-        ready = self.desk.ready(self.pool)
+        ready = self._providers.ready(self.pool)
         known = self._ready
         if known is None or known[0] != ready:
             known = (ready, CandidateTable(self.checkpoint, ready))
             self._ready = known
         return known[1]
+
+    def _decide_all(self, requests: Sequence[Request], table: CandidateTable | None = None) -> list[Decision]:
+        """The decision for each request, their queries embedded together."""
+        table = table or self._table
+        trades = [request.trade(self.presets, self.trade_off) for request in requests]
+        for request in requests:
+            table.allowed(request.limits)  # a name that means no model is told before anything is embedded
+        vectors = self._embed([request.query for request in requests]) if requests else ()
+        return [
+            self._decide(
+                vector,
+                self._outputs(vector),
+                input_tokens=self._input_tokens(request.query) + context_tokens(request.messages),
+                trade=trade,
+                limits=request.limits,
+                query=request.query,
+                table=table,
+            )
+            for request, trade, vector in zip(requests, trades, vectors, strict=True)
+        ]
 
     def _decide(
         self,
@@ -405,54 +432,59 @@ class R2Router:
         query: str | None = None,
         table: CandidateTable | None = None,
     ) -> Decision:
-        predictor = self._predictor
+        predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
-        quality, tokens = predictor.quality(outputs), predictor.tokens(outputs, raw=self.compat)
         ranking = rank(
             table,
-            quality,
-            tokens,
+            predictor.quality(outputs),
+            predictor.tokens(outputs, raw=self._compat),
             input_tokens=input_tokens,
             trade=trade,
             limits=limits,
-            errors=cache(lambda: predictor.quality_errors(vector)),
+            errors=Later(lambda: predictor.quality_errors(vector)),
         )
-
-        def excluded() -> list[Excluded]:
-            return exclusions(table, ranking.scores, input_tokens, limits)
-
-        def leverages() -> tuple[float, float] | None:
-            known = self.checkpoint.precision
-            return None if known is None else (cast("float", predictor.leverage(vector)), known.leverage_limit)
-
-        embedder = self._embedder
         return Decision(
             query=query,
             input_tokens=input_tokens,
             trade_off=trade,
             limits=limits,
-            checkpoint=self.checkpoint.name,
-            embedder=self.checkpoint.embedder.id if embedder is None else embedder.id,
+            checkpoint=checkpoint.name,
+            embedder=checkpoint.embedder.id if embedder is None else embedder.id,
             truncated=query is not None and embedder is not None and len(query) > embedder.max_chars,
             candidates=ranking,
-            exclusions=excluded,
-            leverages=cache(leverages),
+            exclusions=Later(lambda: exclusions(table, ranking.scores, input_tokens, limits)),
+            leverages=Later(lambda: predictor.leverages(vector)),
+            readiness=Later(lambda: self.not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
+            strongest=checkpoint.strongest,
+            estimated_from=checkpoint.estimated_from,
         )
 
     def _input_tokens(self, text: str) -> int:
-        if self.compat:  # the seed's own estimate
+        if self._compat:  # the seed's own estimate
             return max(1, int(len(text.split()) * 1.3))
         return estimate_tokens(text)
 
 
-def _at_budget(decision: Decision, budget: Budget) -> Decision:
-    """`decision` narrowed to the candidates of one budget."""
-    scores, order = decision.candidates.scores, decision.candidates.order
-    wanted = np.inf if budget == UNLIMITED else float(budget)
-    kept = order[scores.budgets[order] == wanted]
-    if not len(kept):
-        known = sorted({float(b) for b in scores.budgets[: scores.measured]})
-        limited = [int(b) for b in known if np.isfinite(b)]
-        span = f"between {limited[0]} and {limited[-1]}, or " if limited else ""
-        raise InputError(f"Budget {budget} was not measured for any model allowed here. Choose one {span}'unlimited'.")
-    return replace(decision, candidates=Ranking(scores, kept))
+def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
+    """R2Router.from_pretrained for one of our own faces, which the ledger then names."""
+    router = R2Router.from_pretrained(path, **options)
+    router._face = face  # pyright: ignore[reportPrivateUsage]
+    return router
+
+
+def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:
+    """Makes the embedder that the settings name, by default the one the checkpoint was trained with."""
+
+    def make() -> Embedder:
+        from r2_router.embedders import make_embedder
+
+        key = settings.key(EMBED_API_KEY)
+        return make_embedder(
+            settings.embedder or checkpoint.embedder.id,
+            url=settings.embed_url or None,
+            model=settings.embed_model or None,
+            api_key=key and key.reveal(),
+            dim=checkpoint.embedder.dim,
+        )
+
+    return make

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from r2_router.records import UNLIMITED, Budget
+from r2_router.records import MAX_BUDGET, UNLIMITED, Budget
 
 _BAR = 10  # characters of a full quality bar
 
 
-def usd(amount: float | None) -> str:
-    """Dollars with the digits that mean something: $0.000218, $1.20, -$0.00001; "-" for None."""
+def usd(amount: float | None, digits: int = 3) -> str:
+    """Dollars with the `digits` that mean something: $0.000218, $1.20, -$0.00001; "-" for None."""
     if amount is None:
         return "-"
     sign, size = ("-" if amount < 0 else ""), abs(amount)
     if size == 0 or size >= 0.995:
-        return f"{sign}${size:,.2f}"
-    whole, digits = f"{size:.{2 - math.floor(math.log10(size))}f}".split(".")
-    return f"{sign}${whole}.{digits.rstrip('0').ljust(2, '0')}"
+        return f"{sign}${size:,.{max(2, digits - 1)}f}"
+    whole, places = f"{size:.{digits - 1 - math.floor(math.log10(size))}f}".split(".")
+    return f"{sign}${whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
 def bar(quality: float) -> str:
@@ -46,9 +47,58 @@ def price_text(usd_per_million: float | None) -> str:
     return "-" if usd_per_million is None else f"{usd_per_million:.4g}"
 
 
-def shortened(name: str, width: int) -> str:
-    """`name` in at most `width` characters: where it is longer, its middle gives way to "…"."""
-    if len(name) <= width:
-        return name
-    kept = max(width - 1, 1)
-    return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
+def not_a_budget(given: object) -> str:
+    """What to say of a budget that is none."""
+    return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
+
+
+# -- warnings ------------------------------------------------------------------------------------------------
+
+UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the numbers with care."
+
+
+def estimated(source: str) -> str:
+    return f"Estimated from {source}; no answer of these models was measured yet."
+
+
+def cut_for_embedding(chars: int) -> str:
+    return f"The query is long: only its beginning and end were embedded ({chars:,} characters in all)."
+
+
+def low_quality(quality: float) -> str:
+    return f"A good answer is unlikely: even the choice is expected to reach quality {quality:.2f} only."
+
+
+def cannot_be_asked(model: str, why: str) -> str:
+    return f"{model} cannot be asked now: {why}."
+
+
+# -- why a candidate may not be chosen -----------------------------------------------------------------------
+
+
+def over_cost(cost_usd: float, most_usd: float) -> str:
+    digits = next((n for n in range(3, 12) if usd(cost_usd, n) != usd(most_usd, n)), 12)
+    return f"costs {usd(cost_usd, digits)}, over max_cost_usd {usd(most_usd, digits)}"
+
+
+def over_tokens(tokens: float, most: int) -> str:
+    return f"{tokens:,.0f} tokens, over max_tokens {most:,}"
+
+
+def under_quality(quality: float, least: float) -> str:
+    return f"quality {quality:.3f}, under min_quality {least:g}"
+
+
+def over_window(tokens: float, window: int) -> str:
+    return f"query and answer need {tokens:,.0f} tokens, over its context window of {window:,}"
+
+
+def other_budget(budget: Budget) -> str:
+    return f"budget is {budget_text(budget)}"
+
+
+def nothing_left(label: str, reasons: Sequence[str]) -> str:
+    return (
+        f"No candidate is left after the limits. Nearest: {label} ({'; '.join(reasons)}). Loosen that limit, or make "
+        "the model available."
+    )

@@ -25,14 +25,15 @@ class Point(Record):
 def test_a_record_reads_like_a_dict() -> None:
     point = Point(1.5)
     assert point["x"] == point["old_x"] == 1.5
-    assert point["double"] == 3.0
     assert point.get("nothing", 7) == 7
     assert "x" in point
     assert "y" not in point
+    assert [key in point for key in ("double", "old_x", "to_dict")] == [False] * 3
+    assert list(point) == point.keys() == ["x", "inner", "many"]
     assert dict(point) == {"x": 1.5, "inner": None, "many": ()}
 
 
-@pytest.mark.parametrize("key", ["y", "_aliases", "to_dict", "__class__"])
+@pytest.mark.parametrize("key", ["y", "_aliases", "to_dict", "__class__", "double"])
 def test_what_is_not_a_field_is_a_key_error(key: str) -> None:
     with pytest.raises(KeyError):
         Point(1.0)[key]

@@ -101,7 +101,7 @@ def test_worth_moves_the_choice_from_cheap_to_good(router: R2Router) -> None:
 
 @pytest.mark.parametrize("query", ["", "   \n\t", 7, None, b"bytes", ["ok", " "]])
 def test_blank_and_ill_typed_queries_are_refused(router: R2Router, query: object) -> None:
-    with pytest.raises(InputError, match="query"):
+    with pytest.raises(InputError, match=r"query|queries"):
         router.route_text(query)  # type: ignore[call-overload]
 
 
@@ -114,7 +114,7 @@ def test_a_megabyte_is_routed_and_said_to_be_truncated(router: R2Router) -> None
 
 @pytest.mark.parametrize("query", ["\ud800 lone", "nul \x00 byte", "[red]markup[/red]", "🧪" * 50, "ﷺ", "{json: 1}"])
 def test_odd_text_is_routed(router: R2Router, query: str) -> None:
-    assert router.route_text(query).query == query
+    assert router.route_text(query).query == query.replace("\ud800", "\ufffd")
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,13 @@
-"""The parts of a router, found by name: checkpoint, pool, embedder, default trade-off."""
+"""A checkpoint, found by path or by name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from r2_router.checkpoints.format import JSON_NAME, Checkpoint
 from r2_router.config.folders import shipped, user_data_dir
-from r2_router.config.settings import EMBED_API_KEY, Settings
-from r2_router.errors import CheckpointError, InputError
-from r2_router.pools.model import Model
-from r2_router.pools.pool import DEFAULT_API_KEY_ENV, DEFAULT_BASE_URL, Pool
-from r2_router.routing.decision import TradeOff
-from r2_router.routing.request import trade_off
-
-if TYPE_CHECKING:
-    from r2_router.embedders import Embedder
+from r2_router.errors import CheckpointError
 
 DEFAULT_CHECKPOINT = "local"
 
@@ -40,44 +30,3 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
         f"No checkpoint '{name}': no directory there holds {JSON_NAME} or a released R2-Router. Shipped: "
         f"{', '.join(known)}. `r2-router import release --output DIR` fetches the released one."
     )
-
-
-def release_pool(checkpoint: Checkpoint) -> Pool:
-    release = checkpoint.release
-    if release is None:
-        raise InputError(f"compat=True reproduces the seed release; checkpoint '{checkpoint.name}' is not one.")
-    prices = cast("dict[str, list[float]]", release["prices"])
-    ids = cast("dict[str, str]", release["ids"])
-    return Pool(
-        "release",
-        {
-            name: Model(name, ids[name], price[0], price[1], base_url=DEFAULT_BASE_URL, api_key_env=DEFAULT_API_KEY_ENV)
-            for name, price in prices.items()
-        },
-    )
-
-
-def choose_embedder(
-    given: Embedder | str | None, checkpoint: Checkpoint, settings: Settings
-) -> Embedder | Callable[[], Embedder]:
-    if given is not None and not isinstance(given, str):
-        return given
-
-    def make() -> Embedder:
-        from r2_router.embedders import make_embedder
-
-        key = settings.key(EMBED_API_KEY)
-        return make_embedder(
-            settings.embedder or checkpoint.embedder.id,
-            url=settings.embed_url or None,
-            model=settings.embed_model or None,
-            api_key=key and key.reveal(),
-            dim=checkpoint.embedder.dim,
-        )
-
-    return make
-
-
-def configured_trade_off(settings: Settings) -> TradeOff:
-    chosen = trade_off(settings.lambda_val, settings.worth_usd, settings.preset, settings.presets)
-    return chosen or cast("TradeOff", trade_off(preset="balanced", presets=settings.presets))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2_router.errors import CheckpointError
-from r2_router.records import UNLIMITED, Budget, Record
+from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
 
 FORMAT = "r2-checkpoint"
 VERSION = 1
@@ -127,6 +127,11 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def estimated_from(self) -> str:
+        """What stands in for measured answers of these models, "" where they were measured."""
+        return str(self.data_card.get("estimated_from", ""))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -244,7 +249,7 @@ def _check(c: Checkpoint) -> None:
 def _check_candidate(model: object, budget: object) -> None:
     named = isinstance(model, str) and 0 < len(model) <= 200 and model.isprintable() and model == model.strip()
     _need(named, f"has a model name that cannot be used: {str(model)[:80]!r}")
-    number = isinstance(budget, int) and not isinstance(budget, bool) and 0 < budget <= 10_000_000
+    number = isinstance(budget, int) and not isinstance(budget, bool) and 0 < budget <= MAX_BUDGET
     _need(number or budget == UNLIMITED, f"has budget {str(budget)[:80]} for {model}")
 
 

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction
 from r2_router.checkpoints.unpickle import MAX_FILE_BYTES, Ridge, load_ridges
 from r2_router.config.folders import shipped
-from r2_router.errors import CheckpointError
+from r2_router.errors import CheckpointError, InputError
 from r2_router.net.download import fetch, open_client
+from r2_router.pools.model import Model
+from r2_router.pools.pool import DEFAULT_API_KEY_ENV, DEFAULT_BASE_URL, Pool
 from r2_router.records import UNLIMITED, Budget
 
 CONFIG = "config.json"
@@ -379,3 +381,19 @@ def _data_card(folder: _Folder, config: _Config, heads: Mapping[str, _Heads]) ->
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "r2-router"
+
+
+def release_pool(checkpoint: Checkpoint) -> Pool:
+    """The models and prices that a released checkpoint states itself. Raises InputError for one of ours."""
+    release = checkpoint.release
+    if release is None:
+        raise InputError(f"compat=True reproduces the seed release; checkpoint '{checkpoint.name}' is not one.")
+    prices = cast("dict[str, list[float]]", release["prices"])
+    ids = cast("dict[str, str]", release["ids"])
+    return Pool(
+        "release",
+        {
+            name: Model(name, ids[name], price[0], price[1], base_url=DEFAULT_BASE_URL, api_key_env=DEFAULT_API_KEY_ENV)
+            for name, price in prices.items()
+        },
+    )

@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
+from r2_router.cli.options import add_wish_options
 from r2_router.cli.pull_progress import pull_shown
 from r2_router.errors import R2Error
-from r2_router.records import Budget, typed_budget
 
 if TYPE_CHECKING:
-    from r2_router.generate import Event
-    from r2_router.generate.desk import Asked
+    from r2_router.generate import AnswerStream, Event
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
 
 
 def register(commands: common.Commands) -> None:
@@ -27,10 +27,8 @@ def register(commands: common.Commands) -> None:
         "stops it and keeps what came.",
     )
     common.add_query_options(parser)
-    common.add_wish_options(parser)
+    add_wish_options(parser)
     common.add_router_options(parser)
-    parser.add_argument("--model", metavar="NAME", help="ask this model")
-    parser.add_argument("--budget", type=_budget, metavar="N", help="ask for at most N tokens; or unlimited")
     parser.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
     parser.add_argument("--dry-run", action="store_true", help="show what would be asked and cost, ask nothing")
     parser.add_argument("--json", action="store_true", help="the whole answer as one JSON object a query on stdout")
@@ -38,88 +36,74 @@ def register(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    queries = common.read_queries(args)
+    requests = common.read_requests(args)
     router = common.make_router(args)
-    if not args.dry_run:
-        _fetch_first_model(router)
-    code = 0
-    for query in queries:
-        asked = router.stream(
-            query,
-            args.lambda_val,
-            model=args.model,
-            budget=args.budget,
-            system=args.system,
-            on_event=_tell,
-            **common.wishes(args),
-        )
-        code = max(code, _dry_run(router, asked, args) if args.dry_run else _answer(asked, args))
-    return code
+    if args.dry_run:
+        return max(_dry_run(router.decide(request, ready_only=True), args) for request in requests)
+    _fetch_first_model(router)
+    return max(_answer(router.ask(request, on_event=_tell), args) for request in requests)
 
 
 def _fetch_first_model(router: R2Router) -> None:
     """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start."""
+    from r2_router.config.settings import load_settings
     from r2_router.local import find_weights, known_weights
 
-    if any(not router.desk.not_ready(model) for model in router.models):
+    if any(not router.not_ready(model) for model in router.models):
         return
     known = known_weights()
     local = [known[m.weights] for m in router.models if m.weights in known and not m.base_url and m.available]
     if not local or find_spec("xllamacpp") is None:
         return
     smallest = min(local, key=lambda weights: weights.size_bytes)
-    if find_weights(smallest.name, router.settings.models_dir) is None:
+    folder = load_settings().models_dir
+    if find_weights(smallest.name, folder) is None:
         common.note(f"No model is here yet: fetching the smallest, {smallest.name}, once.")
-        pull_shown(smallest, router.settings.models_dir)
+        pull_shown(smallest, folder)
 
 
-def _answer(asked: Asked, args: argparse.Namespace) -> int:
+def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
     """Print the answer as it comes. 0: whole; 1: it broke off; 130: interrupted."""
     from r2_router.generate import iterate
     from r2_router.show.ranking import choice
     from r2_router.show.reasons import answer_facts
 
-    common.note(f"{choice(asked.decision.best)} …")
+    common.note_warnings(stream.decision)
+    common.note(f"{choice(stream.decision.best)} …")
     code = 0
     try:
-        with closing(iterate(asked)) as pieces:
+        with closing(iterate(stream)) as pieces:
             for piece in pieces:
                 if not args.json:
                     sys.stdout.write(piece)
                     sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
-        if asked.answer is None:
+        if stream.answer is None:
             raise
-    answer = asked.answer
+    answer = stream.answer
     if answer is None:  # iterating without an answer raises
         raise R2Error("No answer came.")
     if args.json:
-        common.print_json({"id": asked.id, **answer.to_dict()})
+        common.print_json({"id": stream.id, **answer.to_dict()})
     else:
         print()
         common.note(answer_facts(answer))
-        common.note(f"How was it? r2-router feedback {asked.id} good|bad")
+        common.note(f"How was it? r2-router feedback {stream.id} good|bad")
     return code or (1 if answer.partial else 0)
 
 
-def _dry_run(router: R2Router, asked: Asked, args: argparse.Namespace) -> int:
+def _dry_run(decision: Decision, args: argparse.Namespace) -> int:
+    common.note_warnings(decision)
     if args.json:
-        common.print_json(asked.decision.to_dict())
+        common.print_json(decision.to_dict())
     else:
-        from r2_router.cli import render
+        from r2_router.show.terminal import show_decision
 
-        render.show_decision(router, asked.decision, top=5, excluded=True)
+        show_decision(decision, top=5, excluded=True)
     return 0
 
 
 def _tell(event: Event) -> None:
     if event.kind == "failed":
         common.note(f"{event.model}: {event.detail}")
-
-
-def _budget(text: str) -> Budget:
-    budget = typed_budget(text)
-    if budget is None:
-        raise argparse.ArgumentTypeError(f"a number of tokens, or unlimited; got '{text}'")
-    return budget

@@ -147,13 +147,11 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:
 
 def _chosen(pool: Pool, args: argparse.Namespace) -> list[Model]:
     """The models the options name; all that are available by default."""
-    from r2_router.routing.candidates import matches
+    from r2_router.routing.candidates import barred_by
     from r2_router.routing.request import limits
 
-    asked = limits(models=args.models, exclude=args.exclude)
-    chosen = [
-        m for m in pool if (not asked.models or matches(m.name, asked.models)) and not matches(m.name, asked.exclude)
-    ]
+    barred = barred_by(limits(models=args.models, exclude=args.exclude), tuple(pool))
+    chosen = [model for model in pool if model.name not in barred]
     if args.models is None:
         chosen = [model for model in chosen if model.available]
     if not chosen:

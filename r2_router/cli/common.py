@@ -10,11 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from r2_router.cli.options import wishes
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
     from r2_router.router import R2Router
-    from r2_router.routing.request import Wishes
+    from r2_router.routing.decision import Decision
+    from r2_router.routing.request import Request
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 
@@ -40,21 +42,6 @@ def add_query_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="a text file with one prompt, or JSONL with a `query` field a line; - is stdin",
     )
-
-
-def add_wish_options(parser: argparse.ArgumentParser) -> None:
-    """The trade-off and the limits of a decision."""
-    trade = parser.add_mutually_exclusive_group()
-    trade.add_argument("--worth", type=float, metavar="USD", help="what a perfect answer is worth to you, in dollars")
-    trade.add_argument(
-        "--lambda_val", "--lambda", type=float, metavar="L", help="the paper's λ: 0 quality only, 1 cost only"
-    )
-    trade.add_argument("--preset", metavar="P", help="a named worth: economy, balanced, quality")
-    parser.add_argument("--max-cost", type=float, metavar="USD", help="most dollars an answer may cost")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="most output tokens an answer may have")
-    parser.add_argument("--min-quality", type=float, metavar="Q", help="least expected quality, 0..1")
-    parser.add_argument("--models", metavar="GLOB", help="only these models (name globs, comma-separated)")
-    parser.add_argument("--exclude", metavar="GLOB", help="not these models (name globs, comma-separated)")
 
 
 def add_router_options(parser: argparse.ArgumentParser) -> None:
@@ -99,26 +86,30 @@ def add_since_option(parser: argparse.ArgumentParser, text: str = "from this day
     )
 
 
-def wishes(args: argparse.Namespace) -> Wishes:
-    """The options of add_wish_options as keyword arguments of R2Router."""
-    return {
-        "worth_usd": args.worth,
-        "preset": args.preset,
-        "max_cost_usd": args.max_cost,
-        "max_tokens": args.max_tokens,
-        "min_quality": args.min_quality,
-        "models": args.models,
-        "exclude": args.exclude,
-    }
-
-
 def make_router(args: argparse.Namespace) -> R2Router:
     """The router that add_router_options describes, its embedder loading in the background."""
-    from r2_router.router import R2Router
+    from r2_router.router import router_for
 
-    router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url, face="cli")
+    router = router_for("cli", args.checkpoint, pool=args.pool, embed_url=args.embed_url)
     router.preload()
     return router
+
+
+def read_requests(args: argparse.Namespace) -> list[Request]:
+    """What the options ask: a request for each query that add_query_options names.
+
+    Raises InputError as `read_queries` and Request.read do.
+    """
+    from r2_router.routing.request import Request
+
+    system = getattr(args, "system", None)
+    return [Request.read(query, system=system, **wishes(args)) for query in read_queries(args)]
+
+
+def note_warnings(decision: Decision) -> None:
+    """What to know before relying on a decision, a line each."""
+    for warning in decision.warnings():
+        note(f"note: {warning}")
 
 
 # -- queries ---------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def _answers(router: R2Router) -> Iterator[Finding]:
     """Which models can be asked now; a model that cannot is no fault, routing works without it."""
     for model in router.models:
         if model.available:
-            why = router.desk.not_ready(model)
+            why = router.not_ready(model)
             yield Finding("answers", "note" if why else "ok", f"{model.name}: {why or 'can be asked'}")
 
 

@@ -85,13 +85,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(table: Table, args: argparse.Namespace) -> Table:
-    from r2_router.routing.candidates import matches
+    from r2_router.pools.model import Model
+    from r2_router.routing.candidates import barred_by
     from r2_router.routing.request import limits
 
     if args.models is None:
         return table
-    globs = limits(models=args.models).models
-    return table.among([j for j, (model, _) in enumerate(table.candidates) if matches(model, globs)])
+    models = [Model(name, name, None, None) for name in dict.fromkeys(name for name, _ in table.candidates)]
+    barred = barred_by(limits(models=args.models), models)
+    return table.among([j for j, (name, _) in enumerate(table.candidates) if name not in barred])
 
 
 def _known(table: Table, checkpoint: Checkpoint) -> Table:

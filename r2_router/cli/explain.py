@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from r2_router.cli import common
+from r2_router.cli.options import add_wish_options
 
 
 def register(commands: common.Commands) -> None:
@@ -15,21 +16,24 @@ def register(commands: common.Commands) -> None:
         "always asking the strongest model would cost, and what was filtered out.",
     )
     common.add_query_options(parser)
-    common.add_wish_options(parser)
+    add_wish_options(parser)
     common.add_router_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a query on stdout")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    queries = common.read_queries(args)
+    from r2_router.routing.explanation import explain
+
+    requests = common.read_requests(args)
     router = common.make_router(args)
-    for query in queries:
-        explanation = router.explain(query, args.lambda_val, **common.wishes(args))
+    for request in requests:
+        explanation = explain(router.decide(request))
+        common.note_warnings(explanation.decision)
         if args.json:
             common.print_json(explanation.to_dict())
         else:
-            from r2_router.cli import render
+            from r2_router.show.terminal import show_explanation
 
-            render.show_explanation(router, explanation)
+            show_explanation(explanation)
     return 0

@@ -49,7 +49,7 @@ def register(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from r2_router.config.settings import load_settings
-    from r2_router.generate.desk import Desk
+    from r2_router.generate.providers import Providers
     from r2_router.pools.pool import load_pool
 
     if not args.refresh and (args.yes or args.api_base):
@@ -58,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
     pool = load_pool(settings.pool or _pool_of_checkpoint(settings))
     if args.refresh:
         return _refresh(pool, settings, args)
-    desk = Desk(settings)
+    providers = Providers(settings)
     if args.json:
-        missing = desk.not_ready
+        missing = providers.not_ready
         models = [{**m.to_dict(), "available": m.available, "not_ready": missing(m)} for m in pool]
         print_json({"pool": pool.name, "models": models})
     else:
-        _show_models(desk.ready(pool))
+        _show_models(providers.ready(pool))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from r2_router.cli import common
+from r2_router.cli.options import add_wish_options
 
 
 def register(commands: common.Commands) -> None:
@@ -14,7 +15,7 @@ def register(commands: common.Commands) -> None:
         description="Choose model and answer length for a prompt. Nothing is sent to any LLM.",
     )
     common.add_query_options(parser)
-    common.add_wish_options(parser)
+    add_wish_options(parser)
     common.add_router_options(parser)
     parser.add_argument(
         "--top", type=common.count_above_zero, metavar="N", help="candidates shown (default: 5; with --json: all)"
@@ -25,20 +26,16 @@ def register(commands: common.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    queries = common.read_queries(args)
+    requests = common.read_requests(args)
     router = common.make_router(args)
-    wishes = common.wishes(args)
-    for query in queries:
-        decision = router.route_text(query, args.lambda_val, **wishes)
-        router.desk.record(decision, strongest=router.checkpoint.strongest)
-        if decision.truncated:
-            common.note(f"note: the query is long; its beginning and end were embedded ({len(query):,} characters)")
-        if decision.familiar is False:
-            common.note("note: unlike the queries this checkpoint was trained on; take the numbers with care")
+    for request in requests:
+        decision = router.decide(request)
+        router.record(decision)
+        common.note_warnings(decision)
         if args.json:
             common.print_json(decision.to_dict(top=args.top))
             continue
-        from r2_router.cli import render
+        from r2_router.show.terminal import show_decision
 
-        render.show_decision(router, decision, top=None if args.verbose else args.top or 5, excluded=args.verbose)
+        show_decision(decision, top=None if args.verbose else args.top or 5, excluded=args.verbose)
     return 0

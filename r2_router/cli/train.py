@@ -128,7 +128,7 @@ def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
 def _check_priced(table: Table, pool: Pool, *, only_say: bool) -> None:
     """Say which models of the table the router could not choose, before anything takes time."""
     models = [pool.get(name) for name, _ in table.candidates]
-    priced = {m.name for m in models if m and m.input_usd_per_million is not None}
+    priced = {m.name for m in models if m and m.priced}
     absent = list(dict.fromkeys(name for name, _ in table.candidates if name not in priced))
     if not absent:
         return

@@ -170,7 +170,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "max_usd_per_day": cf.amount,
     "max_usd_per_month": cf.amount,
 }
-_VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS} | {"lambda_val": "R2_LAMBDA"}
+_VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _NUMBERS = (cf.amount, cf.fraction)
 _FLAGS = {
     "1": True,

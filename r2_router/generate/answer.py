@@ -73,7 +73,12 @@ class Answer(Record):
     error: str = ""
     decision: Decision | None = field(default=None, repr=False, compare=False)
 
-    _aliases: ClassVar[dict[str, str]] = {"response": "text", "openrouter_id": "model_id"}
+    _aliases: ClassVar[dict[str, str]] = {
+        "response": "text",
+        "openrouter_id": "model_id",
+        "query": "query",
+        "usage": "usage",
+    }
 
     @property
     def query(self) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from r2_router.errors import ConfigError
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.tokens import estimate_tokens
@@ -21,14 +20,6 @@ class Bill:
     cost_usd: float = 0.0
 
 
-def price(model: Model, prompt_tokens: float, completion_tokens: float) -> float:
-    """USD at the pool's prices. Raises ConfigError for a model that has none."""
-    if model.input_usd_per_million is None or model.output_usd_per_million is None:
-        raise ConfigError(f"{model.name} has no price, so it is not called. Set its prices in the pool.")
-    tokens_usd = prompt_tokens * model.input_usd_per_million + completion_tokens * model.output_usd_per_million
-    return tokens_usd / 1e6
-
-
 def bill(model: Model, prompt_tokens: int, reply: Reply) -> Bill:
     """The bill for `reply`: nothing before the model wrote something. `prompt_tokens` is the estimate."""
     if not reply.begun:
@@ -37,12 +28,12 @@ def bill(model: Model, prompt_tokens: int, reply: Reply) -> Bill:
     usage = reply.usage
     if usage is None or (usage.completion_tokens == 0 and (thought or reply.text_pieces)):
         completion = thought + (estimate_tokens(reply.text) if reply.text_pieces else 0)
-        return Bill(prompt_tokens, completion, thought, True, price(model, prompt_tokens, completion))
+        return Bill(prompt_tokens, completion, thought, True, model.cost_usd(prompt_tokens, completion))
     reasoning = usage.reasoning_tokens
     return Bill(
         usage.prompt_tokens,
         usage.completion_tokens,
         min(thought, usage.completion_tokens) if reasoning is None else reasoning,
         False,
-        price(model, usage.prompt_tokens, usage.completion_tokens) if usage.cost_usd is None else usage.cost_usd,
+        model.cost_usd(usage.prompt_tokens, usage.completion_tokens) if usage.cost_usd is None else usage.cost_usd,
     )

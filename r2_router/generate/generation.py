@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error
 from r2_router.generate.answer import Answer, Attempt, Event
-from r2_router.generate.billing import bill, price
+from r2_router.generate.billing import bill
 from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
@@ -20,7 +20,7 @@ from r2_router.generate.faults import ThoughtOnlyError, TryError
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
-from r2_router.routing.messages import Messages, check_messages, instruct, prompt_tokens
+from r2_router.routing.messages import Message, instruct, prompt_tokens
 from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
@@ -73,14 +73,16 @@ class Generation:
     `resolve` says where a model is asked; an R2Error it raises counts as that model's failure. `guard` keeps the
     spending limits. `on_event` is told what goes on while no text comes. `decision` goes into the answer.
 
+    `messages` are a checked conversation (routing.messages.check_messages).
+
     Iterating raises ProviderError (EmptyAnswerError where the tokens went into reasoning), the error of `resolve`
-    or that of `guard`, when there is no answer. Making one raises InputError for messages that cannot be sent.
+    or that of `guard`, when there is no answer.
     """
 
     def __init__(
         self,
         candidates: Sequence[Candidate],
-        messages: Messages,
+        messages: Sequence[Message],
         *,
         instruction: Instruction,
         models: Mapping[str, Model],
@@ -94,7 +96,7 @@ class Generation:
         if not candidates:
             raise InputError("There is no candidate to ask. Give at least one model and budget.")
         self.answer: Answer | None = None
-        self._messages = check_messages(messages)
+        self._messages = messages
         self._prompt_tokens = prompt_tokens(self._messages)
         self._instruction = instruction
         self._models = models
@@ -282,7 +284,7 @@ class Generation:
         model = self._models.get(candidate.model)
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
-        price(model, 0, 0)
+        model.cost_usd(0, 0)  # raises where nobody knows what it costs
         endpoint = await self._endpoint(model)
         cap = self._instruction.cap(candidate.budget)
         max_tokens = self._options.max_tokens if cap is None else cap + model.thinking_tokens
@@ -299,7 +301,7 @@ class Generation:
                 self._options.sampling,
             ),
             reads,
-            price(model, reads, max_tokens or candidate.predicted_output_tokens),
+            model.cost_usd(reads, max_tokens or candidate.predicted_output_tokens),
         )
 
     async def _endpoint(self, model: Model) -> Endpoint:

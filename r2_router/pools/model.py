@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from r2_router.errors import ConfigError
 from r2_router.records import Record
 
 
@@ -31,3 +33,22 @@ class Model(Record):
     @property
     def available(self) -> bool:
         return not self.unavailable
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is known what an answer costs. What is not priced is never routed to and never called."""
+        return self.input_usd_per_million is not None and self.output_usd_per_million is not None
+
+    def cost_usd(self, input_tokens: float, output_tokens: float) -> float:
+        """USD of one answer. Raises ConfigError where the model has no price."""
+        if self.input_usd_per_million is None or self.output_usd_per_million is None:
+            raise ConfigError(f"{self.name} has no price. Set its usd_per_million in the pool; [0, 0] if it is free.")
+        return answer_usd(input_tokens, self.input_usd_per_million, output_tokens, self.output_usd_per_million)
+
+
+def answer_usd(input_tokens: Any, input_price: Any, output_tokens: Any, output_price: Any) -> Any:
+    """USD of answers, numbers or arrays: tokens times prices in USD per million tokens.
+
+    Multiplied first, divided then, as the seed release does: its rounded figures depend on it.
+    """
+    return input_tokens * input_price / 1e6 + output_tokens * output_price / 1e6

@@ -8,6 +8,7 @@ from typing import overload
 import numpy as np
 
 from r2_router.checkpoints.format import Floats as Outputs
+from r2_router.pools.model import answer_usd
 from r2_router.records import UNLIMITED, Budget
 from r2_router.routing.candidates import CandidateTable, Indices
 from r2_router.routing.decision import Decision, Floats, Limits, TradeOff
@@ -65,20 +66,20 @@ def choose_rows(
     trade: TradeOff,
     limits: Limits,
 ) -> Indices:
-    """The candidate `decide.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
+    """The candidate `rank.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
 
     -1 where the row must be ranked singly: under numerical limits, near a context window, at a tie.
     """
     best = np.full(len(outputs), _RANKED_SINGLY, dtype=np.intp)
     allowed = table.allowed(limits)
-    numbers = (limits.max_cost_usd, limits.max_tokens, limits.min_quality)
-    if table.compat or numbers != (None, None, None) or not len(allowed.index):
+    if table.compat or limits.numbers or not len(allowed.index):
         return best
     # λ·cost of what no row changes: instruction and whole budgets; infinite for who may not be chosen
     asked = np.nan_to_num(predictor.asked, nan=0.0)
     asked[predictor.heads] = 0.0
-    price_in, price_out = (trade.lambda_val * price / 1e6 for price in (table.input_price, table.output_price))
-    fixed = np.where(allowed.mask, trade.lambda_val * table.instruction_cost + asked * price_out, np.inf)
+    price_in = trade.lambda_val * answer_usd(1.0, table.input_price, 0.0, 0.0)
+    price_out = trade.lambda_val * answer_usd(0.0, 0.0, 1.0, table.output_price)
+    fixed = np.where(allowed.mask, trade.lambda_val * table.cost(asked, 0.0), np.inf)
     for start in range(0, len(outputs), _BLOCK):
         rows = slice(start, start + _BLOCK)
         score = predictor.quality(outputs[rows])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
-from r2_router.pools.model import Model
+from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED
 from r2_router.routing.decision import Floats, Limits
@@ -52,29 +52,24 @@ class CandidateTable:
         self.budgets = np.array([math.inf if b == UNLIMITED else float(b) for _, b in checkpoint.candidates])
         self.input_price = self._prices([m.input_usd_per_million for m in self.models])
         self.output_price = self._prices([m.output_usd_per_million for m in self.models])
-        said = [0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates]
-        self.instruction_tokens = np.array(said, dtype=np.float64)
-        self.instruction_cost = self.instruction_tokens * self.input_price / 1e6
+        told = [0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates]
+        self.instruction_tokens = np.array(told, dtype=np.float64)
         self.windows = None if compat else self._windows()
         self.segments = self._segments()
         self._longest = np.where(np.isinf(self.budgets), checkpoint.token_ceiling, self.budgets)
         self._blocked = ["" if compat else _unusable(model) for model in self.models]
-        self._allowed: dict[tuple[tuple[str, ...], tuple[str, ...]], Allowed] = {}
+        self._allowed: dict[tuple[object, ...], Allowed] = {}
 
     def cost(self, tokens: Floats, input_tokens: float) -> Floats:
         """USD for each candidate: (input + instruction)·price_in + output·price_out, (C,)."""
-        cost = tokens * self.output_price
-        cost /= 1e6  # multiplied first, divided then, as the release does: its rounded figures depend on it
-        cost += self.instruction_cost
-        cost += self.input_price * input_tokens / 1e6
-        return cost
+        return answer_usd(self.instruction_tokens + input_tokens, self.input_price, tokens, self.output_price)
 
     def allowed(self, limits: Limits) -> Allowed:
-        """The candidates that may be chosen under the globs of `limits`.
+        """The candidates that may be chosen under the names in `limits`.
 
-        Raises InputError for a glob that matches no model.
+        Raises InputError for a name that means no model, or a forced model that is not one.
         """
-        key = (limits.models, limits.exclude)
+        key = (limits.models, limits.exclude, limits.model)
         known = self._allowed.get(key)
         if known is None:
             known = self._allow(limits)
@@ -82,9 +77,8 @@ class CandidateTable:
         return known
 
     def _allow(self, limits: Limits) -> Allowed:
-        for glob in (*limits.models, *limits.exclude):
-            _check_glob(glob, [model.name for model in self.models])
-        reasons = [why or _not_allowed(m.name, limits) for m, why in zip(self.models, self._blocked, strict=True)]
+        barred = barred_by(limits, self.models)
+        reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self._blocked, strict=True)]
         mask = np.array([not reason for reason in reasons])[self.model_index]
         room = np.inf if self.windows is None else np.min((self.windows - self._longest)[mask], initial=np.inf)
         return Allowed(reasons, mask, np.flatnonzero(mask), float(room))
@@ -116,29 +110,63 @@ def _missing(name: str, pool: Pool) -> Model:
 def _unusable(model: Model) -> str:
     if model.unavailable:
         return f"not available: {model.unavailable}"
-    priced = model.input_usd_per_million is not None and model.output_usd_per_million is not None
-    return "" if priced else "not available: it has no price"
+    return "" if model.priced else "not available: it has no price"
 
 
-def _not_allowed(name: str, limits: Limits) -> str:
-    if limits.models and not matches(name, limits.models):
-        return f"not allowed: models is {','.join(limits.models)}"
-    if matches(name, limits.exclude):
-        return f"not allowed: exclude is {','.join(limits.exclude)}"
-    return ""
+# -- models by name ------------------------------------------------------------------------------------------
 
 
-def matches(name: str, globs: Sequence[str]) -> bool:
-    """Whether one of `globs` matches the model `name`, in any case."""
-    return any(fnmatchcase(name.lower(), glob.lower()) for glob in globs)
+def named(name: str, models: Sequence[Model]) -> list[Model]:
+    """The models that `name` means, in any case: the one with that name or provider's id, else those that a glob
+    matches (* ? [...]), else those whose name or id begins so.
+
+    Raises InputError where that is none.
+    """
+    folded = name.casefold()
+    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
+    found = found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
+    if not found:
+        raise InputError(_no_such_model(name, [model.name for model in models]))
+    return found
 
 
-def _check_glob(glob: str, names: Sequence[str]) -> None:
-    if any(matches(name, [glob]) for name in names):
-        return
+def matches(name: str, label: str) -> bool:
+    """Whether `name`, a glob (* ? [...]) or a beginning, fits a model's label, in any case."""
+    name, label = name.casefold(), label.casefold()
+    return fnmatchcase(label, name) if any(sign in name for sign in "*?[") else label.startswith(name)
+
+
+def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:
+    """Why each model that the names in `limits` leave out may not be chosen, by name.
+
+    Raises InputError for a name that means no model, or a forced model that is not one.
+    """
+    only = {m.name for name in limits.models for m in named(name, models)}
+    without = {m.name for name in limits.exclude for m in named(name, models)}
+    asked = forced(limits.model, models) if limits.model else ""
+    barred: dict[str, str] = {}
+    for name in (model.name for model in models):
+        if asked and name != asked:
+            barred[name] = f"not allowed: model is {limits.model}"
+        elif limits.models and name not in only:
+            barred[name] = f"not allowed: models is {','.join(limits.models)}"
+        elif name in without:
+            barred[name] = f"not allowed: exclude is {','.join(limits.exclude)}"
+    return barred
+
+
+def forced(name: str, models: Sequence[Model]) -> str:
+    """The name of the one model that `name` means. Raises InputError where it means none, or several."""
+    found = named(name, models)
+    if len(found) > 1:
+        raise InputError(f"'{name}' means {len(found)} models: {', '.join(model.name for model in found)}. Give one.")
+    return found[0].name
+
+
+def _no_such_model(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
-    lowered = {name.lower(): name for name in names}
-    near = get_close_matches(glob.lower().replace("*", ""), lowered, 1, 0.3)
-    hint = f"Did you mean {lowered[near[0]]}?" if near else f"Models: {', '.join(names)}."
-    raise InputError(f"No model of the checkpoint matches '{glob}'. {hint}")
+    lowered = {other.lower(): other for other in known}
+    near = get_close_matches(name.lower().replace("*", ""), lowered, 1, 0.3)
+    hint = f"Did you mean {lowered[near[0]]}?" if near else f"Models: {', '.join(known)}."
+    return f"No model of the checkpoint is called '{name}'. {hint}"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router import words
 from r2_router.pools.model import Model
-from r2_router.records import UNLIMITED, Budget, Record, to_json
+from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
 
 Floats = NDArray[np.float64]
+
+LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +49,26 @@ class Candidate(Record):
 
 @dataclass(frozen=True, slots=True)
 class Excluded(Record):
-    """A candidate the filters took out, and every reason for it. `usable` is False where its model cannot be
-    chosen whatever the numbers: not available, or not allowed."""
+    """A candidate the filters took out, and every reason for it.
+
+    `usable` is False where its model cannot be chosen whatever the numbers: not available, or not allowed.
+    `distance` is how far it is from the limits that take it out: the excess over each as a share of the limit,
+    summed.
+    """
 
     candidate: Candidate
     usable: bool
     reasons: tuple[str, ...]
+    distance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits(Record):
-    """What the user allows. None and () mean no limit; `models` and `exclude` are name globs.
+    """What the user allows. None, () and "" mean no limit.
 
     max_cost_usd: dollars an answer; max_tokens: output tokens (the budget, or the expectation if unlimited);
-    min_quality: expected quality 0..1.
+    min_quality: expected quality 0..1; models, exclude: names, ids, their beginnings or globs (see
+    candidates.named); model and budget: the one to take, of which nothing is left to choose.
     """
 
     max_cost_usd: float | None = None
@@ -67,6 +76,14 @@ class Limits(Record):
     min_quality: float | None = None
     models: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    model: str = ""
+    budget: Budget | None = None
+
+    @property
+    def numbers(self) -> bool:
+        """Whether a limit depends on what is predicted for the query."""
+        named = (self.max_cost_usd, self.max_tokens, self.min_quality, self.budget)
+        return named != (None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +97,16 @@ class TradeOff(Record):
     worth_usd: float | None
 
 
+NO_ERRORS: Later[Floats | None] = Later(lambda: None)
+
+
 @dataclass(slots=True, eq=False)
 class Scores:
     """Every candidate of one query as arrays of length N, before anybody looks at one.
 
     The first `measured` are the checkpoint's own (model, budget) pairs; each one after them lies between two of
-    those, `between` = (left, right, share of right). budgets are floats, inf for "unlimited". `errors` gives the
-    standard errors of the measured ones when asked. `rounded`: shown with the seed release's decimals.
+    those, `between` = (left, right, share of right). budgets are floats, inf for "unlimited". `errors` are the
+    standard errors of the measured ones, None where unknown. `rounded`: shown with the seed release's decimals.
     """
 
     models: Sequence[Model]
@@ -99,7 +119,7 @@ class Scores:
     trade_off: TradeOff
     measured: int
     between: Sequence[tuple[int, int, float]] = ()
-    errors: Callable[[], Floats | None] = lambda: None
+    errors: Later[Floats | None] = NO_ERRORS
     rounded: bool = False
 
     def candidate(self, i: int) -> Candidate:
@@ -169,7 +189,9 @@ class Decision(Record):
     Reads like the seed's dict too: decision["model"], decision["all_options"]. Candidates are made when looked
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
-    checkpoint does not know.
+    checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
+    one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
+    measured answers of these models, "" where they were measured. `warnings()` says all of that in sentences.
     """
 
     query: str | None
@@ -180,8 +202,11 @@ class Decision(Record):
     embedder: str
     truncated: bool
     candidates: Ranking
-    exclusions: Callable[[], list[Excluded]]
-    leverages: Callable[[], tuple[float, float] | None] = lambda: None
+    exclusions: Later[list[Excluded]]
+    leverages: Later[tuple[float, float] | None]
+    readiness: Later[str]
+    strongest: str = ""
+    estimated_from: str = ""
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -249,16 +274,33 @@ class Decision(Record):
         """What the filters took out, each with its reasons, in the checkpoint's order."""
         return self.exclusions()
 
+    @property
+    def not_ready(self) -> str:
+        return self.readiness()
+
+    def warnings(self) -> list[str]:
+        """What to know before relying on the choice, a sentence each, none where all is well."""
+        said = [
+            words.estimated(self.estimated_from) if self.estimated_from else "",
+            words.UNFAMILIAR if self.familiar is False else "",
+            words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
+            words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
+            words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
+        ]
+        return [sentence for sentence in said if sentence]
+
     def keys(self) -> list[str]:
         return [*_DECISION_KEYS]
 
     def to_dict(self, *, top: int | None = None) -> dict[str, Any]:
         """JSON of the decision with its `top` best candidates (all by default)."""
         shown = {key: to_json(self[key]) for key in _DECISION_KEYS if key != "candidates"}
-        return {**shown, "candidates": [candidate.to_dict() for candidate in self.candidates[:top]]}
+        candidates = [candidate.to_dict() for candidate in self.candidates[:top]]
+        return {**shown, "warnings": self.warnings(), "candidates": candidates}
 
     def __repr__(self) -> str:
-        return f"<Decision {self.best.label}: quality {self.predicted_quality:.2f}, ${self.predicted_cost_usd:.3g}>"
+        quality = words.quality_text(self.predicted_quality, self.quality_error)
+        return f"<Decision {self.best.label}: quality {quality}, {words.usd(self.predicted_cost_usd)}>"
 
 
 _DECISION_KEYS = (

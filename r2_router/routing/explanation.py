@@ -61,8 +61,8 @@ class Explanation(Record):
     excluded: tuple[Excluded, ...]
 
 
-def explain(decision: Decision, strongest: str = "") -> Explanation:
-    """The reasons behind `decision`; `strongest` names the baseline's model, "" = best predicted for the query."""
+def explain(decision: Decision) -> Explanation:
+    """The reasons behind `decision`."""
     best = decision.best
     candidates = list(decision.candidates)
     excluded = decision.excluded
@@ -76,7 +76,7 @@ def explain(decision: Decision, strongest: str = "") -> Explanation:
         flip_up=None if worth is None else _flip_up(best, candidates),
         flip_down=_flip_down(best, candidates),
         frontier=_frontier(candidates),
-        baseline=baseline(decision, strongest),
+        baseline=baseline(decision),
         excluded=tuple(excluded),
     )
 
@@ -130,15 +130,15 @@ def _upper_hull(points: list[Candidate]) -> list[Candidate]:
     return hull
 
 
-def baseline(decision: Decision, strongest: str = "") -> Baseline | None:
+def baseline(decision: Decision) -> Baseline | None:
     """What always asking the strongest model, unlimited, would give; None if no usable model is unlimited.
 
-    The limits of the decision do not bind the baseline. Without `strongest`, or if that model cannot be used, it
-    is the model of the best prediction for this query.
+    The limits of the decision do not bind the baseline. Where the strongest model is not known, or cannot be used,
+    it is the model of the best prediction for this query.
     """
     everyone = [*decision.candidates, *(e.candidate for e in decision.excluded if e.usable)]
     unlimited = [c for c in everyone if c.budget == UNLIMITED]
-    named = [c for c in unlimited if c.model == strongest]
+    named = [c for c in unlimited if c.model == decision.strongest]
     pick = max(named or unlimited, key=lambda c: c.predicted_quality, default=None)
     if pick is None:
         return None

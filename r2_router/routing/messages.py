@@ -14,6 +14,8 @@ from r2_router.routing.tokens import estimate_tokens
 Message: TypeAlias = dict[str, Any]
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 
+BLANK = "The query is blank. Give the text you would send to an LLM."
+
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _OVERHEAD_TOKENS = 4  # what a chat template puts around a message
 
@@ -25,7 +27,9 @@ def check_messages(messages: Messages) -> list[Message]:
     parts), no user message, or a blank last one.
     """
     if isinstance(messages, str):
-        messages = [{"role": "user", "content": messages}]
+        if not messages.strip():
+            raise InputError(BLANK)
+        return [{"role": "user", "content": _encodable(messages)}]
     if not isinstance(messages, Sequence) or not messages:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError('messages is a string, or a list such as [{"role": "user", "content": "..."}].')
     checked = [_check_message(i, message) for i, message in enumerate(messages)]
@@ -33,7 +37,7 @@ def check_messages(messages: Messages) -> list[Message]:
     if last is None:
         raise InputError('messages holds no message of role "user": there is nothing to answer.')
     if not content_text(last).strip():
-        raise InputError("The last user message is blank. Give the text you would send to an LLM.")
+        raise InputError(BLANK)
     try:
         text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -41,20 +45,19 @@ def check_messages(messages: Messages) -> list[Message]:
     return cast("list[Message]", json.loads(_encodable(text)))
 
 
-def last_user_text(messages: Messages) -> str:
-    """The text that is routed: the last user message. Raises InputError as `check_messages` does."""
-    return content_text(cast("Message", _last_user(check_messages(messages))))
+def last_user_text(messages: Sequence[Message]) -> str:
+    """The text that is routed: the last user message of a checked conversation."""
+    return content_text(cast("Message", _last_user(messages)))
 
 
-def context_tokens(messages: Messages) -> int:
+def context_tokens(messages: Sequence[Message]) -> int:
     """Tokens, estimated, of everything but the last user message: what the model reads besides the query."""
-    checked = check_messages(messages)
-    last = _last_user(checked)
-    return sum(_tokens(message) + _OVERHEAD_TOKENS for message in checked if message is not last)
+    last = _last_user(messages)
+    return sum(_tokens(message) + _OVERHEAD_TOKENS for message in messages if message is not last)
 
 
-def prompt_tokens(messages: Messages) -> int:
-    """Tokens, estimated, of the whole conversation."""
+def prompt_tokens(messages: Sequence[Message]) -> int:
+    """Tokens, estimated, of a whole checked conversation."""
     return context_tokens(messages) + estimate_tokens(last_user_text(messages))
 
 

@@ -115,6 +115,11 @@ class Predictor:
         inside = p.factor.astype(np.float64) @ offset
         return 1.0 / p.n + max(0.0, float(offset @ offset - inside @ inside)) / p.alpha
 
+    def leverages(self, vector: Floats) -> tuple[float, float] | None:
+        """The leverage of (d,) `vector` and the limit above which it is unlike the training vectors, if known."""
+        leverage, known = self.leverage(vector), self.checkpoint.precision
+        return None if leverage is None or known is None else (leverage, known.leverage_limit)
+
     def quality_errors(self, vector: Floats) -> NDArray[np.float64] | None:
         """Standard error of each expected quality, (C,): residual deviation times √leverage (the ridge
         posterior, Hoerl & Kennard 1970); None where the checkpoint does not record it."""

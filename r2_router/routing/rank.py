@@ -6,15 +6,25 @@ costs little more than the matrix product before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from r2_router.errors import NoCandidateError
+from r2_router import words
+from r2_router.errors import InputError, NoCandidateError
+from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.candidates import Allowed, CandidateTable, Indices, Mask
-from r2_router.routing.decision import Candidate, Excluded, Floats, Limits, Ranking, Scores, TradeOff
+from r2_router.routing.decision import (
+    NO_ERRORS,
+    Candidate,
+    Excluded,
+    Floats,
+    Limits,
+    Ranking,
+    Scores,
+    TradeOff,
+)
 
 
 def rank(
@@ -25,11 +35,12 @@ def rank(
     input_tokens: float,
     trade: TradeOff,
     limits: Limits,
-    errors: Callable[[], Floats | None] = lambda: None,
+    errors: Later[Floats | None] = NO_ERRORS,
 ) -> Ranking:
     """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count.
 
-    Raises NoCandidateError, naming the nearest candidate, when the limits leave none.
+    Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
+    lies beyond those measured for every model allowed.
     """
     cost = table.cost(tokens, input_tokens)
     measured = scores = Scores(
@@ -53,9 +64,11 @@ def rank(
         feasible = np.flatnonzero(holding)
         if not table.compat:
             scores, feasible = _interpolate(table, scores, allowed.mask, holding, bounds)
+    if limits.budget is not None:
+        feasible = _at_budget(scores, feasible, allowed.index, limits.budget)
     order = _order(scores, feasible)
     if not len(order):
-        raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits)))
+        raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits), limits))
     return Ranking(scores, order)
 
 
@@ -97,10 +110,9 @@ class _Bounds:
         cls, table: CandidateTable, allowed: Allowed, tokens: Floats, input_tokens: float, limits: Limits
     ) -> _Bounds | None:
         """None where nothing can bind: no limit is set and every answer fits its context window."""
-        fits = input_tokens <= allowed.input_limit
-        if fits and limits.max_cost_usd is None and limits.max_tokens is None and limits.min_quality is None:
+        if input_tokens <= allowed.input_limit and not limits.numbers:
             return None
-        room = np.full(len(tokens), np.inf if limits.max_tokens is None else float(limits.max_tokens))
+        room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:
             room = np.minimum(room, table.windows - input_tokens)
         return cls(
@@ -113,6 +125,24 @@ class _Bounds:
         """Which measured candidates keep every limit, (C,)."""
         within = (scores.cost <= self.max_cost) & (scores.quality >= self.min_quality)
         return within & (answer_length(scores.budgets, scores.tokens) <= self.room)
+
+
+def _longest(limits: Limits) -> float:
+    """The most tokens an answer may have. A budget that is asked for cuts between two measured ones as a cap does."""
+    caps = [limits.max_tokens, None if limits.budget == UNLIMITED else limits.budget]
+    return min((float(cap) for cap in caps if cap is not None), default=np.inf)
+
+
+def _at_budget(scores: Scores, feasible: Indices, allowed: Indices, budget: Budget) -> Indices:
+    """Those of `feasible` with the budget asked for. Raises InputError where no model of `allowed` reaches to it."""
+    wanted = np.inf if budget == UNLIMITED else float(budget)
+    measured = scores.budgets[allowed]
+    limited = measured[np.isfinite(measured)]
+    within = bool(len(limited)) and limited.min() <= wanted <= limited.max()
+    if len(allowed) and not within and wanted not in measured:
+        span = f"between {limited.min():.0f} and {limited.max():.0f}, or " if len(limited) else ""
+        raise InputError(f"Budget {budget} was not measured for any model allowed here. Choose one {span}'unlimited'.")
+    return feasible[scores.budgets[feasible] == wanted]
 
 
 def answer_length(budgets: Floats, tokens: Floats) -> Floats:
@@ -214,31 +244,43 @@ def exclusions(table: CandidateTable, scores: Scores, input_tokens: float, limit
     for i in range(scores.measured):
         candidate = scores.candidate(i)
         why = blocked[int(scores.model_index[i])]
-        reasons = ([why] if why else []) + _over(table, candidate, i, input_tokens, limits)
+        over = _over(table, candidate, i, input_tokens, limits)
+        reasons = ([why] if why else []) + [reason for reason, _ in over]
         if reasons:
-            found.append(Excluded(candidate, usable=not why, reasons=tuple(reasons)))
+            distance = float(sum(excess for _, excess in over))
+            found.append(Excluded(candidate, usable=not why, reasons=tuple(reasons), distance=distance))
     return found
 
 
-def _over(table: CandidateTable, c: Candidate, i: int, input_tokens: float, limits: Limits) -> list[str]:
-    length = c.predicted_output_tokens if c.budget == "unlimited" else float(c.budget)
-    reasons: list[str] = []
-    if limits.max_cost_usd is not None and c.predicted_cost_usd > limits.max_cost_usd:
-        reasons.append(f"costs ${c.predicted_cost_usd:.3g}, over max_cost_usd {limits.max_cost_usd:g}")
+def _over(table: CandidateTable, c: Candidate, i: int, input_tokens: float, limits: Limits) -> list[tuple[str, float]]:
+    """Each limit that candidate `i` does not keep, in words, and by how much of the limit it fails."""
+    length = c.predicted_output_tokens if c.budget == UNLIMITED else float(c.budget)
+    found: list[tuple[str, float]] = []
+    cost, most = c.predicted_cost_usd, limits.max_cost_usd
+    if most is not None and cost > most:
+        found.append((words.over_cost(cost, most), _excess(cost, most)))
     if limits.max_tokens is not None and length > limits.max_tokens:
-        reasons.append(f"{length:.0f} tokens, over max_tokens {limits.max_tokens}")
+        found.append((words.over_tokens(length, limits.max_tokens), _excess(length, limits.max_tokens)))
     if limits.min_quality is not None and c.predicted_quality < limits.min_quality:
-        reasons.append(f"quality {c.predicted_quality:.3f}, under min_quality {limits.min_quality:g}")
+        missing = (limits.min_quality - c.predicted_quality) / limits.min_quality
+        found.append((words.under_quality(c.predicted_quality, limits.min_quality), missing))
     if table.windows is not None and length + input_tokens > table.windows[i]:
-        window = table.models[int(table.model_index[i])].context_window
-        reasons.append(f"query and answer need {length + input_tokens:.0f} tokens, over its context window of {window}")
-    return reasons
+        window = table.models[int(table.model_index[i])].context_window or 0
+        found.append((words.over_window(length + input_tokens, window), _excess(length + input_tokens, window)))
+    if limits.budget not in (None, c.budget):
+        found.append((words.other_budget(limits.budget or UNLIMITED), 0.0))
+    return found
 
 
-def _nothing_left(excluded: list[Excluded]) -> str:
-    """The message that names the nearest candidate: fewest reasons first, then the highest risk."""
-    nearest = min(excluded, key=lambda e: (not e.usable, len(e.reasons), -e.candidate.risk))
-    return (
-        f"No candidate is left after the limits. Nearest: {nearest.candidate.label} "
-        f"({'; '.join(nearest.reasons)}). Loosen that limit, or make the model available."
-    )
+def _excess(value: float, limit: float) -> float:
+    return (value - limit) / limit if limit else value
+
+
+def _nothing_left(excluded: list[Excluded], limits: Limits) -> str:
+    """The message that names the nearest candidate: the one that misses its limits by least."""
+
+    def order(e: Excluded) -> tuple[object, ...]:
+        return (not e.usable, limits.budget not in (None, e.candidate.budget), e.distance, -e.candidate.risk)
+
+    nearest = min(excluded, key=order)
+    return words.nothing_left(nearest.candidate.label, nearest.reasons)

@@ -1,69 +1,88 @@
-"""What the caller asks for: a trade-off between quality and cost, and limits. Checked once, here."""
+"""Request: what is asked of the router, read and checked once, whichever face it comes through."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 
+from r2_router import words
 from r2_router.errors import InputError
+from r2_router.records import Budget, Record, read_budget
 from r2_router.routing.decision import Floats, Limits, TradeOff
+from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
+from r2_router.routing.wishes import Wishes
 
-_NO_LIMITS = Limits()
+if TYPE_CHECKING:
+    from r2_router.config.settings import Settings
+
+NO_LIMITS = Limits()
 
 
-class Wishes(TypedDict, total=False):
-    """What a caller may ask of a decision, besides lambda_val. All optional; None means not asked.
+@dataclass(frozen=True, slots=True)
+class Request(Record):
+    """What is asked: a conversation, and what its answer should be worth, may cost and must keep. Made by `read`.
 
-    worth_usd: dollars a perfect answer is worth; preset: a named worth (at most one of these and lambda_val).
-    max_cost_usd: dollars an answer; max_tokens: output tokens; min_quality: expected, 0..1; models, exclude:
-    name globs, as a list or separated by commas.
+    `messages` is the conversation as it is sent, a system message first; `query` the text in it that is routed.
+    `trade_off` is None where none was asked for, or only a `preset`, which the router knows the worth of.
     """
 
-    worth_usd: float | None
-    preset: str | None
-    max_cost_usd: float | None
-    max_tokens: int | None
-    min_quality: float | None
-    models: str | Sequence[str] | None
-    exclude: str | Sequence[str] | None
+    query: str
+    messages: Sequence[Message]
+    trade_off: TradeOff | None = None
+    preset: str = ""
+    limits: Limits = NO_LIMITS
+
+    @classmethod
+    def read(
+        cls,
+        query: Messages,
+        lambda_val: float | None = None,
+        *,
+        system: str | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Request:
+        """Check a query, a text or an OpenAI `messages` list, and the wishes that come with it.
+
+        `system` is put before the conversation. Raises InputError for what cannot be used, TypeError for a wish that
+        does not exist.
+        """
+        messages = check_messages(query)
+        if system:
+            messages = [{"role": "system", "content": system}, *messages]
+        asked, preset, kept = read_wishes(lambda_val, wishes)
+        return cls(last_user_text(messages), messages, asked, preset, kept)
+
+    def trade(self, presets: Mapping[str, float], default: TradeOff) -> TradeOff:
+        """The trade-off in force. Raises InputError for a preset that does not exist."""
+        return self.trade_off or (preset_trade_off(self.preset, presets) if self.preset else default)
 
 
-def read_wishes(
-    lambda_val: float | None, wishes: Wishes, *, presets: Mapping[str, float], default: TradeOff
-) -> tuple[TradeOff, Limits]:
-    """The checked trade-off (`default` where none is asked for) and limits.
+# -- wishes --------------------------------------------------------------------------------------------------
 
-    Raises InputError for a value that cannot be used, TypeError for a wish that does not exist.
-    """
+
+def read_wishes(lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff | None, str, Limits]:
+    """The trade-off that `lambda_val` or the wishes state, the preset they name, and the limits; all checked."""
     if lambda_val is None and not wishes:
-        return default, _NO_LIMITS
+        return None, "", NO_LIMITS
     rest: dict[str, Any] = dict(wishes)
     worth_usd, preset = rest.pop("worth_usd", None), rest.pop("preset", None)
-    return trade_off(lambda_val, worth_usd, preset, presets) or default, limits(**rest)
+    return trade_off(lambda_val, worth_usd, preset), preset or "", limits(**rest)
 
 
 def trade_off(
-    lambda_val: float | None = None,
-    worth_usd: float | None = None,
-    preset: str | None = None,
-    presets: Mapping[str, float] | None = None,
+    lambda_val: float | None = None, worth_usd: float | None = None, preset: str | None = None
 ) -> TradeOff | None:
-    """The one trade-off named, None if none is.
+    """The trade-off that one number states; None where there is none, or a preset.
 
-    Raises InputError for two at once, a number that is not finite, λ outside [0, 1], a negative worth, or an
-    unknown preset.
+    Raises InputError for two at once, a number that is not finite, λ outside [0, 1], or a negative worth.
     """
     given = [n for n, v in (("lambda_val", lambda_val), ("worth_usd", worth_usd), ("preset", preset)) if v is not None]
     if len(given) > 1:
         raise InputError(f"Give one of lambda_val, worth_usd and preset, not {' and '.join(given)}: they say the same.")
-    if preset is not None:
-        known = presets or {}
-        if preset not in known:
-            raise InputError(f"No preset '{preset}'. Choose one of: {', '.join(known) or '(none configured)'}.")
-        worth_usd = known[preset]
     if worth_usd is not None:
         worth = _number("worth_usd", worth_usd)
         if worth < 0:
@@ -77,16 +96,31 @@ def trade_off(
     return None
 
 
+def preset_trade_off(preset: str, presets: Mapping[str, float]) -> TradeOff:
+    """The trade-off of a named worth. Raises InputError for a name that is not among `presets`."""
+    if preset not in presets:
+        raise InputError(f"No preset '{preset}'. Choose one of: {', '.join(presets) or '(none configured)'}.")
+    return cast("TradeOff", trade_off(worth_usd=presets[preset]))
+
+
+def configured_trade_off(settings: Settings) -> TradeOff:
+    """The trade-off of the user's settings."""
+    stated = trade_off(settings.lambda_val, settings.worth_usd, settings.preset)
+    return stated or preset_trade_off(settings.preset or "balanced", settings.presets)
+
+
 def limits(
     max_cost_usd: float | None = None,
     max_tokens: int | None = None,
     min_quality: float | None = None,
     models: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
+    model: str | None = None,
+    budget: Budget | str | None = None,
 ) -> Limits:
-    """Checked limits; `models` and `exclude` are globs, as a list or separated by commas.
+    """Checked limits; `models` and `exclude` are a list, or separated by commas.
 
-    Raises InputError for a number that is not finite or out of range.
+    Raises InputError for a number that is not finite or out of range, and for a budget that is none.
     """
     if max_cost_usd is not None and _number("max_cost_usd", max_cost_usd) < 0:
         raise InputError(f"max_cost_usd is dollars and at least 0; got {max_cost_usd:g}.")
@@ -94,50 +128,81 @@ def limits(
         raise InputError(f"max_tokens is a whole number of at least 1; got {max_tokens}.")
     if min_quality is not None and not 0 <= _number("min_quality", min_quality) <= 1:
         raise InputError(f"min_quality lies between 0 and 1; got {min_quality:g}.")
+    asked = None if budget is None else read_budget(budget)
+    if budget is not None and asked is None:
+        raise InputError(words.not_a_budget(budget))
     return Limits(
         max_cost_usd=None if max_cost_usd is None else float(max_cost_usd),
         max_tokens=None if max_tokens is None else int(max_tokens),
         min_quality=None if min_quality is None else float(min_quality),
-        models=_globs(models),
-        exclude=_globs(exclude),
+        models=_names("models", models),
+        exclude=_names("exclude", exclude),
+        model=_name("model", model or ""),
+        budget=asked,
     )
 
 
 def _number(name: str, value: object) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{name} must be a finite number; got {value!r}.")
+        raise InputError(f"{name} must be a finite number; got {str(value)[:40]!r}.")
     return number
 
 
-def _globs(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value or ()
-    return tuple(part.strip() for part in parts if part.strip())
+def _names(wish: str, value: object) -> tuple[str, ...]:
+    if not (value is None or hasattr(value, "__iter__")):
+        raise InputError(f"{wish} is names in a list, or separated by commas; got {str(value)[:40]!r}.")
+    given = value.split(",") if isinstance(value, str) else value
+    parts = cast("Iterable[object]", given or ())
+    return tuple(filter(None, (_name(wish, part) for part in parts)))
+
+
+def _name(wish: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{wish} holds {str(value)[:40]!r}, which is no name of a model.")
+    return value.strip()
 
 
 # -- what is routed ------------------------------------------------------------------------------------------
 
 
-def check_queries(query: object) -> list[str]:
-    """One query or a list of them, as a list. Raises InputError for what is no text, or blank."""
-    texts: list[object] = list(cast("Sequence[object]", query)) if isinstance(query, (list, tuple)) else [query]
+def check_texts(texts: object) -> list[str]:
+    """The queries of a list, a column, or any other iterable, each a text that is not blank.
+
+    Raises InputError naming the row, counted from 0, that is none: a NaN or None of a DataFrame, say.
+    """
+    if isinstance(texts, (str, bytes, Mapping)) or not hasattr(texts, "__iter__"):
+        raise InputError(f"Queries are a list of strings, not {type(cast('Any', texts)).__name__}.")
     checked: list[str] = []
-    for text in texts:
+    for row, text in enumerate(cast("Iterable[object]", texts)):
         if not isinstance(text, str):
-            raise InputError(f"A query is a string, not {type(text).__name__}.")
+            raise InputError(f"queries[{row}] is {str(text)[:40]!r}, not a text: leave the row out, or fill it.")
         if not text.strip():
-            raise InputError("The query is blank. Give the text you would send to an LLM.")
+            raise InputError(f"queries[{row}] is blank: leave the row out, or fill it.")
         checked.append(text)
     return checked
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+def check_query(query: object) -> str:
+    """One query. Raises InputError for what is no text, or blank."""
+    if not isinstance(query, str):
+        raise InputError(f"A query is a string, not {_kind(query)}.")
+    if not query.strip():
+        raise InputError(BLANK)
+    return query
 
 
 def check_count(input_tokens: object) -> int:
     """`input_tokens` as an int. Raises InputError for what is no whole number of at least 0."""
     if isinstance(input_tokens, bool) or not isinstance(input_tokens, (int, float, np.integer)):
-        raise InputError(f"input_tokens is a whole number, not {type(input_tokens).__name__}.")
+        raise InputError(f"input_tokens is a whole number, not {_kind(input_tokens)}.")
     number = float(cast("float", input_tokens))
     if not (0 <= number < math.inf and number.is_integer()):
         raise InputError(f"input_tokens is a whole number of at least 0; got {number:g}.")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Row = Sequence[str]
 
+_GAP = 2  # cells between two columns
+_LEAST_TEXT = 10  # cells of a text that is shortened
+
 
 def is_terminal(*, stderr: bool = False) -> bool:
     """Whether a person reads this stream, so that tables may be drawn."""
@@ -22,6 +25,36 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in at most `width` terminal cells: where it is wider, its middle gives way to "…"."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= width:
+        return text
+    room = max(width - 1, 0)
+    head = set_cell_size(text, room - room // 2).rstrip()
+    tail = set_cell_size(text[::-1], room // 2).rstrip()[::-1]
+    return f"{head}…{tail}"
+
+
+def fitted(rows: Sequence[Row], width: int, numbers: Collection[int] = ()) -> list[list[str]]:
+    """`rows` in at most `width` cells: the widest texts are shortened in the middle, numbers stay whole."""
+    from rich.cells import cell_len
+
+    cells = [list(row) for row in rows]
+    count = len(cells[0]) if cells else 0
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(count)]
+    texts = [i for i in range(count) if i not in numbers]
+    excess = sum(widths) + _GAP * (count - 1) - width
+    while excess > 0 and texts:
+        widest = max(texts, key=lambda i: widths[i])
+        if widths[widest] <= _LEAST_TEXT:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return [[shortened(text, widths[i]) if i in texts else text for i, text in enumerate(row)] for row in cells]
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[str]:
@@ -47,9 +80,11 @@ def _show_rich(columns: Row, rows: Sequence[Row], numbers: Collection[int]) -> N
     from rich.table import Table
     from rich.text import Text
 
+    screen = console()
     table = Table(header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i in numbers else "left", overflow="fold", no_wrap=i == 0)
-    for row in rows:
+        number = i in numbers
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
+    for row in fitted([columns, *rows], screen.width, numbers)[1:]:
         table.add_row(*map(Text, row))  # Text, not str: rich would read markup in a name
-    console().print(table)
+    screen.print(table)

@@ -45,7 +45,7 @@ LEVELS = [
     ("pool", 'pool = "filed"', "filed", "R2_POOL", "varied", "varied", "argued"),
     ("checkpoint", 'checkpoint = "a"', "a", "R2_CHECKPOINT", "b", "b", "c"),
     ("worth_usd", "worth_usd = 1", 1.0, "R2_WORTH_USD", "2.5", 2.5, 3.0),
-    ("lambda_val", "lambda_val = 0.5", 0.5, "R2_LAMBDA", "0.25", 0.25, 1.0),
+    ("lambda_val", "lambda_val = 0.5", 0.5, "R2_LAMBDA_VAL", "0.25", 0.25, 1.0),
     ("preset", 'preset = "economy"', "economy", "R2_PRESET", "quality", "quality", "balanced"),
     ("embedder", 'embedder = "a"', "a", "R2_EMBEDDER", "b", "b", "c"),
     ("embed_url", 'embed_url = "http://a/"', "http://a", "R2_EMBED_URL", "http://b", "http://b", "http://c"),
@@ -125,7 +125,7 @@ def trade_off(**overrides: object) -> tuple[object, object, object]:
 def test_a_higher_levels_choice_replaces_a_lower_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     configure("worth_usd = 2")
     assert trade_off() == (2.0, None, None)
-    monkeypatch.setenv("R2_LAMBDA", "0.9")
+    monkeypatch.setenv("R2_LAMBDA_VAL", "0.9")
     assert trade_off() == (None, 0.9, None)
     assert trade_off(preset="quality") == (None, None, "quality")
 
@@ -137,13 +137,13 @@ def test_two_choices_at_one_level_are_an_error(monkeypatch: pytest.MonkeyPatch) 
     assert f"worth_usd ({file}, line 1)" in str(caught.value)
     assert f"preset ({file}, line 3)" in str(caught.value)
     file.unlink()
-    monkeypatch.setenv("R2_LAMBDA", "0.9")
+    monkeypatch.setenv("R2_LAMBDA_VAL", "0.9")
     monkeypatch.setenv("R2_WORTH_USD", "1")
-    with pytest.raises(ConfigError, match=r"R2_WORTH_USD.*R2_LAMBDA"):
+    with pytest.raises(ConfigError, match=r"R2_WORTH_USD.*R2_LAMBDA_VAL"):
         load_settings()
     with pytest.raises(ConfigError):  # an argument above does not make the fault below right
         load_settings(preset="quality")
-    monkeypatch.delenv("R2_LAMBDA")
+    monkeypatch.delenv("R2_LAMBDA_VAL")
     with pytest.raises(InputError, match="Give one of"):
         load_settings(lambda_val=0.5, preset="quality")
 
@@ -205,8 +205,8 @@ def test_a_bad_file_is_named_with_its_line(text: str, line: int, said: str) -> N
         ("R2_WORTH_USD", "cheap"),
         ("R2_WORTH_USD", "nan"),
         ("R2_WORTH_USD", "-1"),
-        ("R2_LAMBDA", "1.01"),
-        ("R2_LAMBDA", "inf"),
+        ("R2_LAMBDA_VAL", "1.01"),
+        ("R2_LAMBDA_VAL", "inf"),
         ("R2_MAX_USD_PER_MONTH", "1e999"),
         ("R2_LOG_TEXT", "maybe"),
         ("R2_EMBED_URL", "localhost:8000"),

@@ -263,7 +263,7 @@ def test_status_models_stats_and_config(shell) -> None:
     assert "5 tokens" in status
     assert "SmolLM2" in shell.run("%r2 models").bundles[0]["text/plain"]
     assert "cost: predicted" in shell.run("%r2 stats").printed
-    assert "R2Magics.worth" in shell.run("%r2 config").bundles[0]["text/plain"]
+    assert "R2Magics.worth_usd" in shell.run("%r2 config").bundles[0]["text/plain"]
 
 
 def test_a_key_never_shows(shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +292,7 @@ def test_help_has_examples_and_all_options(shell) -> None:
 
 
 def test_config_sets_defaults_and_the_line_stands_above(shell) -> None:
-    shell.run("%config R2Magics.worth = 0.5")
+    shell.run("%config R2Magics.worth_usd = 0.5")
     shell.run("%config R2Magics.quiet = True")
     assert shell.run("%%r2\nhello").result.decision.worth_usd == 0.5
     assert shell.run("%%r2 --preset economy\nhello").result.decision.worth_usd == 0.0001
@@ -302,9 +302,9 @@ def test_config_sets_defaults_and_the_line_stands_above(shell) -> None:
 @pytest.mark.parametrize(
     ("line", "found", "absent"),
     [
-        ("%%r2 --wo", "--worth", "--models"),
+        ("%%r2 --wo", "--worth-usd", "--models"),
         ("%%r2 --model Smo", "SmolLM2-135M-Instruct", "Qwen2.5-Coder-0.5B-Instruct"),
-        ("%%r2 --preset ", "economy", "--worth"),
+        ("%%r2 --preset ", "economy", "--worth-usd"),
         ("%%r2 --format c", "code", "text"),
         ("%r2 ex", "explain", "curve"),
     ],
@@ -335,7 +335,7 @@ def test_it_works_in_threads(shell, server) -> None:
     from r2_magic import r2
 
     texts: list[str] = []
-    threads = [threading.Thread(target=lambda: texts.append(str(r2("hello", worth=0.01)))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: texts.append(str(r2("hello", worth_usd=0.01)))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -59,13 +59,13 @@ def decide(names: tuple[str, ...] = HOSTILE, **wishes: object) -> Decision:
         Pool("hostile", models),
         settings=load_settings(),
         embedder=lambda: pytest.fail("not needed"),
-        default=trade_off(worth_usd=0.01),
+        trade_off=trade_off(worth_usd=0.01),
     )
     return router.route(vector, **wishes)
 
 
 def test_names_are_shown_as_they_are_and_cannot_be_markup() -> None:
-    view = ranking_view(decide(), "", top=12)
+    view = ranking_view(decide(), top=12)
     page = Structure(view.html)
     for name in HOSTILE:
         assert name in page.text
@@ -74,7 +74,7 @@ def test_names_are_shown_as_they_are_and_cannot_be_markup() -> None:
 
 
 def test_the_page_stands_without_its_style_and_for_a_screen_reader() -> None:
-    view = ranking_view(decide(max_tokens=60), "", top=3)
+    view = ranking_view(decide(max_tokens=60), top=3)
     assert view.html.count('scope="col"') == 8
     assert view.html.count('aria-current="true"') == 1
     assert "<strong>1</strong>" in view.html
@@ -87,7 +87,7 @@ def test_the_page_stands_without_its_style_and_for_a_screen_reader() -> None:
 
 
 def test_plain_text_is_plain_and_aligned() -> None:
-    view = ranking_view(decide(), "", top=4)
+    view = ranking_view(decide(), top=4)
     assert "\x1b" not in view.text
     assert "more (--top N shows more)" in view.text
     header, *rows = view.table

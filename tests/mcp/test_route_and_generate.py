@@ -50,7 +50,7 @@ async def test_the_answer_and_what_it_took(answering: R2Router, provider: ChatSe
     assert found["served_model"] == "served/model"
     assert found["answered_by"] == "provider"
     assert [a["reason"] for a in found["attempts"]] == [""]
-    entry = answering.desk.ledger.find(found["id"])
+    entry = answering.ledger.find(found["id"])
     assert entry is not None
     assert (entry.face, entry.outcome, entry.model) == ("mcp", "answered", found["model"])
 
@@ -60,12 +60,14 @@ async def test_model_and_budget_can_be_forced(answering: R2Router, provider: Cha
         for budget in ("40", 40):
             found = _found(await client.call_tool(TOOL, {"query": QUERY, "model": "model-1", "budget": budget}))
             assert (found["model"], found["budget"]) == ("model-1", 40)
-        whole = _found(await client.call_tool(TOOL, {"query": QUERY, "model": "model-1", "budget": "unlimited"}))
+        whole = _found(await client.call_tool(TOOL, {"query": QUERY, "model": "model-1", "budget": "Unlimited"}))
         assert whole["budget"] == "unlimited"
         wrong = await client.call_tool(TOOL, {"query": QUERY, "budget": "lots"})
         unmeasured = await client.call_tool(TOOL, {"query": QUERY, "budget": "7"})
         unknown = await client.call_tool(TOOL, {"query": QUERY, "model": "mdel-1"})
-    assert "budget is a number of output tokens or 'unlimited'" in words(wrong)
+        endless = await client.call_tool(TOOL, {"query": QUERY, "budget": "99999999999999999999"})
+    for refused in (wrong, endless):
+        assert "budget is a number of output tokens, 1 to 10,000,000, or 'unlimited'" in words(refused)
     assert unmeasured.is_error
     assert "Did you mean model-1?" in words(unknown)
     assert len(provider.bodies) == 3
@@ -171,7 +173,7 @@ async def test_the_next_best_model_answers_where_the_first_does_not(answering: R
     assert found["text"] == "from the second"
     assert len(found["attempts"]) == 2
     assert "404" in found["attempts"][0]["reason"]
-    assert "2 attempts" in words(result)
+    assert "before it: " in words(result)
 
 
 async def test_a_stream_that_breaks_leaves_a_partial_answer(answering: R2Router, provider: ChatServer) -> None:
@@ -181,7 +183,7 @@ async def test_a_stream_that_breaks_leaves_a_partial_answer(answering: R2Router,
     found = _found(result)
     assert (found["text"], found["partial"]) == ("half an ", True)
     assert found["error"]
-    assert "Incomplete" in words(result)
+    assert "broken off: " in words(result)
 
 
 async def test_a_missing_key_names_the_variable(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.made_up import make_checkpoint, make_pool
 
+from r2_router.records import Later
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.decision import Decision, Limits
 from r2_router.routing.explanation import explain
@@ -19,7 +20,7 @@ TABLE = CandidateTable(make_checkpoint(), make_pool())
 COUNT = len(TABLE.budgets)
 
 
-def decide(seed: int, worth: float, bounds: Limits | None = None) -> Decision:
+def decide(seed: int, worth: float, bounds: Limits | None = None, strongest: str = "") -> Decision:
     rng = np.random.default_rng(seed)
     quality = rng.uniform(0, 1, COUNT)
     tokens = np.where(np.isinf(TABLE.budgets), 150.0, TABLE.budgets) * rng.uniform(0.7, 1.0, COUNT)
@@ -36,7 +37,10 @@ def decide(seed: int, worth: float, bounds: Limits | None = None) -> Decision:
         embedder="made-up-embedder",
         truncated=False,
         candidates=ranking,
-        exclusions=lambda: exclusions(TABLE, ranking.scores, 50, bounds),
+        exclusions=Later(lambda: exclusions(TABLE, ranking.scores, 50, bounds)),
+        leverages=Later(lambda: None),
+        readiness=Later(lambda: ""),
+        strongest=strongest,
     )
 
 
@@ -84,12 +88,12 @@ def test_runner_up_and_gap() -> None:
 
 
 def test_the_baseline_is_the_strongest_model_unlimited_whatever_the_limits() -> None:
-    decision = decide(2, 0.0001, limits(max_tokens=40))
-    baseline = explain(decision, strongest="model-2").baseline
+    decision = decide(2, 0.0001, limits(max_tokens=40), strongest="model-2")
+    baseline = explain(decision).baseline
     assert baseline is not None
     assert (baseline.candidate.model, baseline.candidate.budget) == ("model-2", "unlimited")
     assert baseline.saved_usd == pytest.approx(baseline.candidate.predicted_cost_usd - decision.predicted_cost_usd)
-    barred = explain(decide(2, 0.0001, limits(exclude="model-2")), strongest="model-2").baseline
+    barred = explain(decide(2, 0.0001, limits(exclude="model-2"), strongest="model-2")).baseline
     assert barred is not None
     assert barred.candidate.model != "model-2"
 

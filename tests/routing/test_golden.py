@@ -60,4 +60,4 @@ def test_our_own_rules_differ_where_they_should(release_dir: Path, embeddings: n
     available = {c.model for c in ours.candidates}
     assert "gemma-3-270m-it" not in available
     assert all(c.predicted_output_tokens >= 10 for c in ours.candidates)
-    assert R2Router.from_pretrained(release_dir, compat=True).default.lambda_val == 0.99999
+    assert R2Router.from_pretrained(release_dir, compat=True).trade_off.lambda_val == 0.99999

@@ -24,9 +24,10 @@ PARTS = {"role": "user", "content": [{"type": "text", "text": "And of "}, {"type
 
 def test_a_string_is_one_user_message() -> None:
     assert check_messages("Hi") == [{"role": "user", "content": "Hi"}]
-    assert last_user_text("Hi") == "Hi"
-    assert context_tokens("Hi") == 0
-    assert prompt_tokens("Hi") == estimate_tokens("Hi")
+    checked = check_messages("Hi")
+    assert last_user_text(checked) == "Hi"
+    assert context_tokens(checked) == 0
+    assert prompt_tokens(checked) == estimate_tokens("Hi")
 
 
 @pytest.mark.parametrize("last", [USER, PARTS])

@@ -205,8 +205,68 @@ def test_no_candidate_left_names_the_nearest_and_what_excluded_it() -> None:
     quality, tokens = curves(7)
     with pytest.raises(NoCandidateError, match=r"Nearest: model-\d @ .*under min_quality 1"):
         ranked(quality, tokens, limits(min_quality=1.0))
-    with pytest.raises(NoCandidateError, match="over max_cost_usd 0"):
+    with pytest.raises(NoCandidateError, match=r"over max_cost_usd \$0\.00"):
         ranked(quality, tokens, limits(max_cost_usd=0))
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["max_cost_usd", "min_quality", "max_tokens"]))
+def test_the_nearest_candidate_misses_the_limit_by_least(seed: int, limit: str) -> None:
+    quality, tokens = curves(seed)
+    everyone = list(ranked(quality, tokens))
+    bound, miss = {
+        "max_cost_usd": (min(c.predicted_cost_usd for c in everyone) / 2, lambda c: c.predicted_cost_usd),
+        "min_quality": (1.0, lambda c: -c.predicted_quality),
+        "max_tokens": (1, lambda c: c.predicted_output_tokens if c.budget == "unlimited" else c.budget),
+    }[limit]
+    with pytest.raises(NoCandidateError) as raised:
+        ranked(quality, tokens, limits(**{limit: bound}))
+    assert f"Nearest: {min(everyone, key=miss).label} (" in str(raised.value)
+
+
+def test_a_limit_and_what_it_excludes_are_never_shown_as_the_same_amount() -> None:
+    from r2_router.words import over_cost
+
+    assert over_cost(0.010004, 0.01) == "costs $0.010004, over max_cost_usd $0.01"
+    assert over_cost(0.0123, 0.01) == "costs $0.0123, over max_cost_usd $0.01"
+
+
+# -- a forced model, a forced budget -------------------------------------------------------------------------
+
+
+def test_a_forced_budget_is_the_only_one_and_may_lie_between_two_measured() -> None:
+    quality, tokens = curves(3)
+    assert {c.budget for c in ranked(quality, tokens, limits(budget=40))} == {40}
+    assert {c.budget for c in ranked(quality, tokens, limits(budget="Unlimited"))} == {"unlimited"}
+    assert {c.budget for c in ranked(quality, tokens, limits(budget=30))} == {30}
+    with pytest.raises(InputError, match=r"Budget 5000 was not measured .* Choose one between 10 and 100"):
+        ranked(quality, tokens, limits(budget=5000))
+
+
+def test_a_forced_budget_and_a_smaller_cap_leave_nothing() -> None:
+    quality, tokens = curves(3)
+    with pytest.raises(NoCandidateError, match=r"@ 40 \(40 tokens, over max_tokens 20"):
+        ranked(quality, tokens, limits(budget=40, max_tokens=20))
+
+
+def test_a_forced_model_is_one_model_by_name_id_or_beginning() -> None:
+    quality, tokens = curves(4)
+    for name in ("model-1", "MODEL-1", "vendor/model-1"):
+        assert {c.model for c in ranked(quality, tokens, limits(model=name))} == {"model-1"}
+    with pytest.raises(InputError, match="'model' means 3 models: model-0, model-1, model-2"):
+        ranked(quality, tokens, limits(model="model"))
+    with pytest.raises(InputError, match=r"is called 'modle-1'\. Did you mean model-1"):
+        ranked(quality, tokens, limits(model="modle-1"))
+
+
+@pytest.mark.parametrize("name", ["SmolLM[2]", "a*b", "what?", "[red]x[/red]"])
+def test_a_name_with_signs_of_a_glob_is_a_name_first(name: str) -> None:
+    from r2_router.pools.model import Model
+    from r2_router.routing.candidates import forced, named
+
+    models = [Model(name, "vendor/1", 1.0, 1.0), Model("other", "vendor/2", 1.0, 1.0)]
+    assert [m.name for m in named(name, models)] == [name]
+    assert forced(name, models) == name
+    assert [m.name for m in named("vendor/", models)] == [name, "other"]
 
 
 def test_globs_select_and_exclude_whatever_their_case() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from r2_router.errors import InputError
 from r2_router.routing.decision import Limits, TradeOff
-from r2_router.routing.request import limits, read_wishes, trade_off
+from r2_router.routing.request import Request, check_texts, limits, preset_trade_off, trade_off
 
 PRESETS = {"economy": 0.0001, "balanced": 0.001}
 
@@ -31,9 +31,9 @@ def test_the_ends_of_lambda() -> None:
 
 
 def test_a_preset_names_a_worth() -> None:
-    assert trade_off(preset="balanced", presets=PRESETS) == trade_off(worth_usd=0.001)
+    assert preset_trade_off("balanced", PRESETS) == trade_off(worth_usd=0.001)
     with pytest.raises(InputError, match="economy, balanced"):
-        trade_off(preset="lavish", presets=PRESETS)
+        preset_trade_off("lavish", PRESETS)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "much", True, -0.1, 1.1])
@@ -52,7 +52,7 @@ def test_two_trade_offs_at_once_are_refused() -> None:
     with pytest.raises(InputError, match="lambda_val and worth_usd"):
         trade_off(lambda_val=0.5, worth_usd=1.0)
     with pytest.raises(InputError, match="worth_usd and preset"):
-        trade_off(worth_usd=1.0, preset="balanced", presets=PRESETS)
+        trade_off(worth_usd=1.0, preset="balanced")
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,65 @@ def test_globs_are_a_list_or_a_comma_separated_string() -> None:
     assert limits(models="", exclude=[]) == Limits()
 
 
-def test_wishes_fall_back_to_the_default_trade_off_and_refuse_unknown_ones() -> None:
+# -- a request -------------------------------------------------------------------------------------------------
+
+
+def test_wishes_fall_back_to_the_routers_trade_off_and_unknown_ones_are_refused() -> None:
     default = TradeOff(0.5, 1.0)
-    assert read_wishes(None, {}, presets=PRESETS, default=default) == (default, Limits())
-    assert read_wishes(0.25, {"max_tokens": 5}, presets=PRESETS, default=default) == (
-        TradeOff(0.25, 3.0),
-        Limits(max_tokens=5),
-    )
+    assert Request.read("hi").trade(PRESETS, default) == default
+    assert Request.read("hi", preset="economy").trade(PRESETS, default) == trade_off(worth_usd=0.0001)
+    assert Request.read("hi", 0.25, max_tokens=5).limits == Limits(max_tokens=5)
+    assert Request.read("hi", 0.25).trade(PRESETS, default) == TradeOff(0.25, 3.0)
+    with pytest.raises(InputError, match="No preset 'lavish'"):
+        Request.read("hi", preset="lavish").trade(PRESETS, default)
     with pytest.raises(TypeError, match="max_token"):
-        read_wishes(None, {"max_token": 5}, presets=PRESETS, default=default)  # type: ignore[typeddict-unknown-key]
+        Request.read("hi", max_token=5)  # type: ignore[call-arg]
+
+
+def test_a_system_message_stands_before_the_conversation_and_the_last_user_message_is_routed() -> None:
+    turns = [
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "three"},
+    ]
+    request = Request.read(turns, system="Be brief.")
+    assert request.query == "three"
+    assert request.messages == [{"role": "system", "content": "Be brief."}, *turns]
+    assert Request.read("three").messages == [{"role": "user", "content": "three"}]
+
+
+@pytest.mark.parametrize("given", ["Unlimited", "UNLIMITED", " unlimited ", "unlimited"])
+def test_unlimited_in_any_case(given: str) -> None:
+    assert Request.read("hi", budget=given).limits.budget == "unlimited"
+
+
+@pytest.mark.parametrize(("given", "budget"), [("100", 100), (100, 100), ("1,000", 1000), ("10_000", 10_000)])
+def test_a_budget_is_a_number_however_it_is_written(given: str | int, budget: int) -> None:
+    assert Request.read("hi", budget=given).limits.budget == budget
+
+
+@pytest.mark.parametrize("given", ["99999999999999999999", 10**30, 0, -1, "0", "-5", "lots", "", True, 1.5, "٣٣" * 20])
+def test_what_is_no_budget_is_refused_and_never_turned_into_another(given: object) -> None:
+    with pytest.raises(InputError, match=r"budget is a number of output tokens, 1 to 10,000,000, or 'unlimited'"):
+        Request.read("hi", budget=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [5, 1.5, [None], [7], object()])
+def test_names_that_are_none_are_refused(given: object) -> None:
+    with pytest.raises(InputError, match="models"):
+        limits(models=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hole", [math.nan, None, 7, "", "  "])
+def test_a_hole_in_a_column_is_named_by_its_row(hole: object) -> None:
+    with pytest.raises(InputError, match=r"^queries\[2\] is "):
+        check_texts(["a", "b", hole, "d"])
+
+
+def test_a_column_of_any_kind_is_a_list() -> None:
+    import numpy as np
+
+    assert check_texts(("a", "b")) == check_texts(iter("ab")) == check_texts(np.array(["a", "b"])) == ["a", "b"]
+    for other in ("ab", b"ab", {"a": 1}, 5, None):
+        with pytest.raises(InputError, match="Queries are a list"):
+            check_texts(other)

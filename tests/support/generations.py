@@ -12,6 +12,7 @@ from r2_router.generate import Answer, Endpoint, Generation, Options
 from r2_router.pools.model import Model
 from r2_router.records import Budget
 from r2_router.routing.decision import Candidate
+from r2_router.routing.messages import check_messages
 from support.chat_server import ChatServer
 
 INSTRUCTION = Instruction("Under {words} words.")
@@ -45,7 +46,7 @@ def generation(
         "resolve": lambda m: Endpoint(m.base_url),
         "options": options(),
     }
-    return Generation(candidates, messages, **{**given, **changes})
+    return Generation(candidates, check_messages(messages), **{**given, **changes})
 
 
 def answer(server: ChatServer | str, *args: Any, **changes: Any) -> Answer:

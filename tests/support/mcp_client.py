@@ -14,6 +14,7 @@ from r2_mcp.loading import RouterLoader
 from r2_mcp.server import R2Server, create_server
 from r2_router import R2Router
 from r2_router.pools.pool import Pool
+from r2_router.router import router_for
 from support.made_up import DIM, make_checkpoint, make_pool
 
 KEY = "sk-not-for-anyones-eyes"
@@ -43,12 +44,12 @@ def provided(base_url: str, models: int = 3) -> Pool:
 
 def make_router(tmp_path: Path, pool: Pool | None = None, embedder: Any = None, **checkpoint: Any) -> R2Router:
     folder = make_checkpoint(**checkpoint).save(tmp_path / "checkpoint")
-    return R2Router.from_pretrained(
-        folder,
+    return router_for(
+        "mcp",
+        str(folder),
         pool=pool or make_pool(checkpoint.get("models", 3)),
         embedder=embedder or Letters(),
         worth_usd=0.01,
-        face="mcp",
     )
 
 

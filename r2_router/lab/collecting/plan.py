@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from r2_router.checkpoints.format import Instruction, budget_key
-from r2_router.errors import ConfigError, InputError
+from r2_router.errors import InputError
 from r2_router.lab.data.questions import Question
 from r2_router.pools.model import Model
-from r2_router.records import Budget, Record, typed_budget
+from r2_router.records import Budget, Record, read_budget
 from r2_router.routing.candidates import matches
 from r2_router.routing.tokens import estimate_tokens
 
@@ -68,10 +68,7 @@ class Plan:
         if self.max_output < 1:
             raise InputError(f"max_output is tokens and at least 1; got {self.max_output}.")
         for model in self.models:
-            if model.input_usd_per_million is None or model.output_usd_per_million is None:
-                raise ConfigError(
-                    f"{model.name} has no price, so nobody can say what asking it costs. Set it in the pool."
-                )
+            model.cost_usd(0, 0)  # raises where nobody can say what asking it costs
 
     def cells(self, model: Model) -> Iterator[Cell]:
         """What `model` is asked."""
@@ -90,14 +87,7 @@ class Plan:
 
     def most_usd(self, cell: Cell) -> float:
         """The most a call can cost, but for the estimate of its input tokens."""
-        return dollars(cell.model, self.input_tokens(cell), self.cut(cell))
-
-
-def dollars(model: Model, input_tokens: float, output_tokens: float) -> float:
-    """USD at the pool's prices; a Plan holds no model without."""
-    return (
-        input_tokens * (model.input_usd_per_million or 0) + output_tokens * (model.output_usd_per_million or 0)
-    ) / 1e6
+        return cell.model.cost_usd(self.input_tokens(cell), self.cut(cell))
 
 
 # -- what is known of answers so far -------------------------------------------------------------------------
@@ -186,7 +176,7 @@ def _of_model(
         done=len(plan.questions) * len(plan.budgets) - len(cells),
         input_tokens=reads,
         output_tokens=round(writes),
-        expected_usd=dollars(model, reads, writes),
+        expected_usd=model.cost_usd(reads, writes),
         most_usd=most,
         hours=max(minutes) / 60,
     )
@@ -204,7 +194,7 @@ def parse_budgets(text: str) -> tuple[Budget, ...]:
     """ "10,30,unlimited" as budgets, rising. Raises InputError for anything else."""
     budgets: list[Budget] = []
     for part in (part.strip() for part in text.split(",")):
-        budget = typed_budget(part)
+        budget = read_budget(part)
         if budget is None:
             raise InputError(f"budgets are numbers of tokens or 'unlimited', separated by commas; got '{part}'.")
         budgets.append(budget)
@@ -228,4 +218,4 @@ def parse_rates(texts: Sequence[str], what: str) -> tuple[tuple[str, float], ...
 
 def rate_of(model: str, rates: Sequence[tuple[str, float]]) -> float | None:
     """The rate of the first glob that matches, None if none does."""
-    return next((rate for glob, rate in rates if matches(model, [glob])), None)
+    return next((rate for glob, rate in rates if matches(glob, model)), None)

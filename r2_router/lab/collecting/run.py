@@ -15,6 +15,7 @@ from r2_router.lab.collecting.answers import Store, StoredAnswer
 from r2_router.lab.collecting.plan import Cell, Key, Pace, Plan, in_turn
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate
+from r2_router.routing.messages import check_messages
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
@@ -196,7 +197,7 @@ class _Lane:
         )
         return Generation(
             [candidate(cell, run.plan)],
-            cell.question.query,
+            check_messages(cell.question.query),
             instruction=run.plan.instruction,
             models={model.name: model},
             resolve=run.resolve,

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from r2_router.config.settings import Settings, load_settings
 from r2_router.errors import ConfigError, InputError, R2Error, SpendLimitError
-from r2_router.generate.desk import Desk
+from r2_router.generate.providers import Providers
 from r2_router.lab.collecting.answers import Store, StoredAnswer, StoredGrade
 from r2_router.lab.collecting.export import Counts, export
 from r2_router.lab.collecting.judging import JudgeCalls, last_call
 from r2_router.lab.collecting.plan import Cell, Pace, Plan, Seen
 from r2_router.lab.collecting.run import Outcome, ask_all, failed_usd
 from r2_router.lab.data.questions import Question
+from r2_router.ledger.recorder import Recorder
 from r2_router.pools.pool import Pool
 from r2_router.records import Budget, Record
 
@@ -110,12 +111,14 @@ class Collection:
     max_usd: float | None = None
     settings: Settings | None = None
     store: Store = field(init=False)
-    desk: Desk = field(init=False)
+    providers: Providers = field(init=False)
+    recorder: Recorder = field(init=False)
     _questions: dict[str, Question] = field(init=False, default_factory=dict[str, Question])
 
     def __post_init__(self) -> None:
         self.store = Store(self.folder / STORE)
-        self.desk = Desk(self.settings or load_settings(), face="cli")
+        settings = self.settings or load_settings()
+        self.providers, self.recorder = Providers(settings), Recorder(settings, "cli")
 
     def __enter__(self) -> Self:
         self.store.__enter__()
@@ -147,7 +150,7 @@ class Collection:
     def check_ready(self) -> None:
         """Raise ConfigError for a model that cannot be asked now, before anything is paid."""
         for model in self.plan.models:
-            if why := self.desk.not_ready(model):
+            if why := self.providers.not_ready(model):
                 raise ConfigError(f"{model.name} cannot be asked: {why}.")
 
     async def run(self, watch: Watch) -> Report:
@@ -167,10 +170,10 @@ class Collection:
         await ask_all(
             self.plan,
             self.store,
-            resolve=self.desk.resolve,
+            resolve=self.providers.resolve,
             paces=self.paces,
             max_usd=self.max_usd,
-            guard=self.desk.guard,
+            guard=self.recorder.guard,
             on_answer=on_answer,
             on_failure=watch.failed,
             outcome=outcome,
@@ -191,9 +194,9 @@ class Collection:
             raise InputError(
                 f"The judge '{self.judge}' is not in pool '{self.pool.name}': {', '.join(self.pool.models)}."
             )
-        if why := self.desk.not_ready(model):
+        if why := self.providers.not_ready(model):
             raise ConfigError(f"The judge {model.name} cannot be asked: {why}.")
-        ask = JudgeCalls(model, self.store, self.desk.resolve, self.desk.guard, self.max_usd)
+        ask = JudgeCalls(model, self.store, self.providers.resolve, self.recorder.guard, self.max_usd)
         return make_grader(self.grader or "judge", ask=ask, judge=model.name)
 
     async def _agreement(self, grader: Grader | None) -> Agreement | None:

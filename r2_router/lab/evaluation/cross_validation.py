@@ -15,7 +15,7 @@ from r2_router.lab.data.table import Table
 from r2_router.lab.evaluation.baselines import Neighbours
 from r2_router.lab.evaluation.compare import Comparison, Expectation, compare
 from r2_router.lab.learning.training import MIN_QUERIES, unit_rows
-from r2_router.pools.model import Model
+from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.routing.predict import Predictor
 
@@ -103,7 +103,7 @@ def cost_usd(table: Table, pool: Pool, output_tokens: Floats) -> Floats:
     Input tokens the table does not record cost nothing. Raises InputError for a model without a price.
     """
     prices = np.array([(m.input_usd_per_million, m.output_usd_per_million) for m in _priced(table, pool)])
-    return (np.nan_to_num(table.input_tokens) * prices[:, 0] + output_tokens * prices[:, 1]) / 1e6
+    return answer_usd(np.nan_to_num(table.input_tokens), prices[:, 0], output_tokens, prices[:, 1])
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
@@ -127,7 +127,7 @@ def _priced(table: Table, pool: Pool) -> list[Model]:
     """The model of each candidate; InputError if one has no price."""
     models = [pool.get(name) or Model(name, "", None, None) for name, _ in table.candidates]
     for model in models:
-        if model.input_usd_per_million is None or model.output_usd_per_million is None:
+        if not model.priced:
             raise InputError(f"Pool '{pool.name}' has no price for {model.name}: add it to the pool.")
     return models
 

@@ -144,9 +144,9 @@ def _chosen(
                 unknown += [path] if path.endswith(".csv") else []
                 continue
             name = known.get(match[2].lower(), match[2])
-            if (not models or matches(name, models) or matches(f"{match[1]}/{match[2]}", models)) and (
-                not budgets or budget in budgets
-            ):
+            labels = (name, f"{match[1]}/{match[2]}")
+            wanted = not models or any(matches(asked, label) for asked in models for label in labels)
+            if wanted and (not budgets or budget in budgets):
                 found.append(_Source(path, name, budget))
     if not found:
         raise InputError(f"No file of {REPOSITORY} fits the models and budgets named.")

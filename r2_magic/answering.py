@@ -14,26 +14,26 @@ from r2_router.show.ranking import choice
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from r2_router.generate.desk import Asked
+    from r2_router.generate import AnswerStream
 
 
-def ask(
+def answered(
     shell: InteractiveShell,
-    asked: Asked,
+    stream: AnswerStream,
     format: Format,  # noqa: A002  (the option's name)
     *,
-    stream: bool,
+    show: bool,
     keep: Callable[[CellAnswer], None],
 ) -> CellAnswer:
-    """The whole answer, shown as it comes if `stream`. What came is given to `keep`, whole or not.
+    """The whole answer, shown as it comes if `show`. What came is given to `keep`, whole or not.
 
     Raises ProviderError also where the answer broke off, or is not the JSON that was asked for; KeyboardInterrupt
     where the user stopped it.
     """
     try:
-        _receive(shell, asked, format, stream=stream)
+        _receive(shell, stream, format, show=show)
     finally:
-        answer = None if asked.answer is None else cell_answer(asked.answer, format)
+        answer = None if stream.answer is None else cell_answer(stream.answer, format)
         if answer is not None:
             keep(answer)
     if answer is None:
@@ -49,12 +49,12 @@ def ask(
     return answer
 
 
-def _receive(shell: InteractiveShell, asked: Asked, format: Format, *, stream: bool) -> None:  # noqa: A002
+def _receive(shell: InteractiveShell, stream: AnswerStream, format: Format, *, show: bool) -> None:  # noqa: A002
     from r2_router.generate import iterate
 
-    screen = Growing(shell, format, f"asking {choice(asked.decision.best)} …") if stream else None
+    screen = Growing(shell, format, f"asking {choice(stream.decision.best)} …") if show else None
     try:
-        with closing(iterate(asked)) as pieces:
+        with closing(iterate(stream)) as pieces:
             for piece in pieces:
                 if screen:
                     screen.add(piece)

@@ -65,13 +65,13 @@ def test_every_answer_is_in_the_ledger_with_its_cost(router: R2Router) -> None:
     answer = router.route_and_generate("one")
     asked = router.stream("two")
     asyncio.run(asked.result())
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert (kept.outcome, kept.face, kept.query) == ("answered", "python", None)
     assert kept.cost_usd == pytest.approx(asked.answer.cost_usd)
     assert kept.output_tokens == 5
     assert kept.baseline_cost_usd is not None
-    found = stats(router.desk.ledger)
+    found = stats(router.ledger)
     assert found.cost_usd == pytest.approx(answer.cost_usd + asked.answer.cost_usd)
 
 
@@ -80,7 +80,7 @@ def test_text_is_logged_only_if_asked_for(saved: Path, server: ChatServer, monke
     router = R2Router.from_pretrained(saved, pool=at(server.url), embedder=LetterEmbedder())
     asked = router.stream("to be kept")
     asyncio.run(asked.result())
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert kept.query == "to be kept"
 
@@ -128,7 +128,7 @@ def test_a_broken_stream_is_a_partial_answer_and_recorded_so(router: R2Router, s
     asyncio.run(asked.result())
     assert asked.answer is not None
     assert (asked.answer.text, asked.answer.partial) == ("half an", True)
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert kept.outcome == "partial"
 
@@ -138,7 +138,7 @@ def test_no_answer_at_all_is_one_error_and_recorded_as_failed(router: R2Router, 
     asked = router.stream("hello", options=QUICK)
     with pytest.raises(ProviderError):
         asyncio.run(asked.result())
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert (kept.outcome, kept.reason) == ("failed", "ProviderError")
 
@@ -152,7 +152,7 @@ def test_a_spending_limit_refuses_before_anything_is_asked(
     with pytest.raises(SpendLimitError, match="R2_MAX_USD_PER_CALL"):
         asyncio.run(asked.result())
     assert server.requests == []
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert kept.outcome == "refused"
 
@@ -169,7 +169,7 @@ def test_a_missing_key_leaves_the_model_out_and_names_the_variable(
     monkeypatch.setenv("SOME_API_KEY", "sk-very-secret-0123456789")
     answer = router.route_and_generate("hello")
     assert server.requests[-1].headers["authorization"] == "Bearer sk-very-secret-0123456789"
-    assert "very-secret" not in repr(answer) + repr(router.settings) + str(answer.to_dict())
+    assert "very-secret" not in repr(answer) + repr(router._settings) + str(answer.to_dict())
 
 
 def test_a_configured_server_answers_for_every_model_with_its_own_key(saved: Path, server: ChatServer) -> None:
@@ -192,7 +192,7 @@ def test_a_stream_left_early_keeps_what_came(router: R2Router, server: ChatServe
     assert asyncio.run(first_piece()) == "Rome"
     assert asked.answer is not None
     assert asked.answer.partial
-    kept = router.desk.ledger.find(asked.id)
+    kept = router.ledger.find(asked.id)
     assert kept is not None
     assert kept.outcome == "partial"
 
@@ -225,10 +225,10 @@ def test_five_hundred_at_once_all_end_and_the_ledger_adds_up(router: R2Router, s
     assert sum(isinstance(result, Answer) for result in results) > 450
     tried = [attempt for result in results for attempt in result.attempts]  # type: ignore[union-attr]
     assert len(tried) == len(server.requests) > 550
-    found = stats(router.desk.ledger)
+    found = stats(router.ledger)
     assert found.calls == 500
     assert round(found.cost_usd, 9) == pytest.approx(sum(a.cost_usd for a in tried), abs=1e-6)
-    with router.desk.ledger.reading() as db:
+    with router.ledger.reading() as db:
         assert db is not None
         assert db.execute("SELECT COUNT(*) FROM reservations").fetchone() == (0,)
         spent = db.execute("SELECT SUM(nanos) FROM spend").fetchone()[0]

@@ -1,0 +1,51 @@
+"""What the magic shares with its commands: the configured defaults, the shell, and the session of the notebook."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics
+from traitlets import Bool, Enum, Float, Int, Unicode
+
+from r2_magic import options
+from r2_magic.session import Session
+
+if TYPE_CHECKING:
+    from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
+
+
+class Configured(Magics):
+    """Defaults of `%%r2`; an option on the line stands above them, the settings of r2-router below."""
+
+    worth_usd = Float(None, allow_none=True, help="What a perfect answer is worth to you, in dollars.").tag(config=True)
+    lambda_val = Float(None, allow_none=True, help="The paper's λ, instead of worth_usd.").tag(config=True)
+    preset = Unicode(None, allow_none=True, help="A named worth, instead of worth_usd.").tag(config=True)
+    max_cost_usd = Float(None, allow_none=True, help="Most dollars an answer may cost.").tag(config=True)
+    top = Int(5, min=1, help="Candidates shown.").tag(config=True)
+    history = Int(0, min=0, help="Earlier turns given as context.").tag(config=True)
+    format = Enum(options.FORMATS, "markdown", help="How the answer is shown.").tag(config=True)
+    stream = Bool(True, help="Show the answer as it comes.").tag(config=True)
+    quiet = Bool(False, help="Show the answer only.").tag(config=True)
+    checkpoint = Unicode("", help="A checkpoint's name or folder.").tag(config=True)
+    pool = Unicode("", help="A pool's name or TOML file.").tag(config=True)
+    embed_url = Unicode("", help="An OpenAI-compatible embedding server.").tag(config=True)
+
+    shell: Any
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.session = Session()
+
+    def router(self) -> R2Router:
+        """The router that `%config R2Magics` and the settings describe."""
+        return self.session.router(self.checkpoint, self.pool, self.embed_url)
+
+    def decide(self, query: str, args: argparse.Namespace) -> Decision:
+        """The decision for `query`, kept as the last one and written to the ledger."""
+        router = self.router()
+        decision = router.decide(options.request(query, args))
+        router.record(decision)
+        self.session.decision = decision
+        return decision

@@ -1,0 +1,61 @@
+"""AnswerStream: an answer on its way, whose end, whatever it is, is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from r2_router.generate.answer import Answer
+    from r2_router.generate.generation import Generation
+    from r2_router.routing.decision import Decision
+
+
+class AnswerStream:
+    """The text of an answer as it comes: iterate it, async, or `await result()`.
+
+    `decision` is there from the start, `answer` when it is over; None before, and if nothing came. `id` names the
+    entry of the ledger, "" until it is over. Iterating raises ProviderError, SpendLimitError or ConfigError.
+    """
+
+    def __init__(self, generation: Generation, decision: Decision, record: Callable[..., str]) -> None:
+        self.decision = decision
+        self.id = ""
+        self._generation = generation
+        self._record = record
+
+    @property
+    def answer(self) -> Answer | None:
+        return self._generation.answer
+
+    def __aiter__(self) -> AnswerStream:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            return await anext(self._generation)
+        except StopAsyncIteration:
+            self._close(None)
+            raise
+        except BaseException as error:
+            self._close(error)
+            raise
+
+    async def aclose(self) -> None:
+        """Stop; `answer` keeps what came."""
+        await self._generation.aclose()
+        self._close(None)
+
+    async def result(self) -> Answer:
+        """The answer, once it is whole. Raises what iterating raises."""
+        try:
+            answer = await self._generation.result()
+        except BaseException as error:
+            self._close(error)
+            raise
+        self._close(None)
+        return answer
+
+    def _close(self, error: BaseException | None) -> None:
+        if not self.id:
+            self.id = self._record(self.decision, answer=self.answer, error=error)

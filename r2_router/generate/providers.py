@@ -1,0 +1,75 @@
+"""Providers: where each model is asked, with which key, and whether it can be asked now."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from r2_router.config.settings import LLM_API_KEY, Settings
+from r2_router.errors import ConfigError
+from r2_router.generate.endpoint import Endpoint
+from r2_router.pools.model import Model
+from r2_router.pools.pool import Pool
+
+if TYPE_CHECKING:
+    from r2_router.local import LocalServers
+
+
+class Providers:
+    """The endpoints of models under the user's settings; local servers are started when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._servers: LocalServers | None = None
+
+    def resolve(self, model: Model) -> Endpoint | Awaitable[Endpoint]:
+        """The endpoint of `model`: the configured server for all, the model's own, or a local one, started.
+
+        Raises ConfigError naming the variable of a missing key, or a typed error of the local server.
+        """
+        if self.settings.llm_api_base:
+            return Endpoint(self.settings.llm_api_base, self.settings.key(LLM_API_KEY))
+        if model.base_url:
+            if why := self.missing_key(model):
+                raise ConfigError(f"{model.name}: {why}.")
+            return Endpoint(model.base_url, self.settings.key(model.api_key_env))
+        return self._local(model)
+
+    def missing_key(self, model: Model) -> str:
+        """ "" or which variable must hold the key of `model`."""
+        if self.settings.llm_api_base or not model.api_key_env or self.settings.key(model.api_key_env):
+            return ""
+        return f"{model.api_key_env} is not set; set it in the environment or in keys.toml"
+
+    def not_ready(self, model: Model) -> str:
+        """ "" if `model` can be asked now, else why not and what to do about it."""
+        if model.unavailable:
+            return model.unavailable
+        if self.settings.llm_api_base:
+            return ""
+        if model.base_url:
+            return self.missing_key(model)
+        from r2_router.local import readiness
+
+        return readiness(model, self.settings)
+
+    def ready(self, pool: Pool) -> Pool:
+        """`pool` with every model that cannot be asked now unavailable, for the reason why."""
+        return Pool(pool.name, {m.name: replace(m, unavailable=self.not_ready(m)) for m in pool})
+
+    @property
+    def servers(self) -> LocalServers:
+        """The local servers of this process."""
+        from r2_router.local import LocalServers
+
+        with self._lock:
+            if self._servers is None:
+                self._servers = LocalServers(self.settings)
+            return self._servers
+
+    async def _local(self, model: Model) -> Endpoint:
+        return Endpoint(await asyncio.to_thread(self.servers.base_url, model))

@@ -1,0 +1,101 @@
+"""Recorder: the ledger of one face, the spending limits that rest on it, and the entry that each request becomes."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+from r2_router.config.settings import Settings
+from r2_router.errors import LedgerError, SpendLimitError
+from r2_router.ledger.entry import Entry, Face, Outcome
+from r2_router.ledger.spend_limits import SpendGuard
+from r2_router.ledger.store import Ledger
+from r2_router.routing.explanation import baseline
+
+if TYPE_CHECKING:
+    from r2_router.generate import Answer
+    from r2_router.routing.decision import Decision
+
+
+class Recorder:
+    """Opens the ledger when it is first needed; `face` is who asks."""
+
+    def __init__(self, settings: Settings, face: Face) -> None:
+        self.settings = settings
+        self.face: Face = face
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        self._guard: SpendGuard | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger(log_text=self.settings.log_text)
+            return self._ledger
+
+    @property
+    def guard(self) -> SpendGuard:
+        with self._lock:
+            if self._guard is None:
+                s = self.settings
+                limits = (s.max_usd_per_call, s.max_usd_per_day, s.max_usd_per_month)
+                self._guard = SpendGuard(self.ledger, *limits)
+            return self._guard
+
+    def record(
+        self,
+        decision: Decision,
+        *,
+        answer: Answer | None = None,
+        error: BaseException | None = None,
+    ) -> str:
+        """Write a decision, its answer or its failure to the ledger; the entry's id."""
+        best = decision.best
+        obvious = baseline(decision)
+        outcome, reason = _outcome(answer, error)
+        tried = answer.attempts if answer else getattr(error, "attempts", ())
+        return self.ledger.record(
+            Entry(
+                face=self.face,
+                outcome=outcome,
+                reason=reason,
+                model=answer.model if answer else best.model,
+                budget=answer.budget if answer else best.budget,
+                checkpoint=decision.checkpoint,
+                query=decision.query,
+                input_tokens=decision.input_tokens,
+                lambda_val=decision.lambda_val,
+                worth_usd=decision.worth_usd,
+                predicted_quality=_known(answer.predicted_quality if answer else best.predicted_quality),
+                predicted_output_tokens=_known(_tokens(decision, answer)),
+                predicted_cost_usd=_known(answer.predicted_cost_usd if answer else best.predicted_cost_usd),
+                output_tokens=answer.completion_tokens if answer else None,
+                cost_usd=sum(attempt.cost_usd for attempt in tried) if tried else None,
+                baseline_cost_usd=None if obvious is None else obvious.candidate.predicted_cost_usd,
+                latency_s=answer.latency_s if answer else None,
+                attempts=len(tried),
+            )
+        )
+
+
+def _outcome(answer: Answer | None, error: BaseException | None) -> tuple[Outcome, str]:
+    reason = type(error).__name__ if error is not None else ""
+    if answer is not None:
+        return ("partial" if answer.partial else "answered"), reason or answer.error[:80]
+    if error is None:
+        return "decided", ""
+    return ("refused" if isinstance(error, (SpendLimitError, LedgerError)) else "failed"), reason
+
+
+def _tokens(decision: Decision, answer: Answer | None) -> float:
+    if answer is None:
+        return decision.predicted_output_tokens
+    label = (answer.model, answer.budget)
+    found = (c.predicted_output_tokens for c in decision.candidates if (c.model, c.budget) == label)
+    return next(found, math.nan)
+
+
+def _known(number: float) -> float | None:
+    return number if math.isfinite(number) else None
