@@ -70,7 +70,11 @@ def room(module: str) -> str:
 
 def floor(name: str) -> int:
     """How high a room stands: 0 is the ground; both faces are on top. Raises ValueError for one without a floor."""
-    return len(FLOORS) if name in FACES else list(FLOORS).index(name)
+    if name in FACES:
+        return len(FLOORS)
+    if name not in FLOORS:
+        raise ValueError(f"{CORE}/{name} stands on no floor: add it to FLOORS in docs/floors.py.")
+    return list(FLOORS).index(name)
 
 
 def imports(files: Mapping[str, Path] | None = None) -> list[Import]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -24,9 +25,22 @@ def test_imports_run_downward() -> None:
     assert "\n".join(str(i) for i in upward(imports())) == ""
 
 
-def test_what_a_library_package_imports_of_a_face_is_nothing() -> None:
-    faces = [str(i) for i in imports() if i.importer.startswith(CORE) and not i.imported.startswith(CORE)]
-    assert faces == []
+def test_the_core_imports_no_face_and_nothing_that_only_a_face_needs() -> None:
+    theirs = {*FACES, "mcp", "mcp_types", "starlette", "uvicorn", "IPython", "traitlets"}
+    named = {
+        f"{module} imports {name}"
+        for module, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom) and module.partition(".")[0] == CORE
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+        if name.partition(".")[0] in theirs
+    }
+    assert named == set()
+
+
+def test_a_room_without_a_floor_is_told_where_to_get_one() -> None:
+    with pytest.raises(ValueError, match="add it to FLOORS"):
+        floor("cellar")
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
