@@ -4,12 +4,16 @@ They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/
 """
 
 import json
-import re
+import sys
 import textwrap
 
 from common import RESULTS
 
 ROOT = RESULTS.parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
+
 PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
@@ -102,13 +106,6 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
-
-
-def written(page: str, known: dict[str, str]) -> str:
-    """`page` with each named place filled from `known`. Raises KeyError for a name that is not in it."""
-    return re.sub(
-        r"(<!-- ([\w-]+) -->\n).*?(\n<!-- end -->)", lambda m: m[1] + known[m[2]] + m[3], page, flags=re.DOTALL
-    )
 
 
 def main() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from mcp import Client
 from support.made_up import make_pool
 from support.mcp_client import ERAS, QUERY, Letters, make_router, serve, words
+from support.snapshots import assert_snapshot
 
 from r2_router import R2Router
 from r2_router.errors import ConfigError
@@ -32,12 +32,8 @@ async def _listed(router: R2Router) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TOOLS)
 async def test_a_tools_schema_is_the_snapshot(router: R2Router, name: str) -> None:
-    """WRITE_SNAPSHOTS=1 writes the files anew; the change is then seen in the diff."""
-    file = SNAPSHOTS / f"{name}.json"
     shown = (await _listed(router))[name]
-    if os.environ.get("WRITE_SNAPSHOTS"):
-        file.write_text(json.dumps(shown, indent=2) + "\n")
-    assert shown == json.loads(file.read_text())
+    assert_snapshot(SNAPSHOTS / f"{name}.json", json.dumps(shown, indent=2) + "\n")
 
 
 async def test_arguments_are_flat_with_plain_defaults_and_no_null(router: R2Router) -> None:
