@@ -62,7 +62,7 @@ def takes_wishes(*but: str) -> Callable[[_Function], _Function]:
     return add
 
 
-def said(wishes: Mapping[str, Any]) -> dict[str, Any]:
+def given(wishes: Mapping[str, Any]) -> dict[str, Any]:
     """The wishes among a tool's arguments that say something, as keyword arguments of Request.read."""
     return {name: value for name, value in wishes.items() if value != _not_given(wish_options()[name])}
 

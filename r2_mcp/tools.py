@@ -133,4 +133,4 @@ def _request(
     from r2_router.routing.request import Request
 
     conversation = [*messages, {"role": "user", "content": query}] if messages else query
-    return Request.read(conversation, system=system or None, **s.said(wishes))
+    return Request.read(conversation, system=system or None, **s.given(wishes))

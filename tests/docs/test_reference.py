@@ -135,7 +135,7 @@ def test_every_command_and_option_a_page_names_exists(page: Path) -> None:
         ("%r2 explian", ["%r2 explian"]),
         ("%%r2 -o reply --top 3", []),
         ("uvx --from . r2-mcp --prot 1", ["r2-mcp ... --prot"]),
-        ("--worth-usd", ["--worth-usd"]),
+        ("--worth-eur", ["--worth-eur"]),
         ("vllm serve X --runner pooling", []),
     ],
 )
