@@ -21,6 +21,7 @@ from r2_router.checkpoints.find import (
     release_pool,
 )
 from r2_router.checkpoints.format import Checkpoint, Floats
+from r2_router.config.folders import spelled
 from r2_router.config.settings import Settings, load_settings
 from r2_router.errors import InputError, R2Error
 from r2_router.generate.desk import Asked, Desk
@@ -101,8 +102,8 @@ class R2Router:
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
         settings = load_settings(
-            checkpoint=None if path is None else os.fspath(path),
-            pool=os.fspath(pool) if pool is not None and not isinstance(pool, Pool) else None,
+            checkpoint=None if path is None else spelled(path),
+            pool=spelled(pool) if pool is not None and not isinstance(pool, Pool) else None,
             embedder=embedder if isinstance(embedder, str) else None,
             embed_url=embed_url,
             llm_api_base=llm_api_base,

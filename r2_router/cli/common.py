@@ -62,7 +62,7 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         metavar="DIR",
-        help="a checkpoint directory, a released one, or a name (default: local)",
+        help="a checkpoint's name, or the path of its directory or a released one, as in ./mine (default: local)",
     )
     parser.add_argument("--pool", metavar="NAME", help="a pool's name or TOML file (default: the checkpoint's own)")
     parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
@@ -117,6 +117,8 @@ def make_router(args: argparse.Namespace) -> R2Router:
     from r2_router.router import R2Router
 
     router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url, face="cli")
+    if router.pool.warning:
+        note(f"note: {router.pool.warning}")
     router.preload()
     return router
 
