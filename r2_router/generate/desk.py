@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from r2_router.config.settings import LLM_API_KEY, Settings
 from r2_router.errors import ConfigError, LedgerError, SpendLimitError
+from r2_router.pools.key_hosts import key_of, missing_key
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.routing.decision import Decision
@@ -47,19 +48,17 @@ class Desk:
         if model.base_url:
             if why := self.missing_key(model):
                 raise ConfigError(f"{model.name}: {why}.")
-            return Endpoint(model.base_url, self.settings.key(model.api_key_env))
+            return Endpoint(model.base_url, key_of(model, self.settings))
         return self._local(model)
 
     def missing_key(self, model: Model) -> str:
         """ "" or which variable must hold the key of `model`."""
-        if self.settings.llm_api_base or not model.api_key_env or self.settings.key(model.api_key_env):
-            return ""
-        return f"{model.api_key_env} is not set; set it in the environment or in keys.toml"
+        return "" if self.settings.llm_api_base else missing_key(model, self.settings)
 
     async def _local(self, model: Model) -> Endpoint:
         from r2_router.generate import Endpoint
 
-        return Endpoint(await asyncio.to_thread(self.servers.base_url, model))
+        return Endpoint(*await asyncio.to_thread(self.servers.address, model))
 
     @property
     def servers(self) -> LocalServers:
@@ -85,7 +84,7 @@ class Desk:
 
     def ready(self, pool: Pool) -> Pool:
         """`pool` with every model that cannot be asked now unavailable, for the reason why."""
-        return Pool(pool.name, {m.name: replace(m, unavailable=self.not_ready(m)) for m in pool})
+        return replace(pool, models={m.name: replace(m, unavailable=self.not_ready(m)) for m in pool})
 
     # -- what is spent and recorded --------------------------------------------------------------------------
 
