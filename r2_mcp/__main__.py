@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
+
+import r2_mcp
+
+# `python -m` looks for modules in the folder it is started in first, and clients start servers in folders of other
+# people's code: whatever lies there under the name of a library would be run. The script `r2-mcp` does not look there.
+if __name__ == "__main__" and sys.path[:1] == [os.getcwd()] != [os.path.dirname(r2_mcp.__path__[0])]:  # noqa: PTH109, PTH120
+    del sys.path[0]
+
+import argparse
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType

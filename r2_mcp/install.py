@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+from r2_mcp import jsonc
+from r2_router.config.files import read_plain, replace_file
 from r2_router.errors import ConfigError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 
 NAME = "r2"
+_MAX_BYTES = 16 << 20
 _COMMAND = {"command": "uvx", "args": ["r2-mcp"]}
 
 
@@ -83,47 +87,78 @@ def run(args: argparse.Namespace) -> int:
 def write(client: Client, path: Path) -> bool:
     """Merge the entry into the file at `path`; whether anything had to be changed.
 
-    Raises ConfigError, and changes nothing, where the file is not what the client would read.
+    What else it holds stays, comments, mode and link included. Raises ConfigError, and changes nothing, where the file
+    is not what the client would read.
     """
+    _check_inside(path)
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        data = read_plain(path, _MAX_BYTES) if path.exists() else b""
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from None
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {_MAX_BYTES >> 20} MiB, so it is left alone.")
     document = _parse(path, text)
-    found = document.setdefault(client.key, {})
+    found = document.get(client.key, {})
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: '{client.key}' is not a table of servers. Mend it, or add the server by hand.")
-    servers = cast("dict[str, Any]", found)
-    old = servers.get(NAME)
+    old = cast("dict[str, Any]", found).get(NAME)
     entry = {**(cast("dict[str, Any]", old) if isinstance(old, dict) else {}), **client.entry}
     if entry == old:
         return False
-    servers[NAME] = entry
+    changed = _changed(client, path, text, document, entry)
+    mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text:
-            path.with_name(path.name + ".bak").write_text(text, encoding="utf-8")
-        new = path.with_name(path.name + ".new")
-        new.write_text(_render(path, document) + "\n", encoding="utf-8")
-        new.replace(path)
+        if data:
+            _keep(path, data)
+        replace_file(path, mark + changed.encode(), private=False)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
     return True
 
 
+def _check_inside(path: Path) -> None:
+    """Raise ConfigError where a file of the working folder is a link out of it, made by whom we cannot know."""
+    if not path.is_absolute() and not path.resolve().is_relative_to(Path.cwd().resolve()):
+        raise ConfigError(
+            f"{path} leads out of this folder, to {path.resolve()}. Write there yourself, if that is meant."
+        )
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """The old file beside it, readable for whom it was. A link in its place is not followed."""
+    backup = path.with_name(path.name + ".bak")
+    replace_file(backup, data, follow=False)
+    backup.chmod(stat.S_IMODE(path.stat().st_mode))
+
+
 def _parse(path: Path, text: str) -> dict[str, Any]:
-    """The document in the file, one that can be changed and rendered again; empty for no text."""
+    """The document in the file; empty for no text."""
     try:
         if path.suffix == ".toml":
             import tomlkit
 
             return tomlkit.parse(text)
-        found: object = json.loads(text) if text.strip() else {}
-    except ValueError as error:
+        found: object = jsonc.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read, so it is left alone ({error}). Add the server by hand.") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{path} does not hold an object, so it is left alone. Add the server by hand.")
     return cast("dict[str, Any]", found)
+
+
+def _changed(client: Client, path: Path, text: str, document: dict[str, Any], entry: dict[str, Any]) -> str:
+    """The text of the file with the entry in it."""
+    if path.suffix == ".toml" or not text.strip():
+        document.setdefault(client.key, {})[NAME] = entry
+        return _render(path, document) + "\n"
+    try:
+        return jsonc.put(text, (client.key, NAME), entry)
+    except (ValueError, IndexError) as error:
+        raise ConfigError(
+            f"{path} cannot be changed in place ({error}), so it is left alone. Add this by hand: "
+            f"{json.dumps({client.key: {NAME: entry}}, ensure_ascii=False)}"
+        ) from None
 
 
 def _render(path: Path, document: dict[str, Any]) -> str:

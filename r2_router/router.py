@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
 from r2_router.checkpoints.format import Checkpoint, Floats
+from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import R2Error
 from r2_router.generate.providers import Providers
@@ -104,8 +105,8 @@ class R2Router:
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
         settings = load_settings(
-            checkpoint=None if path is None else os.fspath(path),
-            pool=os.fspath(pool) if pool is not None and not isinstance(pool, Pool) else None,
+            checkpoint=None if path is None else spelled(path),
+            pool=spelled(pool) if pool is not None and not isinstance(pool, Pool) else None,
             embedder=embedder if isinstance(embedder, str) else None,
             embed_url=embed_url,
             llm_api_base=llm_api_base,
@@ -457,6 +458,7 @@ class R2Router:
             readiness=Later(lambda: self.not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
+            pool_warning=self.pool.warning,
         )
 
     def _input_tokens(self, text: str) -> int:

@@ -6,27 +6,32 @@ import os
 from pathlib import Path
 
 from r2_router.checkpoints.format import JSON_NAME, Checkpoint
-from r2_router.config.folders import shipped, user_data_dir
+from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
 from r2_router.errors import CheckpointError
 
 DEFAULT_CHECKPOINT = "local"
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
-    """A checkpoint by path (ours or a released directory), or by the name of a shipped or imported one."""
+    """A checkpoint by path (ours or a released directory), or by the name of a shipped or imported one.
+
+    A name is never looked up in the working folder: a path holds a separator (./mine), or is a path object.
+    """
     from r2_router.checkpoints.release import is_release, read_release
 
-    name = os.fspath(name_or_path)
-    folders = [Path(name).expanduser()]
-    if Path(name).name == name and name not in ("", ".", ".."):
-        folders += [shipped("checkpoints") / name, user_data_dir() / "checkpoints" / name]
+    name = spelled(name_or_path)
+    if is_path(name):
+        folders = [Path(name).expanduser()]
+    else:
+        folders = [folder / name for folder in (shipped("checkpoints"), user_data_dir() / "checkpoints") if name]
     for folder in folders:
         if (folder / JSON_NAME).is_file():
             return Checkpoint.load(folder)
         if is_release(folder):
             return read_release(folder)
     known = sorted(p.parent.name for p in shipped("checkpoints").glob(f"*/{JSON_NAME}"))
+    here = "" if is_path(name) or not Path(name).is_dir() else f" If the folder here is meant, say ./{name}."
     raise CheckpointError(
-        f"No checkpoint '{name}': no directory there holds {JSON_NAME} or a released R2-Router. Shipped: "
+        f"No checkpoint '{name}': no directory there holds {JSON_NAME} or a released R2-Router.{here} Shipped: "
         f"{', '.join(known)}. `r2-router import release --output DIR` fetches the released one."
     )

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.config.files import replace_file
 from r2_router.errors import CheckpointError
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
 
@@ -159,12 +160,11 @@ class Checkpoint:
         from safetensors.numpy import save
 
         folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
         heads = save(_tensors(self))
         meta = {**_meta(self), "heads_sha256": hashlib.sha256(heads).hexdigest()}
         text = json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        _replace(folder / HEADS_NAME, heads)
-        _replace(folder / JSON_NAME, text.encode())
+        replace_file(folder / HEADS_NAME, heads, private=False)
+        replace_file(folder / JSON_NAME, text.encode(), private=False)
         return folder
 
     def check_probes(self, vectors: Floats, source: str) -> None:
@@ -200,6 +200,7 @@ def _check(c: Checkpoint) -> None:
     """Refuse a checkpoint whose parts do not fit together; nothing later needs to look again."""
     count, heads, dim = len(c.candidates), len(c.bias), c.embedder.dim
     _need(isinstance(cast("object", c.name), str) and 0 < len(c.name) <= 200, "has no name")
+    _need(_is_pool_name(c.pool), f"names its pool by something that is no name: {c.pool[:80]!r}")
     _need(0 < count <= _MAX_CANDIDATES, f"has {count} candidates")
     _need(0 < dim <= _MAX_DIM, f"has embedding dimension {dim}")
     for model, budget in c.candidates:
@@ -244,6 +245,11 @@ def _check(c: Checkpoint) -> None:
             bool(np.abs(np.linalg.norm(c.probe_vectors, axis=1) - 1).max() < 1e-3),
             "has probes not of unit length",
         )
+
+
+def _is_pool_name(pool: str) -> bool:
+    """Which file is read is the user's to say, not a checkpoint's."""
+    return pool.isprintable() and len(pool) <= 200 and not set(pool) & set("/\\:") and pool not in (".", "..")
 
 
 def _check_candidate(model: object, budget: object) -> None:
@@ -383,10 +389,3 @@ def _tensors(c: Checkpoint) -> dict[str, NDArray[Any]]:
     }
     tensors |= {name: array for name, array in optional if array is not None}
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(file)

@@ -130,6 +130,8 @@ def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:
     settings = load_settings(checkpoint=args.checkpoint, pool=args.pool)
     checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
     pool = load_pool(settings.pool or checkpoint.pool or DEFAULT_CHECKPOINT)
+    if pool.warning:
+        common.note(f"note: {pool.warning}")
     questions = read_questions(args.queries)
     if args.limit is not None:
         questions = questions[: max(args.limit, 0)]

@@ -49,7 +49,7 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         metavar="DIR",
-        help="a checkpoint directory, a released one, or a name (default: local)",
+        help="a checkpoint's name, or the path of its directory or a released one, as in ./mine (default: local)",
     )
     parser.add_argument("--pool", metavar="NAME", help="a pool's name or TOML file (default: the checkpoint's own)")
     parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")

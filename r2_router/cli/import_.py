@@ -32,6 +32,7 @@ def register(commands: common.Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from r2_router.checkpoints.release import read_release
+    from r2_router.config.folders import spelled
 
     output = Path(args.output).expanduser()
     common.check_output(output, force=args.force)
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{output} cannot be written: {error.strerror or error}. Choose another --output.") from None
     print(
         f"Wrote {output}: {len(checkpoint.models)} models, {len(checkpoint.candidates)} candidates. Next: "
-        f'r2-router route "..." --checkpoint {shlex.quote(str(output))} --embed-url http://localhost:8000'
+        f'r2-router route "..." --checkpoint {shlex.quote(spelled(output))} --embed-url http://localhost:8000'
     )
     return 0
 

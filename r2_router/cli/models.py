@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--yes and --api-base belong to --refresh.")
     settings = load_settings(pool=args.pool)
     pool = load_pool(settings.pool or _pool_of_checkpoint(settings))
+    if pool.warning:
+        note(f"note: {pool.warning}")
     if args.refresh:
         return _refresh(pool, settings, args)
     providers = Providers(settings)
@@ -98,21 +100,22 @@ def _refresh(pool: Pool, settings: Settings, args: argparse.Namespace) -> int:
 def _changes(pool: Pool, settings: Settings, api_base: str | None) -> list[Change]:
     """What each provider says differently of its models; local ones have no provider to ask."""
     from r2_router.config.toml_file import url
+    from r2_router.pools.key_hosts import key_of
     from r2_router.pools.prices import refresh
 
     try:
         asked = url(api_base or "")
     except ValueError as fault:
         raise InputError(f"--api-base {fault}.") from None
-    providers: dict[str, list[Model]] = {}
+    providers: dict[tuple[str, str], list[Model]] = {}
     for model in pool:
         if model.base_url:
-            providers.setdefault(asked or model.base_url, []).append(model)
+            providers.setdefault((asked, "") if asked else (model.base_url, model.api_key_env), []).append(model)
     if not providers:
         raise InputError(f"Pool '{pool.name}' has local models only: there is no provider to ask.")
     changes: list[Change] = []
-    for base_url, models in providers.items():
-        key = None if asked else settings.key(models[0].api_key_env)
+    for (base_url, variable), models in providers.items():
+        key = key_of(models[0], settings) if variable else None
         changes += refresh(models, base_url=base_url, key=key)
     return changes
 

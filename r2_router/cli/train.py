@@ -144,10 +144,10 @@ def _name(args: argparse.Namespace) -> str:
 
 
 def _pool_name(args: argparse.Namespace, pool: Pool) -> str:
-    """How a later run finds the pool again: by name, or by the full path of its file."""
-    given = args.pool or "local"
-    is_path = given.endswith(".toml") or "/" in given or "\\" in given
-    return str(Path(given).expanduser().resolve()) if is_path else pool.name
+    """How a later run finds the pool again: by name. A checkpoint goes to others, and says no paths."""
+    from r2_router.pools.pool import is_pool_file
+
+    return Path(args.pool).stem if args.pool and is_pool_file(args.pool) else pool.name
 
 
 # -- what is shown ---------------------------------------------------------------------------------------------
@@ -182,8 +182,12 @@ def _r2(value: float | None) -> str:
 
 def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
     """The command that uses what was made."""
-    folder = shlex.quote(str(output))
-    server = f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
+    from r2_router.config.folders import spelled
+    from r2_router.pools.pool import is_pool_file
+
+    folder = shlex.quote(spelled(output))
+    pool = f" --pool {shlex.quote(args.pool)}" if args.pool and is_pool_file(args.pool) else ""
+    server = pool + f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
     judged = ""
     if adding and args.data:
         data = shlex.quote(args.data)

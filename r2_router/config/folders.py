@@ -1,4 +1,4 @@
-"""Where files live: what ships with the package, and the user's own folders."""
+"""Where files live: what ships with the package, and the user's own folders; what is a name, and what a path."""
 
 import os
 from pathlib import Path
@@ -24,6 +24,26 @@ def user_data_dir() -> Path:
     """The folder of fetched checkpoints, weights and the ledger. R2_HOME moves it. It may not exist yet."""
     home = _home()
     return home / "data" if home else platformdirs.user_data_path(_APP, appauthor=False)
+
+
+def is_path(said: str) -> bool:
+    """Whether `said` is the path of a file or folder, and no name of something shipped or of the user's own.
+
+    The folder one happens to be in is no place to look a name up: it may be somebody else's.
+    """
+    return "/" in said or "\\" in said or said in (".", "..", "~")
+
+
+def spelled(name_or_path: str | os.PathLike[str]) -> str:
+    """Text as it is; a path object so that it is told from a name: Path("mine") is ./mine."""
+    said = os.fspath(name_or_path)
+    return said if isinstance(name_or_path, str) or not said or is_path(said) else os.path.join(".", said)  # noqa: PTH118
+
+
+def is_own(file: Path) -> bool:
+    """Whether `file` lies in the user's configuration folder or is shipped: nobody else put it there."""
+    found = file.resolve()
+    return any(found.is_relative_to(folder.resolve()) for folder in (user_config_dir(), shipped("config")))
 
 
 def _home() -> Path | None:

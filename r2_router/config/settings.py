@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, final
 
 from r2_router.config import toml_file as cf
-from r2_router.config.folders import shipped, user_config_dir
+from r2_router.config.folders import is_path, shipped, user_config_dir
 from r2_router.errors import ConfigError, InputError
 from r2_router.records import Record
 
@@ -70,6 +70,7 @@ class Settings(Record):
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
+    key_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # variable -> origins
     sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
     _llm_api_key: Secret | None = field(default=None, repr=False)
 
@@ -120,6 +121,7 @@ def load_settings(**overrides: object) -> Settings:
         levels.append(_from_file(settings_file()))
     levels += [_from_environment(), _from_arguments(given)]
     presets: dict[str, float] = {}
+    key_hosts: dict[str, tuple[str, ...]] = {}
     chosen: dict[str, _Value] = {}
     for level in levels:
         _check_one_trade_off(level.values)
@@ -127,10 +129,12 @@ def load_settings(**overrides: object) -> Settings:
             chosen = {name: value for name, value in chosen.items() if name not in _TRADE_OFF}
         chosen |= level.values
         presets |= level.presets
+        key_hosts |= level.key_hosts
     _check_preset(chosen, presets)
     return Settings(
         **{name: value.value for name, value in chosen.items()},
         presets=presets,
+        key_hosts=key_hosts,
         sources={name: chosen[name].source if name in chosen else "not set" for name in _CHECKS},
         _llm_api_key=_secret(key.strip(), "llm_api_key", InputError),
     )
@@ -147,6 +151,7 @@ class _Value(NamedTuple):
 class _Level(NamedTuple):
     values: dict[str, _Value]
     presets: Mapping[str, float] = MappingProxyType({})
+    key_hosts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def _folder(value: object) -> str:
@@ -171,6 +176,8 @@ _CHECKS: Mapping[str, cf.Check] = {
     "max_usd_per_month": cf.amount,
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
+_TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
+_PLACES = {"pool", "checkpoint", "models_dir"}
 _NUMBERS = (cf.amount, cf.fraction)
 _FLAGS = {
     "1": True,
@@ -186,10 +193,19 @@ _FLAGS = {
 
 def _from_file(path: Path, source: str = "") -> _Level:
     file = cf.read_config(path)
-    values = file.values((), {**_CHECKS, "presets": cf.table})
-    values.pop("presets", None)
+    values = file.values((), {**_CHECKS, **dict.fromkeys(_TABLES, cf.table)})
+    for table in _TABLES:
+        values.pop(table, None)
+    for name in _PLACES & values.keys():
+        values[name] = _beside(path, values[name])
     level = {name: _Value(value, source or file.place(name)) for name, value in values.items()}
-    return _Level(level, file.values(("presets",), dict.fromkeys(file.table("presets"), cf.amount)))
+    tables = (file.values((table,), dict.fromkeys(file.table(table), check)) for table, check in _TABLES.items())
+    return _Level(level, *tables)
+
+
+def _beside(file: Path, said: str) -> str:
+    """A relative path in a file starts at that file, and not at the folder one happens to be in."""
+    return str(file.parent / Path(said).expanduser()) if is_path(said) else said
 
 
 def _from_environment() -> _Level:

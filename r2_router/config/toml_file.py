@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from r2_router.config.files import read_plain
 from r2_router.config.folders import user_config_dir
 from r2_router.errors import ConfigError
 
@@ -81,9 +82,10 @@ class ConfigFile:
 def read_config(path: Path) -> ConfigFile:
     """Read the TOML file at `path`. Raises ConfigError for a file that is missing, too large or not TOML."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        data = read_plain(path, _MAX_BYTES)
+        if len(data) > _MAX_BYTES:
             raise ConfigError(f"{path} is larger than {_MAX_BYTES >> 20} MiB: not a configuration file.")
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -199,6 +201,22 @@ def url(value: object) -> str:
     if "@" in address or "?" in address or "#" in address:
         raise ValueError("must be an address alone, without a user, a key or a query: keys have their own place")
     return address
+
+
+def origin(address: str) -> str:
+    """Scheme, host and port of an address: whom one talks to there. "" for what is no address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """Hosts a key may go to, as origins: one or several, each a host name (https://) or the start of an address."""
+    said = cast("list[object]", value) if isinstance(value, list) else [value]
+    return tuple(origin(url(one if "//" in (one := text(item)) or not one else f"https://{one}")) for item in said)
 
 
 def variable(value: object) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from r2_router.embedders.base import Vectors, clip_text, unit_rows
 from r2_router.errors import EmbedderError
+from r2_router.local.child import close_to_others
 
 _CONTEXT_TOKENS = 4096  # half a gigabyte of cache for Qwen3-0.6B
 _EMPTY = " "  # llama.cpp refuses ""
@@ -65,7 +66,7 @@ class GgufEmbedder:
 
 
 def _start(path: Path) -> Any:
-    """llama.cpp with the weights at `path`. It also listens on a loopback port, which a random key closes."""
+    """llama.cpp with the weights at `path`. It listens on a loopback port too, closed by a random key."""
     try:
         import xllamacpp
     except ImportError:
@@ -78,8 +79,7 @@ def _start(path: Path) -> Any:
     params.n_ctx = _CONTEXT_TOKENS
     # Threads wait for each other by spinning: on cores that another model keeps busy, all of them take 10x longer.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
-    params.api_keys = [secrets.token_hex()]
-    params.ui = False
+    close_to_others(params, secrets.token_hex())
     params.warmup = False
     params.verbosity = 0
     try:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from r2_router.config.redaction import shown
 from r2_router.config.settings import EMBED_API_KEY, Secret
 from r2_router.embedders.base import Vectors, clip_text, unit_rows
 from r2_router.errors import ConfigError, EmbedderError
@@ -227,10 +228,8 @@ class _Reply:
             found = self.body.decode(errors="replace")
         for field in ("error", "message", "detail"):
             found = _object(found).get(field, found)
-        text = " ".join(str(found or "").split())
-        if self.key:  # some servers quote it
-            text = text.replace(self.key.reveal(), "***")
-        return "" if text.startswith("<") else "".join(filter(str.isprintable, text))[:_SHOWN_CHARS].rstrip(".")
+        text = shown(str(found or ""), self.key, _SHOWN_CHARS)  # some servers quote the key
+        return "" if text.startswith("<") else text.rstrip(".")
 
     @property
     def http(self) -> str:

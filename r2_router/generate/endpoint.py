@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from r2_router.config.redaction import shown
 from r2_router.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from r2_router.config.settings import Secret
 
 _SHOWN_CHARS = 300
-_TELLTALE_CHARS = 8  # text that starts with so much of the key is taken for a part of it
-_TELLTALE_KEY_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,13 +61,7 @@ class Endpoint:
 
     def shown(self, text: str) -> str:
         """What a server said, fit for a person's eyes: on one line, of bounded length, without the key."""
-        if self.key is not None:
-            key = self.key.reveal()
-            text = text.replace(key, "[key]")
-            if len(key) >= _TELLTALE_KEY_CHARS:  # a server that cuts or masks what it echoes
-                text = re.sub(re.escape(key[:_TELLTALE_CHARS]) + r"[^\s\"']*", "[key]", text)
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
+        return shown(text, self.key, _SHOWN_CHARS)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base_url!r})"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from r2_router.config.settings import LLM_API_KEY, Settings
 from r2_router.errors import ConfigError
 from r2_router.generate.endpoint import Endpoint
+from r2_router.pools.key_hosts import key_of, missing_key
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 
@@ -36,14 +37,12 @@ class Providers:
         if model.base_url:
             if why := self.missing_key(model):
                 raise ConfigError(f"{model.name}: {why}.")
-            return Endpoint(model.base_url, self.settings.key(model.api_key_env))
+            return Endpoint(model.base_url, key_of(model, self.settings))
         return self._local(model)
 
     def missing_key(self, model: Model) -> str:
-        """ "" or which variable must hold the key of `model`."""
-        if self.settings.llm_api_base or not model.api_key_env or self.settings.key(model.api_key_env):
-            return ""
-        return f"{model.api_key_env} is not set; set it in the environment or in keys.toml"
+        """ "" or why there is no key to ask `model` with, and what to do about it."""
+        return "" if self.settings.llm_api_base else missing_key(model, self.settings)
 
     def not_ready(self, model: Model) -> str:
         """ "" if `model` can be asked now, else why not and what to do about it."""
@@ -59,7 +58,7 @@ class Providers:
 
     def ready(self, pool: Pool) -> Pool:
         """`pool` with every model that cannot be asked now unavailable, for the reason why."""
-        return Pool(pool.name, {m.name: replace(m, unavailable=self.not_ready(m)) for m in pool})
+        return replace(pool, models={m.name: replace(m, unavailable=self.not_ready(m)) for m in pool})
 
     @property
     def servers(self) -> LocalServers:
@@ -72,4 +71,4 @@ class Providers:
             return self._servers
 
     async def _local(self, model: Model) -> Endpoint:
-        return Endpoint(await asyncio.to_thread(self.servers.base_url, model))
+        return Endpoint(*await asyncio.to_thread(self.servers.address, model))

@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
+from r2_router.config.files import make_private
 from r2_router.config.folders import user_data_dir
 from r2_router.errors import InputError, LedgerError
 from r2_router.ledger.entry import Entry, new_id, query_hash
@@ -177,9 +178,7 @@ class Ledger:
             return self._db
         self._disconnect()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Opened only if it is new: to close another descriptor of the file would drop SQLite's locks on it.
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
+        make_private(self.path)
         self._db = self._open(str(self.path))
         self._file = self._identity()
         migrate(self._db)

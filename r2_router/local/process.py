@@ -6,15 +6,18 @@ import http.client
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from r2_router.config.settings import Secret
 from r2_router.errors import LocalModelError
 
 START_SECONDS = 120.0
@@ -23,6 +26,14 @@ _CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.02
 _HEALTH_SECONDS = 5.0
 _LOG_BYTES = 64 << 10
+
+# What a native library may need of our environment; keys, which it does not, are not among it.
+_NEEDED = re.compile(
+    r"PATH|HOME|TMPDIR|TEMP|TMP|LANG|LC_\w+|TZ|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE|LOCALAPPDATA|VIRTUAL_ENV"
+    r"|PYTHON\w+|LD_\w+|DYLD_\w+|(GGML|OMP|KMP|GOMP|OPENBLAS|MKL|CUDA|NVIDIA|HIP|HSA|ROCR|VK|MTL)_\w+",
+    re.IGNORECASE,
+)
+_KEY_LIKE = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,13 @@ class Launch:
     idle_seconds: int
 
 
+def _environment() -> dict[str, str]:
+    """Our environment, as far as the child needs it."""
+    kept = {k: v for k, v in os.environ.items() if _NEEDED.fullmatch(k) and not _KEY_LIKE.search(k)}
+    # Threads that spin while they wait are ten times slower as soon as something else wants a core.
+    return {"OMP_WAIT_POLICY": "passive", **kept}
+
+
 class ServerProcess:
     """One child process. Its stdin is the lifeline: it ends when nobody holds the other end any more.
 
@@ -46,6 +64,7 @@ class ServerProcess:
 
     def __init__(self, launch: Launch) -> None:
         self.base_url = ""
+        self.key = Secret(secrets.token_hex())  # of this server alone
         self._started = time.monotonic()
         self._said = ""
         self._stopping = threading.Lock()
@@ -55,12 +74,14 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            # Threads that spin while they wait are ten times slower as soon as something else wants a core.
-            env={"OMP_WAIT_POLICY": "passive", **os.environ},
+            env=_environment(),
+            cwd=_CHILD.parent,  # the system may look for libraries in the folder one happens to be in
             # Ctrl-C interrupts the answer, not the server.
             start_new_session=True,
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0,
         )
+        with suppress(OSError):  # it ended already: wait_ready says why
+            self._tell(self.key)
 
     @property
     def pid(self) -> int:
@@ -98,6 +119,11 @@ class ServerProcess:
                 if stream is not None:
                     stream.close()
 
+    def _tell(self, key: Secret) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{key.reveal()}\n".encode())
+            self._process.stdin.flush()
+
     def _read_address(self) -> str:
         """What the child prints once it listens, "" if it ended before."""
         if self._process.stdout is None:
@@ -113,7 +139,8 @@ class ServerProcess:
         while self._process.poll() is None:
             connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_HEALTH_SECONDS)
             try:
-                connection.request("GET", "/health")
+                headers = {"Authorization": f"Bearer {self.key.reveal()}"}
+                connection.request("GET", f"{parts.path}/health", headers=headers)
                 if connection.getresponse().status == 200:
                     return True
             except (OSError, http.client.HTTPException):

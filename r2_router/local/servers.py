@@ -8,7 +8,7 @@ import threading
 import weakref
 from importlib.util import find_spec
 
-from r2_router.config.settings import Settings
+from r2_router.config.settings import Secret, Settings
 from r2_router.errors import ConfigError, LocalModelError
 from r2_router.local.memory import available_bytes
 from r2_router.local.process import Launch, ServerProcess
@@ -51,8 +51,9 @@ class LocalServers:
         self._starting = threading.Lock()
         weakref.finalize(self, _stop_all, self._servers)
 
-    def base_url(self, model: Model) -> str:
-        """The OpenAI-compatible API that serves `model`, like http://127.0.0.1:43210/v1, started if need be.
+    def address(self, model: Model) -> tuple[str, Secret]:
+        """The OpenAI-compatible API that serves `model`, like http://127.0.0.1:43210/3f9c.../v1, and the key without
+        which it answers nobody. It is started if need be.
 
         Its slots hold the model's context_window. Raises LocalModelError if the extra or the weights are
         missing, memory is short, or the server does not start.
@@ -60,12 +61,12 @@ class LocalServers:
         key = (model.weights, model.context_window or SLOT_TOKENS)
         running = self._servers.get(key)
         if running is not None and running.is_ready():
-            return running.base_url
+            return running.base_url, running.key
         with self._starting:  # one at a time: each measures the memory that those before it left
             running = self._servers.get(key)
             if running is None or not running.is_ready():
                 running = self._start(model, key, running)
-            return running.base_url
+            return running.base_url, running.key
 
     def stop(self) -> None:
         """Stop every server and free its memory, one that is still starting too. A later use starts it anew."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from r2_router.config.files import replace_file
 from r2_router.config.folders import shipped, user_data_dir
 from r2_router.config.toml_file import read_config, shown
 from r2_router.errors import ConfigError
@@ -84,8 +85,7 @@ def is_verified(path: Path, weights: Weights) -> bool:
     except OSError:
         return False
     with suppress(OSError):  # what cannot be remembered is hashed again next time
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(seen, encoding="utf-8")
+        replace_file(memory, seen.encode())
     return True
 
 

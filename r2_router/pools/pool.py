@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from r2_router.config import toml_file as cf
-from r2_router.config.folders import shipped, user_config_dir
+from r2_router.config.folders import is_own, is_path, shipped, spelled, user_config_dir
 from r2_router.errors import ConfigError
 from r2_router.pools.model import Model
 
@@ -32,6 +32,7 @@ class Pool:
 
     name: str
     models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    untrusted: str = ""  # the file it was read from, where that is neither the user's own nor shipped
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.models.values())
@@ -41,6 +42,17 @@ class Pool:
 
     def get(self, name: str) -> Model | None:
         return self.models.get(name)
+
+    @property
+    def warning(self) -> str:
+        """What to say before anything is sent to an untrusted pool's models; "" for others."""
+        places = sorted({cf.origin(model.base_url) for model in self if model.untrusted and model.base_url})
+        if not places:
+            return ""
+        return (
+            f"Pool '{self.name}' is from {self.untrusted}, which is not in your configuration: queries go to "
+            f"{', '.join(places)}, and your keys only where your configuration sends them."
+        )
 
 
 def models_file() -> Path:
@@ -53,24 +65,30 @@ def pool_names() -> tuple[str, ...]:
     return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
 
 
+def is_pool_file(said: str) -> bool:
+    """Whether `said` is the path of a pool's file, and no name."""
+    return is_path(said) or said.endswith(".toml")
+
+
 def load_pool(name_or_path: str | os.PathLike[str], *, user_file: bool = True) -> Pool:
     """The pool of that name (the user's before the shipped) or at that path, with models.toml applied.
 
     Raises ConfigError naming file and line: for an unknown key, a model without id or price, a bad value, one
-    id at one server under two names, an empty pool.
+    id at one server under two names, an empty pool. A file outside the user's configuration is untrusted: see
+    `Pool.untrusted`.
     """
-    file = cf.read_config(_find(os.fspath(name_or_path)))
+    file = cf.read_config(_find(spelled(name_or_path)))
     file.values((), {"pool": cf.table, "models": cf.table})
     shared = file.values(("pool",), _POOL_KEYS)
     name = shared.pop("name", "") or file.path.stem
-    entries = {model: _Entry(_overlaid(shared, values), file) for model, values in _model_tables(file).items()}
+    entries = {model: _Entry(_overlaid(shared, values), file, file) for model, values in _model_tables(file).items()}
     if user_file and models_file().is_file():
         _apply_user_file(entries, cf.read_config(models_file()), file, name)
     if not entries:
         raise ConfigError(f"{file.path}: the pool is empty. Add a model: [models.NAME], id, usd_per_million.")
     models = {model: _model(model, entry) for model, entry in entries.items()}
     _check_distinct(models, entries)
-    return Pool(name, models)
+    return Pool(name, models, _untrusted(file))
 
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -78,10 +96,11 @@ def load_pool(name_or_path: str | os.PathLike[str], *, user_file: bool = True) -
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What is said of a model, and the file that said it last."""
+    """What is said of a model, the file that said it last, and the one that says where it is asked."""
 
     values: dict[str, Any]
     file: cf.ConfigFile
+    address: cf.ConfigFile
 
 
 _POOL_KEYS: Mapping[str, cf.Check] = {
@@ -114,10 +133,10 @@ def _folders() -> tuple[Path, Path]:
 
 
 def _find(name: str) -> Path:
-    if "/" in name or "\\" in name or name.endswith(".toml"):
+    if is_pool_file(name):
         return Path(name).expanduser()
     for folder in _folders():
-        if name and (folder / f"{name}.toml").is_file():
+        if name and ":" not in name and (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"
     raise ConfigError(
         f"No pool {cf.shown(name)}. Known: {', '.join(pool_names())}. Your own go into {_folders()[0]} as "
@@ -163,11 +182,17 @@ def _apply_user_file(entries: dict[str, _Entry], user: cf.ConfigFile, pool_file:
             base = known.values
             if not values.keys().isdisjoint(_PRICE_KEYS):
                 base = {key: value for key, value in base.items() if key != "prices_date"}
-            entries[name] = _Entry(_overlaid(base, values), user)
+            # A variable alone does not make the address the user's: the key would go where somebody else says.
+            address = user if "base_url" in values else known.address
+            entries[name] = _Entry(_overlaid(base, values), user, address)
         elif values.get("id"):
-            entries[name] = _Entry(values, user)
+            entries[name] = _Entry(values, user, user)
         elif not _named_elsewhere(name, pool_file.path):
             raise user.error(("models", name), _not_known(name, entries, pool))
+
+
+def _untrusted(file: cf.ConfigFile) -> str:
+    return "" if is_own(file.path) else str(file.path)
 
 
 def _named_elsewhere(name: str, current: Path) -> bool:
@@ -211,6 +236,7 @@ def _model(name: str, entry: _Entry) -> Model:
         prices_date=values.get("prices_date", ""),
         note=values.get("note", ""),
         weights=values.get("weights", ""),
+        untrusted=_untrusted(entry.address),
     )
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import os
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from r2_router.config.files import replace_file
 from r2_router.config.settings import Secret
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, DownloadError
@@ -67,7 +66,7 @@ def write_user_models(changes: Iterable[Change]) -> Path:
     from tomlkit.exceptions import TOMLKitError
 
     changes = list(changes)
-    file = Path(os.path.realpath(models_file()))  # a link stays a link
+    file = models_file()
     text = read_config(file).text if file.is_file() else ""
     expected = tomllib.loads(text)
     _apply(changes, expected, dict)
@@ -211,18 +210,9 @@ def _set(table: MutableMapping[str, Any], change: Change) -> None:
 
 
 def _replace(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        newline = "\r\n" if file.is_file() and b"\r\n" in file.read_bytes() else "\n"
-        with part.open("w", encoding="utf-8", newline=newline) as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if file.exists():
-            part.chmod(file.stat().st_mode)
-        part.replace(file)
+        if file.is_file() and b"\r\n" in file.read_bytes():
+            text = text.replace("\n", "\r\n")
+        replace_file(file, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise ConfigError(f"{file} cannot be written: {error.strerror}. Nothing was changed.") from None

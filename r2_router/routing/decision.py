@@ -191,7 +191,8 @@ class Decision(Record):
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
     one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `warnings()` says all of that in sentences.
+    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
+    untrusted place, "" for others. `warnings()` says all of that in sentences.
     """
 
     query: str | None
@@ -207,6 +208,7 @@ class Decision(Record):
     readiness: Later[str]
     strongest: str = ""
     estimated_from: str = ""
+    pool_warning: str = ""
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -280,14 +282,15 @@ class Decision(Record):
 
     def warnings(self) -> list[str]:
         """What to know before relying on the choice, a sentence each, none where all is well."""
-        said = [
+        found = [
+            self.pool_warning,
             words.estimated(self.estimated_from) if self.estimated_from else "",
             words.UNFAMILIAR if self.familiar is False else "",
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
             words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
             words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
         ]
-        return [sentence for sentence in said if sentence]
+        return [sentence for sentence in found if sentence]
 
     def keys(self) -> list[str]:
         return [*_DECISION_KEYS]

@@ -106,7 +106,7 @@ def label(query: str, quality: float, *, log_text: bool = True, **changes: objec
 # -- the whole way -------------------------------------------------------------------------------------------------
 
 
-def test_from_a_csv_to_a_choice_and_its_reasons(data, train, tmp_path, capsys):
+def test_from_a_csv_to_a_choice_and_its_reasons(data, pool, train, tmp_path, capsys):
     out, err = train("--data", data, "--instruction", INSTRUCTION)
     assert err == ""
     lines = out.splitlines()
@@ -115,9 +115,9 @@ def test_from_a_csv_to_a_choice_and_its_reasons(data, train, tmp_path, capsys):
     assert table[1][:5] == ["small", "30", "60", "0.520", "20"]
     assert float(table[1][5]) > 0.9  # sums and essays are told apart on queries left out
     assert "Choosing by query beats the best constant of each worth" in out
-    assert lines[-1] == f'Saved. Try it: r2-router route "..." --checkpoint {tmp_path / "heads"}'
+    assert lines[-1] == f'Saved. Try it: r2-router route "..." --checkpoint {tmp_path / "heads"} --pool {pool}'
 
-    router = R2Router.from_pretrained(tmp_path / "heads")
+    router = R2Router.from_pretrained(tmp_path / "heads", pool=pool)
     assert router.checkpoint.metrics["verdict"] in lines
     easy = router.route_text("What is 17 + 4?", worth_usd=0.001)
     hard = router.route_text("Write an essay on how the glacier shaped the village.", worth_usd=0.001)
@@ -125,7 +125,8 @@ def test_from_a_csv_to_a_choice_and_its_reasons(data, train, tmp_path, capsys):
     assert (hard.best.model, hard.best.budget) == ("large", "unlimited")
     assert hard.best.predicted_output_tokens > 20 * easy.best.predicted_output_tokens
 
-    assert main(["explain", "What is 17 + 4?", "--worth", "0.001", "--checkpoint", str(tmp_path / "heads")]) == 0
+    given = ["--worth", "0.001", "--checkpoint", str(tmp_path / "heads"), "--pool", str(pool)]
+    assert main(["explain", "What is 17 + 4?", *given]) == 0
     assert "Frontier" in capsys.readouterr().out
 
 
@@ -197,14 +198,17 @@ def test_a_pool_by_name_is_found_by_name(home: Path, data, train, tmp_path):
     assert R2Router.from_pretrained(tmp_path / "heads").route_text("What is 1 + 1?").best.model in ("small", "large")
 
 
-def test_uneven_tables_are_trained_and_the_comparison_says_what_it_lacks(tmp_path, train):
+def test_uneven_tables_are_trained_and_the_comparison_says_what_it_lacks(tmp_path, pool, train):
     cells = rows()
     kept = [cell for cell in cells if cell["model"] == "small" or int(str(cell["query_id"])[1:]) < 30]
     kept += [cells[0], {**cells[1], "quality": ""}]
     out, _ = train("--data", write(tmp_path / "t.csv", kept), "--instruction", INSTRUCTION)
     assert out.startswith("182 rows, 60 queries, 1 repeated rows, 1 ungraded rows, 60 missing cells.")
     assert "Not compared with the simple choices: Only 30 queries" in out
-    assert R2Router.from_pretrained(tmp_path / "heads").route_text("What is 1 + 1?").best.model in ("small", "large")
+    assert R2Router.from_pretrained(tmp_path / "heads", pool=pool).route_text("What is 1 + 1?").best.model in (
+        "small",
+        "large",
+    )
 
 
 # -- what cannot be trained ----------------------------------------------------------------------------------------
@@ -294,10 +298,10 @@ def test_a_model_is_added_and_the_others_stay_as_they_were(data, train, tmp_path
     assert more.name == "more"
     count = len(base.candidates)
     np.testing.assert_array_equal(more.weights[:count], base.weights[:count])
-    assert more.pool == str(tmp_path / "mine.toml")
+    assert more.pool == "mine"
 
 
-def test_labels_beside_a_table_move_its_heads(data, train, tmp_path):
+def test_labels_beside_a_table_move_its_heads(data, pool, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
     for query, easy in queries(60, seed=8):
         if easy:
@@ -311,17 +315,19 @@ def test_labels_beside_a_table_move_its_heads(data, train, tmp_path):
     assert out.startswith("270 rows, ")
 
     def expected(name: str) -> float:
-        decision = R2Router.from_pretrained(tmp_path / name).route_text("What is 17 + 4?")
+        decision = R2Router.from_pretrained(tmp_path / name, pool=pool).route_text("What is 17 + 4?")
         return next(c.predicted_quality for c in decision.candidates if (c.model, c.budget) == ("small", 30))
 
     assert expected("learned") < expected("heads") - 0.2
     assert heads(tmp_path, "learned").data_card["ledger"]
 
 
-def test_labels_alone_take_the_instruction_of_the_checkpoint_that_asked(data, train, tmp_path, monkeypatch):
+def test_labels_alone_take_the_instruction_of_the_checkpoint_that_asked(home, data, train, tmp_path, monkeypatch):
+    own = home / "data" / "checkpoints"
+    train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", output=own / "heads")
+    train("--data", data, "--instruction", "Other: {words}.", "--no-evaluate", output=own / "other")
     monkeypatch.chdir(tmp_path)
-    train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
-    train("--data", data, "--instruction", "Other: {words}.", "--no-evaluate", output="other")
+    train("--data", data, "--instruction", "Somebody else's.", "--no-evaluate")  # ./heads, which is no name
     for query, easy in queries(MIN_QUERIES, seed=8):
         label(query, float(easy), checkpoint="heads")
     _, err = train("--from-ledger", "--no-evaluate", output="learned")

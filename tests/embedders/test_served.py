@@ -437,7 +437,7 @@ def test_answer_without_end():
 def test_refused_key_is_not_repeated(status: int):
     refusal = says(status, {"error": {"message": f"Incorrect API key provided: {KEY}."}})
     message, server = complaint(refusal, api_key=KEY)
-    assert f"refuses the API key (HTTP {status}: Incorrect API key provided: ***)" in message
+    assert f"refuses the API key (HTTP {status}: Incorrect API key provided: [key])" in message
     assert "R2_EMBED_API_KEY" in message
     assert len(server.requests) == 1
 

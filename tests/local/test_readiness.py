@@ -23,7 +23,7 @@ def refused(model: Model, settings: Settings) -> str:
     """The reason, which is also what starting it raises."""
     reason = readiness(model, settings)
     with pytest.raises(LocalModelError) as caught:
-        LocalServers(settings).base_url(model)
+        LocalServers(settings).address(model)
     assert str(caught.value) == f"{model.name}: {reason}."
     return reason
 
@@ -56,7 +56,7 @@ def test_a_model_that_is_nowhere_and_one_switched_off(model: Model, settings: Se
 def test_memory_is_checked_before_anything_starts(model: Model, settings: Settings) -> None:
     greedy = replace(model, context_window=1_000_000_000)
     with pytest.raises(LocalModelError, match=r"needs 92160\.\d GB of memory .* is free\. Close something"):
-        LocalServers(settings).base_url(greedy)
+        LocalServers(settings).address(greedy)
 
 
 def test_the_free_memory_is_of_this_machine() -> None:

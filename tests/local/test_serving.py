@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from r2_router.config.settings import Settings
+from r2_router.config.settings import Secret, Settings
 from r2_router.errors import LocalModelError
 from r2_router.local import LocalServers
 from r2_router.local.process import Launch, ServerProcess
@@ -37,7 +37,7 @@ from r2_router.config.settings import Settings
 
 model = replace(load_pool("local").get("SmolLM2-135M-Instruct"), context_window=512)
 servers = LocalServers(Settings(models_dir=sys.argv[1]))
-servers.base_url(model)
+servers.address(model)
 print(*[child.pid for child in psutil.Process().children()], flush=True)
 if sys.argv[2] == "wait":
     sys.stdin.read()
@@ -51,9 +51,18 @@ def servers(settings: Settings) -> Generator[LocalServers]:
     servers.stop()
 
 
-def complete(url: str, prompt: str, max_tokens: int, **more: Any) -> dict[str, Any]:
+def ask(method: str, address: tuple[str, Secret], path: str, **more: Any) -> httpx.Response:
+    """A request with the key of the server at `address`."""
+    return httpx.request(method, address[0] + path, headers=signed(address[1]), timeout=120, **more)
+
+
+def signed(key: Secret) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key.reveal()}"}
+
+
+def complete(address: tuple[str, Secret], prompt: str, max_tokens: int, **more: Any) -> dict[str, Any]:
     body = {"model": "any", "messages": [{"role": "user", "content": prompt}], "temperature": 0, **more}
-    response = httpx.post(f"{url}/chat/completions", json={**body, "max_tokens": max_tokens}, timeout=120)
+    response = ask("POST", address, "/chat/completions", json={**body, "max_tokens": max_tokens})
     response.raise_for_status()
     return response.json()
 
@@ -71,24 +80,24 @@ def only_child() -> psutil.Process:
 
 
 def test_a_real_answer_is_capped_where_asked(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(model)
-    long = complete(url, "Tell me a long story about a train.", 12)
+    address = servers.address(model)
+    long = complete(address, "Tell me a long story about a train.", 12)
     assert long["choices"][0]["finish_reason"] == "length"
     assert long["usage"]["completion_tokens"] == 12
     assert long["model"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    short = complete(url, "What is 2+2?", 60)
+    short = complete(address, "What is 2+2?", 60)
     assert short["choices"][0]["finish_reason"] == "stop"
     assert "4" in short["choices"][0]["message"]["content"]
 
 
 def test_several_are_answered_side_by_side(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(model)
+    url, key = servers.address(model)
 
     def stream(number: int) -> tuple[float, float]:
         """When its first and its last token came."""
         message = {"role": "user", "content": f"Count from {number} to 100."}
         body = {"messages": [message], "max_tokens": 100, "stream": True, "ignore_eos": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as response:
+        with httpx.stream("POST", f"{url}/chat/completions", json=body, headers=signed(key), timeout=60) as response:
             times = [time.monotonic() for line in response.iter_lines() if '"content":"' in line]
         assert len(times) > 50
         return times[0], times[-1]
@@ -99,21 +108,52 @@ def test_several_are_answered_side_by_side(servers: LocalServers, model: Model) 
 
 
 def test_a_slot_holds_the_models_context_window_and_no_more(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(replace(model, context_window=512))
-    assert complete(url, "word " * 400, 1)["usage"]["prompt_tokens"] > 400
+    address = servers.address(replace(model, context_window=512))
+    assert complete(address, "word " * 400, 1)["usage"]["prompt_tokens"] > 400
     with pytest.raises(httpx.HTTPStatusError, match="400"):
-        complete(url, "word " * 600, 1)
+        complete(address, "word " * 600, 1)
 
 
 def test_it_listens_on_loopback_alone_and_to_no_web_page(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(model)
+    address = servers.address(model)
     listening = [c.laddr.ip for c in only_child().net_connections() if c.status == psutil.CONN_LISTEN]
     assert listening == ["127.0.0.1"]
-    root = url.removesuffix("/v1")
-    answer = httpx.get(f"{root}/v1/models", headers={"Origin": "http://evil.example"})
+    answer = httpx.get(f"{address[0]}/models", headers={"Origin": "http://evil.example", **signed(address[1])})
     assert answer.status_code == 200
     assert answer.headers.get("access-control-allow-origin", "") == ""
-    assert httpx.get(f"{root}/slots").status_code == 501
+    assert ask("GET", (address[0].removesuffix("/v1"), address[1]), "/slots").status_code == 501
+
+
+def test_who_has_no_key_is_answered_nothing(servers: LocalServers, model: Model) -> None:
+    """Another user of this machine, or a web page whose name was made to lead to loopback."""
+    url, key = servers.address(model)
+    here = url.split("/")[2]
+    asked = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 1}
+    for root in (f"http://{here}", url.removesuffix("/v1")):
+        for path in ("/", "/health", "/v1/models", "/models", "/props", "/slots", "/v1/chat/completions", "/tokenize"):
+            for said in ({}, {"Authorization": "Bearer guessed"}, {"Host": "evil.example"}):
+                assert httpx.get(root + path, headers=said).status_code in (401, 404), (path, said)
+                assert httpx.post(root + path, headers=said, json=asked).status_code in (401, 404), (path, said)
+    assert key.reveal() not in url
+    assert not any(key.reveal() in word for word in only_child().cmdline())
+
+
+def test_each_server_has_a_key_of_its_own(servers: LocalServers, model: Model) -> None:
+    first = servers.address(model)
+    servers.stop()
+    second = servers.address(model)
+    assert first[1] != second[1]
+    assert httpx.get(f"{second[0]}/models", headers=signed(first[1])).status_code == 401
+
+
+def test_the_child_is_given_no_keys(servers: LocalServers, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENROUTER_API_KEY", "LLAMA_API_KEY", "HF_TOKEN", "GGML_SECRET", "R2_LLM_API_KEY", "DATABASE_URL"):
+        monkeypatch.setenv(name, "very-secret")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    servers.address(model)
+    given = only_child().environ()
+    assert "very-secret" not in given.values()
+    assert given["CUDA_VISIBLE_DEVICES"] == "0"
 
 
 # -- one server a model --------------------------------------------------------------------------------------
@@ -121,30 +161,30 @@ def test_it_listens_on_loopback_alone_and_to_no_web_page(servers: LocalServers, 
 
 def test_threads_that_ask_at_once_share_one_server(servers: LocalServers, model: Model) -> None:
     with ThreadPoolExecutor(4) as threads:
-        urls = set(threads.map(servers.base_url, [model] * 4))
-    assert len(urls) == len(children()) == 1
+        addresses = set(threads.map(servers.address, [model] * 4))
+    assert len(addresses) == len(children()) == 1
 
 
 def test_an_event_loop_goes_on_while_it_starts(servers: LocalServers, model: Model) -> None:
     async def main() -> int:
-        starting = asyncio.create_task(asyncio.to_thread(servers.base_url, model))
+        starting = asyncio.create_task(asyncio.to_thread(servers.address, model))
         turns = 0
         while not starting.done():
             await asyncio.sleep(0)
             turns += 1
-        assert await starting == servers.base_url(model)
+        assert await starting == servers.address(model)
         return turns
 
     assert asyncio.run(main()) > 100
 
 
 def test_a_server_that_died_is_started_anew(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(model)
-    assert servers.base_url(model) == url
+    address = servers.address(model)
+    assert servers.address(model) == address
     first = only_child()
     first.kill()
     first.wait(GONE_SECONDS)
-    assert complete(servers.base_url(model), "What is 2+2?", 4)["choices"]
+    assert complete(servers.address(model), "What is 2+2?", 4)["choices"]
     assert only_child().pid != first.pid
 
 
@@ -152,17 +192,17 @@ def test_a_server_that_died_is_started_anew(servers: LocalServers, model: Model)
 
 
 def test_stop_ends_the_process_and_a_later_use_starts_another(servers: LocalServers, model: Model) -> None:
-    url = servers.base_url(model)
+    address = servers.address(model)
     servers.stop()
     assert children() == {}
     with pytest.raises(httpx.ConnectError):
-        complete(url, "hello", 1)
-    assert complete(servers.base_url(model), "hello", 1)["choices"]
+        complete(address, "hello", 1)
+    assert complete(servers.address(model), "hello", 1)["choices"]
 
 
 def test_it_ends_with_the_object_that_started_it(settings: Settings, model: Model) -> None:
     servers = LocalServers(settings)
-    servers.base_url(model)
+    servers.address(model)
     assert len(children()) == 1
     del servers
     gc.collect()
@@ -181,7 +221,7 @@ def test_one_that_is_still_starting_can_be_stopped(smollm2: Path) -> None:
 def test_ctrl_c_in_the_terminal_does_not_reach_it(servers: LocalServers, model: Model) -> None:
     if sys.platform == "win32":
         pytest.skip("POSIX process groups")
-    servers.base_url(model)
+    servers.address(model)
     assert os.getpgid(only_child().pid) != os.getpgid(0)
 
 
@@ -241,13 +281,13 @@ def test_idle_it_gives_its_memory_back_and_wakes_when_asked(smollm2: Path) -> No
     process = ServerProcess(launch(smollm2, idle_seconds=1, slot_tokens=4096))
     try:
         process.wait_ready()
-        root = process.base_url.removesuffix("/v1")
+        root = (process.base_url.removesuffix("/v1"), process.key)
         server = psutil.Process(process.pid)
         awake = server.memory_info().rss
         deadline = time.monotonic() + 60
-        while not httpx.get(f"{root}/props").json()["is_sleeping"]:
+        while not ask("GET", root, "/props").json()["is_sleeping"]:
             assert time.monotonic() < deadline
         assert server.memory_info().rss < awake / 2
-        assert complete(process.base_url, "hello", 2)["usage"]["completion_tokens"] == 2
+        assert complete((process.base_url, process.key), "hello", 2)["usage"]["completion_tokens"] == 2
     finally:
         process.stop()

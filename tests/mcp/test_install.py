@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from r2_mcp import jsonc
 from r2_mcp.__main__ import main
 from r2_mcp.install import CLIENTS
 
@@ -95,7 +100,9 @@ def test_writing_twice_changes_nothing(folders: Path, capsys: pytest.CaptureFixt
     assert not file.with_name("mcp.json.bak").exists()
 
 
-@pytest.mark.parametrize("text", ["{// mine\n}", "[]", '{"servers": []}', "{"])
+@pytest.mark.parametrize(
+    "text", ["[]", '{"servers": []}', "{", "{/*", '{"servers": {}} x', '{"servers": {}, "servers": {"a": {}}}']
+)
 def test_a_file_that_cannot_be_understood_is_left_alone(
     folders: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +113,127 @@ def test_a_file_that_cannot_be_understood_is_left_alone(
     assert "by hand" in capsys.readouterr().err
     assert file.read_text() == text
     assert [p.name for p in file.parent.iterdir()] == ["mcp.json"]
+
+
+COMMENTED = """\
+{
+    // my servers
+    "servers": {
+        "other": {
+            "command": "x", // "not": a key
+            "args": ["// no comment", "/* nor this */",],
+        }, /* why */
+        // "r2": {}
+    },
+    "inputs": [1, 2,], // all
+}
+"""
+
+
+def test_comments_and_trailing_commas_stay(folders: Path) -> None:
+    file = folders / ".vscode" / "mcp.json"
+    file.parent.mkdir()
+    file.write_text(COMMENTED)
+    assert main(["install", "vscode", "--write"]) == 0
+    text = file.read_text()
+    entry = '        "r2": {\n          "type": "stdio",\n          "command": "uvx",'
+    assert text.startswith(COMMENTED[: COMMENTED.index('    },\n    "inputs')] + entry)
+    assert text.endswith(COMMENTED[COMMENTED.index('    },\n    "inputs') :])
+    assert jsonc.loads(text)["servers"]["other"]["args"] == ["// no comment", "/* nor this */"]
+    assert main(["install", "vscode", "--write"]) == 0
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{}", '{\n  "a": {\n    "b": 1\n  }\n}'),
+        ("{// mine\n}", '{// mine\n  "a": {\n    "b": 1\n  }\n}'),
+        ('{"x": 1}', '{"x": 1,\n  "a": {\n    "b": 1\n  }\n}'),
+        ('{"a": {"c": 2}}', '{"a": {"c": 2,\n  "b": 1\n}}'),
+        ('{\n\t"a": {\n\t\t"c": 2 // two\n\t}\n}', '{\n\t"a": {\n\t\t"c": 2, // two\n\t\t"b": 1\n\t}\n}'),
+        ('{\r\n  "a": {\r\n    "c": 2,\r\n  }\r\n}', '{\r\n  "a": {\r\n    "c": 2,\r\n    "b": 1\r\n  }\r\n}'),
+        ('{"a": {"b": [0, /* , */], "c": 3}}', '{"a": {"b": 1, "c": 3}}'),
+        ('{"a": {"c": 2 /* a, b */}}', '{"a": {"c": 2, /* a, b */\n  "b": 1\n}}'),
+    ],
+)
+def test_one_value_is_put_in_its_place(old: str, new: str) -> None:
+    assert jsonc.put(old, ("a", "b"), 1) == new
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    st.dictionaries(st.text(max_size=4), json_values, max_size=4),
+    st.sampled_from([None, 2, "\t"]),
+    st.sampled_from(["", "// c, }\n", '/* " { */']),
+    st.text(max_size=4),
+    json_values,
+)
+def test_nothing_else_changes(document: dict, indent: object, comment: str, key: str, value: object) -> None:
+    said = comment + json.dumps(document, indent=indent) + "\n" + comment  # type: ignore[arg-type]
+    known = document.get(key)
+    path = (key, "in") if isinstance(known, dict) or (known is None and key not in document) else (key,)
+    written = jsonc.put(said, path, value)
+    inner = {**known, "in": value} if isinstance(known, dict) else {"in": value}
+    assert jsonc.loads(written) == {**document, key: inner if len(path) == 2 else value}
+    assert written.count(comment) >= 2 or not comment
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and links")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_mode_link_and_bom_stay(folders: Path, mode: int) -> None:
+    real, file = folders / "dotfiles.json", folders / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    real.write_bytes(b'\xef\xbb\xbf{"mcpServers": {"other": {"env": {"KEY": "secret"}}}}')
+    real.chmod(mode)
+    file.symlink_to(real)
+    old = real.read_bytes()
+    assert main(["install", "cursor", "--write"]) == 0
+    backup = file.with_name("mcp.json.bak")
+    assert file.is_symlink()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (real, backup)] == [mode, mode]
+    assert backup.read_bytes() == old
+    assert real.read_bytes().startswith(b"\xef\xbb\xbf{")
+    assert json.loads(real.read_text(encoding="utf-8-sig"))["mcpServers"]["r2"] == ENTRY
+    assert sorted(path.name for path in file.parent.iterdir()) == ["mcp.json", "mcp.json.bak"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX links")
+def test_a_backup_follows_no_link_of_somebody_elses(folders: Path) -> None:
+    precious = folders / "precious"
+    precious.write_text("mine")
+    Path(".mcp.json").write_text('{"mcpServers": {}}')
+    Path(".mcp.json.bak").symlink_to(precious)
+    assert main(["install", "claude-code", "--write"]) == 0
+    assert precious.read_text() == "mine"
+    assert Path(".mcp.json.bak").read_text() == '{"mcpServers": {}}'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX links")
+def test_a_projects_file_that_leads_out_of_the_project_is_left_alone(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, outside = folders / "project", folders / "outside.json"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    outside.write_text("{}")
+    Path(".mcp.json").symlink_to(outside)
+    assert main(["install", "claude-code", "--write"]) == 1
+    assert "leads out of this folder" in capsys.readouterr().err
+    assert outside.read_text() == "{}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX FIFOs")
+def test_a_fifo_is_not_waited_for(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(".mcp.json")
+    assert main(["install", "claude-code", "--write"]) == 1
+    assert "not a regular file" in capsys.readouterr().err
 
 
 def test_an_unknown_client_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

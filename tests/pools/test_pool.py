@@ -152,6 +152,7 @@ def test_every_field(tmp_path: Path) -> None:
         base_url="http://localhost:1234/v1",
         api_key_env="MINE_KEY",
         prices_date="2026-01-02",
+        untrusted=str(path),
     )
     assert pool.models["own.everything"] == Model(
         "own.everything",
@@ -166,6 +167,7 @@ def test_every_field(tmp_path: Path) -> None:
         prices_date="2026-03-04",
         note="a note",
         weights="w",
+        untrusted=str(path),
     )
 
 
@@ -242,7 +244,7 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert only(load_pool(given_path)).id == "vendor/my-model"
 
 
-@pytest.mark.parametrize("name", ["papr", "", "..", "some"])
+@pytest.mark.parametrize("name", ["papr", "", "some", "D:some"])
 def test_an_unknown_name_lists_the_known(name: str) -> None:
     with pytest.raises(ConfigError, match=r"No pool .*Known: local, paper"):
         load_pool(name)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from r2_router.config.files import make_private
 from r2_router.errors import InputError, R2Error
 from r2_router.lab.collecting.plan import Key
 from r2_router.lab.data.questions import Question
@@ -128,6 +129,7 @@ class Store:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)  # it holds queries and answers
             self._take_lock()
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._prepare()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.config.files import make_private
 from r2_router.config.folders import user_data_dir
 from r2_router.embedders import Embedder, clip_text
 from r2_router.lab.learning.probes import PROBES
@@ -142,8 +142,7 @@ class _Store:
     def _open(self) -> None:
         assert self._file is not None  # noqa: S101
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(self._file, os.O_CREAT | os.O_EXCL, 0o600))
+        make_private(self._file)
         self._db = db = sqlite3.connect(self._file, timeout=_WAIT_S, isolation_level=None)
         ours = db.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
         if not ours and db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self, cast
 
+from r2_router.config.files import replacing
 from r2_router.errors import InputError
 from r2_router.lab.data.files import ABOUT_KEY, Columns, parquet_module
 
@@ -36,7 +38,7 @@ class TableWriter:
         self._parquet = parquet_module(path.name)
         pa = self._pa = cast("Any", import_module("pyarrow"))  # untyped
         self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._file = ExitStack()
         types = {**_TYPES, **(extra or {})}
         fields = [pa.field(name, pa.type_for_alias(kind)) for name, kind in types.items()]
         described = json.dumps(about, ensure_ascii=False, allow_nan=False).encode()
@@ -45,8 +47,8 @@ class TableWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._parquet.ParquetWriter(self._part, self._schema, compression="zstd")
+            stream = self._file.enter_context(replacing(self._path))  # for its owner alone: it holds queries
+            self._writer = self._parquet.ParquetWriter(stream, self._schema, compression="zstd")
         except OSError as error:
             raise InputError(f"{self._path} cannot be written: {error.strerror or error}.") from None
         return self
@@ -60,9 +62,8 @@ class TableWriter:
         }
         self._writer.write_table(self._pa.Table.from_pydict(given, schema=self._schema))
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._writer.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+        self._file.__exit__(kind, error, trace)

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from r2_router.config.files import replace_file
 from r2_router.errors import InputError
 from r2_router.lab.evaluation.plots import calibration_plot, deferral_plot, label
 from r2_router.words import usd
@@ -48,14 +49,11 @@ def write_report(report: Mapping[str, Any], folder: Path) -> list[str]:
     except InputError as error:
         left_out.append(str(error))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(
-            json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        for name, data in plots.items():
-            (folder / name).write_bytes(data)
         svg = {name: data.decode() for name, data in plots.items() if name.endswith(".svg")}
-        (folder / "report.html").write_text(html_report(report, svg), encoding="utf-8")
+        text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        written = {"report.json": text.encode(), **plots, "report.html": html_report(report, svg).encode()}
+        for name, data in written.items():
+            replace_file(folder / name, data, private=False)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
     return left_out

@@ -1,7 +1,9 @@
-"""Runs the code of an answer against tests, in a process of its own with limits of time and memory.
+"""Runs the code of an answer against tests, in a process of its own with limits.
 
-This keeps accidents in bounds: loops without end, memory, files, output. It is no wall against malice: what runs can
-read what the user can read. Run answers you do not trust inside a container or a virtual machine.
+The limits keep accidents in bounds: loops without end, memory, processes, files, output. Where bubblewrap works the
+code sees neither the user's files nor the network; elsewhere it can read what the user can read. The tests call the
+code inside one interpreter, so code that sets out to deceive them can: a pass is what honest code earns. Run answers
+you do not trust inside a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,10 +24,14 @@ from pathlib import Path
 from r2_router.errors import InputError
 from r2_router.lab.data.questions import Question
 from r2_router.lab.grading.grade import Grade, unparsable, verdict
+from r2_router.lab.grading.runner import LENGTH_DIGITS
+from r2_router.lab.grading.sandbox import command, end, environment
 
 _FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_LIMITS = Path(__file__).with_name("timeouts.py")
+_RUNNER = Path(__file__).with_name("runner.py")
 _OUTPUT_BYTES = 1 << 20
+_PROCESSES = 64
+_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,8 @@ class CodeGrader:
 
     The code is the last fenced block, or the whole text. `question.answer` is Python that runs after it and raises
     where the code is wrong; or, with expected_output (and stdin) among the question's other columns, what the program
-    prints is compared line by line. `seconds` of real time and of processor time, `memory_mb` of address space (not
-    on Windows, which limits time only).
+    prints is compared line by line. `seconds` of real time and of processor time, `memory_mb` of address space for each
+    of 64 processes (Windows limits time only; macOS, and Linux for root, do not limit the number of processes).
     """
 
     seconds: float = 10.0
@@ -44,7 +49,7 @@ class CodeGrader:
 
     @property
     def id(self) -> str:
-        return f"code/2:{self.seconds:g}s,{self.memory_mb}MB"
+        return f"code/3:{self.seconds:g}s,{self.memory_mb}MB"
 
     def check(self, question: Question) -> None:
         if question.extra.get("expected_output") is None and not question.answer.strip():
@@ -64,38 +69,49 @@ class CodeGrader:
         return verdict(not done.fault, done.fault or "passed")
 
     def _run(self, code: str, tests: str | None, stdin: str) -> _Done:
-        with tempfile.TemporaryDirectory(prefix="r2-code-", ignore_cleanup_errors=True) as folder:
-            end = Path(folder) / secrets.token_hex(8)  # made after the last test, so that an early exit is no pass
-            program = (
-                code if tests is None else f"{code}\n\n{tests}\n__import__('pathlib').Path({str(end)!r}).touch()\n"
-            )
-            (Path(folder) / "answer.py").write_text(program, encoding="utf-8", errors="replace")
-            limits = json.dumps({"seconds": self.seconds, "memory_mb": self.memory_mb, "output_bytes": _OUTPUT_BYTES})
-            with (Path(folder) / "out").open("w+b") as output, (Path(folder) / "in").open("w+b") as source:
-                source.write(stdin.encode("utf-8", "replace"))
-                source.seek(0)
+        secret, mark = secrets.token_bytes(32), secrets.token_hex()
+        with tempfile.TemporaryDirectory(prefix="r2-code-", ignore_cleanup_errors=True) as name:
+            folder = Path(name).resolve()
+            (folder / "answer.py").write_bytes(code.encode("utf-8", "replace"))  # for tracebacks; it is not read to run
+            (folder / "stdin").write_bytes(stdin.encode("utf-8", "replace"))
+            with tempfile.TemporaryFile() as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_LIMITS), limits, "answer.py"],
+                    command([str(_RUNNER)], folder, _RUNNER),
                     cwd=folder,
-                    env=_environment(),
-                    stdin=source,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    env=environment(mark),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
                     start_new_session=True,
                 )
                 try:
-                    status = process.wait(self.seconds)
-                    fault = "" if status == 0 else f"exit code {status}"
-                    if not fault and tests is not None and not end.exists():
-                        fault = "it ended before its tests did"
-                except subprocess.TimeoutExpired:
-                    fault = f"not done in {self.seconds:g} s"
+                    status = self._finish(process, self._job(code, tests) + secret)
                 finally:
-                    _end_group(process)
+                    end(process, mark, _GRACE_SECONDS)
+                passed = _said(process, len(secret)) == secret
                 output.seek(0)
                 said = output.read(_OUTPUT_BYTES).decode("utf-8", "replace")
+        fault = f"not done in {self.seconds:g} s" if status is None else f"exit code {status}" if status else ""
+        if not fault and tests is not None and not passed:
+            fault = "it ended before its tests did"
         last = said.strip().splitlines()[-1:]
         return _Done(f"{fault}: {last[0]}" if fault and last else fault, said)
+
+    def _job(self, code: str, tests: str | None) -> bytes:
+        """What the runner reads: see runner.py."""
+        limits = {"seconds": self.seconds, "memory_mb": self.memory_mb, "output_bytes": _OUTPUT_BYTES}
+        job = {"code": code, "tests": tests, "limits": {**limits, "processes": _PROCESSES}}
+        data = json.dumps(job).encode()
+        return f"{len(data):{LENGTH_DIGITS}}".encode() + data
+
+    def _finish(self, process: subprocess.Popen[bytes], job: bytes) -> int | None:
+        """The exit code, None when the time is up."""
+        if process.stdin is not None:
+            with suppress(OSError), process.stdin as stream:  # it may have ended already
+                stream.write(job)
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(self.seconds)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +134,16 @@ def answer_code(text: str) -> str | None:
     return text if text.strip() else None
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of ours: no keys."""
-    kept = {"SYSTEMROOT": os.environ["SYSTEMROOT"]} if "SYSTEMROOT" in os.environ else {}
-    return {"PATH": os.defpath, "PYTHONIOENCODING": "utf-8", **kept}
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the process and what it started."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        process.kill()
-    process.wait()
+def _said(process: subprocess.Popen[bytes], size: int) -> bytes:
+    """What the runner wrote. Nobody is waited for: what got away may hold the pipe open."""
+    if process.stdout is None:
+        return b""
+    with process.stdout as stream:
+        if sys.platform != "win32":
+            os.set_blocking(stream.fileno(), False)
+        with suppress(OSError):
+            return os.read(stream.fileno(), size)
+    return b""
 
 
 def _lines(text: str) -> list[str]:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from r2_router.errors import InputError
 from r2_router.lab.data.questions import Question
-from r2_router.lab.grading import Grade
+from r2_router.lab.grading import Grade, sandbox
 from r2_router.lab.grading.code import CodeGrader, answer_code
 
+
+@pytest.fixture(params=["walls", "plain"], autouse=True)
+def walls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Every test runs twice: behind bubblewrap, where it works here, and without it."""
+    if request.param == "walls" and not sandbox.has_walls():
+        pytest.skip("bubblewrap is not here, or may make no namespaces")
+    monkeypatch.setattr(sandbox, "has_walls", lambda: request.param == "walls")
+    return request.param == "walls"
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux finds what left its group")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
 TESTS = "assert double(2) == 4\nassert double(0) == 0"
 
@@ -72,9 +84,20 @@ def test_a_loop_ends_with_the_time() -> None:
 def test_memory_output_and_files_are_bounded(tmp_path: Path) -> None:
     assert "MemoryError" in run("x = bytearray(2 << 30)").found
     assert run("while True: print('x' * 100_000)").quality == 0
-    big = tmp_path / "big"
-    assert run(f"open({str(big)!r}, 'wb', buffering=0).write(bytes(100 << 20))\nraise ValueError").quality == 0
-    assert big.stat().st_size <= 1 << 20
+    code = "import os\nopen('big', 'wb', buffering=0).write(bytes(100 << 20))\nprint(os.stat('big').st_size)"
+    assert run(code, "", expected_output=str(1 << 20)).quality == 1
+
+
+@linux
+def test_processes_are_bounded() -> None:
+    """As somebody else than root, whose processes the system does not count."""
+    if os.getuid() == 0 and not Path(sys.executable).resolve().is_relative_to("/usr"):
+        pytest.skip("root's processes are not counted, and nobody else may run this interpreter")
+    code = (
+        "import os, time\nmade = 0\ntry:\n    while made < 5000:\n        if not os.fork():\n"
+        "            time.sleep(60)\n        made += 1\nexcept OSError:\n    print(made < 200)"
+    )
+    assert run(code, "", expected_output="True").quality == 1
 
 
 def test_no_key_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,21 +106,104 @@ def test_no_key_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(code, "", expected_output="False").quality == 1
 
 
+# Starts 8 processes that would stay for long, named by a variable of ours so that they are found from outside.
+STAYS = """
+import os, subprocess, sys, time
+for number in range(4):
+    if not os.fork():
+        {leave}
+        time.sleep(600)
+    subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", {name!r}], start_new_session={new})
+time.sleep(0.5)
+def double(x): return 2 * x
+"""
+
+
+@linux
+@pytest.mark.parametrize(
+    ("leave", "new"), [("pass", False), ("os.setsid()", True), ("os.setsid(); os.fork() and os._exit(0)", True)]
+)
+def test_what_it_starts_ends_with_it(leave: str, new: bool) -> None:
+    name = f"r2-test-{secrets.token_hex(8)}"
+    assert run(STAYS.format(leave=leave, name=name, new=new)).quality == 1
+    assert _left(name) == []
+
+
+@linux
+@pytest.mark.parametrize("end", ["while True: pass", "os.kill(os.getppid(), 9)", "os._exit(0)"])
+def test_what_it_starts_ends_with_it_when_it_fails(end: str) -> None:
+    name = f"r2-test-{secrets.token_hex(8)}"
+    code = STAYS.format(leave="os.setsid()", name=name, new=True) + f"\n{end}\nwhile True: pass"
+    assert run(code, seconds=3.0).quality == 0
+    assert _left(name) == []
+
+
+# Ways to a pass without passing.
+FORGED = [
+    "import sys\nsys.exit(0)",
+    "import os\nos._exit(0)",
+    "import atexit, os\natexit.register(os._exit, 0)\nraise SystemExit(0)",
+    "import pathlib\nfor f in pathlib.Path().rglob('*'):\n    f.touch()\nraise SystemExit(0)",
+    "import os\nos.write(1, bytes(32))\nos._exit(0)",
+    "import os\nfor fd in range(1, 64):\n    try: os.write(fd, bytes(32))\n    except OSError: pass\nos._exit(0)",
+    # Whatever it finds in its arguments, environment, files and interpreter, said through every open descriptor.
+    """
+import gc, os, sys
+found = [a.encode() for a in sys.argv] + [v.encode() for v in os.environ.values()]
+above = f"/proc/{os.getppid()}/"
+for path in ("/proc/self/cmdline", "/proc/self/environ", above + "cmdline", above + "environ", *os.listdir(".")):
+    try: found += open(path, "rb").read().split(b"\\0")
+    except OSError: pass
+frame = sys._getframe()
+while frame:
+    held = [*frame.f_locals.values(), *frame.f_globals.values()]
+    found += [v if isinstance(v, bytes) else str(v).encode() for v in held]
+    frame = frame.f_back
+found += [o for o in gc.get_objects() if isinstance(o, bytes)]
+for fd in range(64):
+    for word in found:
+        if len(word) == 32:
+            try: os.write(fd, word)
+            except OSError: pass
+os._exit(0)
+""",
+]
+
+
 @posix
-def test_what_it_starts_ends_with_it(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    code = (
-        "import os, time\nfound = []\nfor _ in range(8):\n    child = os.fork()\n"
-        "    if not child:\n        time.sleep(600)\n    found.append(child)\n"
-        f"open({str(pids)!r}, 'w').write(' '.join(map(str, found)))\ndef double(x): return 2 * x"
-    )
-    assert run(code).quality == 1
-    children = [int(pid) for pid in pids.read_text().split()]
-    assert len(children) == 8
-    deadline = time.monotonic() + 20  # the system takes a moment to end what was killed
-    while any(map(_alive, children)) and time.monotonic() < deadline:
-        os.sched_yield()
-    assert not [pid for pid in children if _alive(pid)]
+@pytest.mark.parametrize("code", FORGED)
+def test_a_pass_is_not_forged(code: str) -> None:
+    grade = run(f"def double(x): return 3\n{code}")
+    assert grade.quality == 0
+    assert "ended before its tests did" in grade.found
+
+
+def test_tests_are_not_in_the_files_of_the_code() -> None:
+    code = "import pathlib\nprint(any('double(2)' in f.read_text() for f in pathlib.Path().rglob('*') if f.is_file()))"
+    assert "True" not in run(f"{code}\ndef double(x): return 3").found
+
+
+@linux
+def test_behind_walls_there_are_neither_files_nor_network(walls: bool, tmp_path: Path) -> None:
+    if not walls:
+        pytest.skip("it can read what the user can read, as the documentation says")
+    secret = tmp_path / "secret"
+    secret.write_text("very secret")
+    code = f"""
+import os, socket
+seen = [os.path.exists({str(secret)!r}), os.path.exists({str(Path.home() / ".ssh")!r}), os.path.exists("/etc/passwd")]
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    try: s.connect(("192.0.2.1", 9)); seen.append("network")
+    except OSError: pass
+pids = [n for n in os.listdir("/proc") if n.isdecimal()]
+try: open({str(Path(sandbox.__file__).with_name("runner.py"))!r}, "a"); seen.append("written")
+except OSError: pass
+for place in ("/", "/tmp", "/dev", "/dev/shm", "/usr"):
+    try: open(place + "/new", "w"); seen.append(place)
+    except OSError: pass
+print(seen, len(pids) < 10)
+"""
+    assert run(code, "", expected_output="[False, False, False] True").quality == 1
 
 
 @posix
@@ -106,10 +212,30 @@ def test_ending_its_parent_does_not_end_us() -> None:
     assert run("import os, signal\nos.killpg(0, signal.SIGKILL)").quality == 0
 
 
-def _alive(pid: int) -> bool:
+def _left(name: str) -> list[str]:
+    """The processes with `name` among their arguments, or that the grader marked, that are still there."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            marked = f"{sandbox.MARK}=".encode() in (folder / "environ").read_bytes()
+            if not dead and (name.encode() in (folder / "cmdline").read_bytes() or marked):
+                found.append(folder.name)
+    return found
+
+
+def test_walls_that_may_not_be_built_are_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container that forbids namespaces bubblewrap is there and fails."""
+    if sys.platform == "win32":
+        pytest.skip("a shell script")
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox.has_walls.cache_clear()
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")  # dead, but not yet reaped by init, is dead
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] in "ZX")
+        assert not sandbox.has_walls()
+        assert run("def double(x):\n    return 2 * x").quality == 1
+    finally:
+        sandbox.has_walls.cache_clear()
