@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
+
+# Before numpy is loaded, here and in every process a test starts: the matrices of these tests are small, and a
+# second thread for them only waits for the first, twice as long in all.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -17,6 +23,16 @@ settings.register_profile("no deadline: speed is measured in benchmarks/, not he
 settings.load_profile("no deadline: speed is measured in benchmarks/, not here")
 
 SMALLEST = "SmolLM2-135M-Instruct"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Where no bytecode is kept, a process that a test starts compiles anew what all of them import."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode and sys.pycache_prefix is None:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        yield
 
 
 @pytest.fixture(autouse=True)
