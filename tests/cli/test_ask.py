@@ -27,6 +27,7 @@ def ask(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
+@pytest.mark.slow
 def test_a_prompt_is_answered_and_the_ledger_knows(home: Path) -> None:
     done = ask(CAPITAL)
     assert done.returncode == 0, done.stderr
@@ -36,6 +37,7 @@ def test_a_prompt_is_answered_and_the_ledger_knows(home: Path) -> None:
     assert json.loads(run_command("stats", "--json").stdout)["answered"] == 1
 
 
+@pytest.mark.slow
 def test_json_is_the_whole_answer_and_a_budget_is_kept() -> None:
     done = ask(LONG, "--model", "SmolLM2-135M-Instruct", "--budget", "20", "--json")
     answer = json.loads(done.stdout)
@@ -57,6 +59,7 @@ def test_a_dry_run_asks_nobody() -> None:
     assert "Why:" in shown.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_keeps_what_came() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "r2_router.cli", "ask", LONG, "--budget", "unlimited"],
@@ -73,6 +76,7 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_came() -> None:
     assert b"broken off" in said
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_model_loads_stops_too() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "r2_router.cli", "ask", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -85,6 +89,7 @@ def test_ctrl_c_while_the_model_loads_stops_too() -> None:
     assert b"Traceback" not in said
 
 
+@pytest.mark.slow
 def test_two_at_once_both_answer() -> None:
     command = [sys.executable, "-m", "r2_router.cli", "ask", CAPITAL, "--budget", "20"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
@@ -112,12 +117,14 @@ def test_a_users_mistake_is_one_sentence(args: tuple[str, ...], message: str) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_spending_limit_is_said_with_its_amounts() -> None:
     done = ask(CAPITAL, R2_MAX_USD_PER_CALL="0.00000001")
     assert done.returncode == 1
     assert "R2_MAX_USD_PER_CALL allows $0.00000001" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
     smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_broken_user_file_is_named_with_its_line(home: Path) -> None:
     assert "2" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table_with_bars_and_markup_stays_text() -> None:
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -190,6 +191,7 @@ def test_a_terminal_gets_a_table_with_bars_and_markup_stays_text() -> None:
     assert "\x1b[" in shown.decode()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m r2_router.cli route hello --json | head -c 1",

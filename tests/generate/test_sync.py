@@ -231,6 +231,7 @@ def test_a_forked_child_has_a_loop_of_its_own() -> None:
         assert run(generation(server).result()).text == "Rome"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise SystemExit", "next(iterate(generation(server.url)))"])
 def test_a_process_ends_quietly(ending: str) -> None:
     """An open connection, an open generation: nothing is printed, nothing hangs."""

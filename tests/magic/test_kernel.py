@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from support.chat_server import ChatServer, hangs, says
 
-pytestmark = pytest.mark.filterwarnings("default")  # the kernel's client has warnings of its own
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # the kernel's client has warnings of its own
+]
 
 Message = dict[str, Any]
 
