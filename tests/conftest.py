@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import mkdtemp
 
 # Before numpy is loaded, here and in every process a test starts: the matrices of these tests are small, and a
 # second thread for them only waits for the first, twice as long in all.
@@ -35,10 +36,15 @@ def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees or touches the settings, keys and data of whoever runs it."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = Path(mkdtemp(dir=_homes))  # pytest's own numbered folders count all earlier ones each time
     for name in list(os.environ):
         keep = ("R2_RELEASE_DIR", "R2_DATA_DIR", "R2_TEST_CACHE", "R2_MODELS_DIR")
         if (name.startswith("R2_") and name not in keep) or name.endswith("_API_KEY"):

@@ -147,13 +147,14 @@ def interrupted_at(step: int, pieces: AsyncGenerator[str]) -> bool:
                 sys.setprofile(None)
                 raise KeyboardInterrupt
 
+    before = sys.getprofile()
     sys.setprofile(profile)
     try:
         with suppress(KeyboardInterrupt), closing(iterate(pieces)) as some:
             for _ in some:
                 pass
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
     return steps > step  # also where it was lost: Python ignores one that comes in a callback of the collector
 
 
