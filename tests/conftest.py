@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
+from tempfile import mkdtemp
+
+# Before numpy is loaded, here and in every process a test starts: the matrices of these tests are small, and a
+# second thread for them only waits for the first, twice as long in all.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -19,10 +26,25 @@ settings.load_profile("no deadline: speed is measured in benchmarks/, not here")
 SMALLEST = "SmolLM2-135M-Instruct"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Where no bytecode is kept, a process that a test starts compiles anew what all of them import."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode and sys.pycache_prefix is None:
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees or touches the settings, keys and data of whoever runs it."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = Path(mkdtemp(dir=_homes))  # pytest's own numbered folders count all earlier ones each time
     for name in list(os.environ):
         keep = ("R2_RELEASE_DIR", "R2_DATA_DIR", "R2_TEST_CACHE", "R2_MODELS_DIR")
         if (name.startswith("R2_") and name not in keep) or name.endswith("_API_KEY"):

@@ -65,6 +65,8 @@ class ServerEmbedder:
     ) -> None:
         import httpx
 
+        from r2_router.net.connections import trusted
+
         self.base_url, host = _base_url(url)
         self.model = model
         self.id: str = id or model
@@ -75,6 +77,7 @@ class ServerEmbedder:
         self._timeout_s = timeout_s
         self._backoff_s = backoff_s
         self._client = httpx.Client(
+            verify=trusted(),
             headers=_headers(self._key),
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
             follow_redirects=False,  # text and key go where the user sends them and nowhere else

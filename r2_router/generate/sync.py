@@ -1,7 +1,7 @@
 """A synchronous face for the async core: one event loop in a background thread of each process.
 
-Works where asyncio.run does not: inside a running loop, as a notebook has. A wait ends within a second or two of
-Ctrl-C, with whatever was running cancelled first.
+Works where asyncio.run does not: inside a running loop, as a notebook has. Ctrl-C ends a wait as soon as what was
+running is cancelled and has cleaned up, so that what came can be reported; a second Ctrl-C ends it at once.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Generator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 _POLL_SECONDS = 0.5  # on Windows a wait without end cannot be interrupted
-_CANCEL_SECONDS = 1.5
+_CANCEL_SECONDS = 10.0  # longer than cleaning up ever takes: the ledger waits five seconds for a lock
 _EXIT_SECONDS = 2.0
 _END: Any = object()
 
@@ -28,12 +27,13 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
     Raises RuntimeError on the background loop itself, where it would wait for ever.
     """
+    job: _Job[_T] | None = None
     try:
-        loop = _loop_for_wait()
-    except RuntimeError:
-        coroutine.close()
-        raise
-    return _Job(coroutine, loop).wait()
+        job = _Job(lambda: coroutine, _loop_for_wait())
+        return job.wait()
+    finally:
+        if job is None or not job.started:
+            coroutine.close()
 
 
 def iterate(pieces: AsyncIterator[_T]) -> Generator[_T]:
@@ -45,18 +45,15 @@ def iterate(pieces: AsyncIterator[_T]) -> Generator[_T]:
     job: _Job[_T] | None = None
     try:
         while True:
-            loop = _loop_for_wait()
-            job = _Job(_next(pieces), loop)
+            job = _Job(lambda: _next(pieces), _loop_for_wait())
             if (item := job.wait()) is _END:
                 return
             yield item
     finally:
-        if job is not None:
-            job.stop()  # Ctrl-C can come before the wait has begun
+        over = job is None or job.stop()
         close = getattr(pieces, "aclose", None)
-        if close is not None:
-            with suppress(RuntimeError):  # it still runs: it was cancelled, and ends by itself
-                run(close())
+        if over and close is not None:  # if not: it was cancelled, and ends by itself
+            run(close())
 
 
 async def _next(pieces: AsyncIterator[_T]) -> _T:
@@ -64,22 +61,21 @@ async def _next(pieces: AsyncIterator[_T]) -> _T:
 
 
 class _Job(Generic[_T]):
-    """A coroutine on another thread's loop, and the wait for it."""
+    """A coroutine for another thread's loop, and the wait for it.
 
-    def __init__(self, coroutine: Coroutine[Any, Any, _T], loop: asyncio.AbstractEventLoop) -> None:
+    Making one starts nothing: Ctrl-C can come between any two steps, also after a call has done its work and
+    before what it returns has a name. What runs must have one, to be stopped by.
+    """
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, _T]], loop: asyncio.AbstractEventLoop) -> None:
+        self._begin = begin
         self._loop = loop
         self._over = threading.Event()
-        loop.call_soon_threadsafe(self._start, coroutine)
-
-    def _start(self, coroutine: Coroutine[Any, Any, _T]) -> None:
-        self._task = self._loop.create_task(coroutine)
-        self._task.add_done_callback(lambda _: self._over.set())
-
-    def _cancel(self) -> None:
-        self._task.cancel()  # on the loop, so after _start
+        self.started = self._cancelled = self._stopping = False
 
     def wait(self) -> _T:
         try:
+            self._loop.call_soon_threadsafe(self._start)
             while not self._over.wait(_POLL_SECONDS):
                 pass
         except BaseException:
@@ -87,11 +83,30 @@ class _Job(Generic[_T]):
             raise
         return self._task.result()
 
-    def stop(self) -> None:
-        """Cancel what still runs, and give it a moment to end."""
+    def stop(self) -> bool:
+        """Cancel what still runs, and give it time to end, once. Whether it ended."""
         if not self._over.is_set():
+            first, self._stopping = not self._stopping, True
             self._loop.call_soon_threadsafe(self._cancel)
-            self._over.wait(_CANCEL_SECONDS)
+            if first:
+                self._over.wait(_CANCEL_SECONDS)
+        return self._over.is_set()
+
+    # -- on the loop, in the order they were asked for -------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._stopping:
+            return
+        self.started = True
+        self._task = self._loop.create_task(self._begin())
+        self._task.add_done_callback(lambda _: self._over.set())
+
+    def _cancel(self) -> None:
+        if not self.started:
+            self._over.set()
+        elif not self._cancelled:  # a second time would cancel the cleaning up
+            self._cancelled = True
+            self._task.cancel()
 
 
 # -- the loop ------------------------------------------------------------------------------------------------

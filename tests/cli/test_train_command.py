@@ -106,6 +106,7 @@ def label(query: str, quality: float, *, log_text: bool = True, **changes: objec
 # -- the whole way -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_from_a_csv_to_a_choice_and_its_reasons(data, pool, train, tmp_path, capsys):
     out, err = train("--data", data, "--instruction", INSTRUCTION)
     assert err == ""
@@ -150,6 +151,7 @@ def test_the_checkpoint_says_what_it_was_made_of(data, train, tmp_path):
     assert made.probe_vectors is not None
 
 
+@pytest.mark.slow
 def test_the_same_table_makes_the_same_files_and_embeds_nothing_twice(data, train, tmp_path, monkeypatch):
     from r2_router.embedders.use import UseEmbedder
     from r2_router.lab.learning.probes import PROBES
@@ -170,6 +172,7 @@ def test_the_same_table_makes_the_same_files_and_embeds_nothing_twice(data, trai
         assert (tmp_path / "heads" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_the_table_says_of_itself_is_used_and_options_overrule_it(tmp_path, train):
     asked = {"text": "Briefly: {budget}.", "place": "system", "words_per_token": 0.5, "cap_extra": 8, "temperature": 0}
     file = write(tmp_path / "t.csv", rows(), {"instruction": asked, "card": {"about": "theirs", "license": "MIT"}})
@@ -181,6 +184,7 @@ def test_what_the_table_says_of_itself_is_used_and_options_overrule_it(tmp_path,
     assert (made.data_card["about"], made.data_card["license"]) == ("ours", "MIT")
 
 
+@pytest.mark.slow
 def test_json_holds_counts_and_metrics(data, train, tmp_path):
     out, _ = train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", "--json")
     said = json.loads(out)
@@ -189,6 +193,7 @@ def test_json_holds_counts_and_metrics(data, train, tmp_path):
     assert said["metrics"] == dict(heads(tmp_path).metrics)
 
 
+@pytest.mark.slow
 def test_a_pool_by_name_is_found_by_name(home: Path, data, train, tmp_path):
     folder = home / "pools"
     folder.mkdir(parents=True)
@@ -198,6 +203,7 @@ def test_a_pool_by_name_is_found_by_name(home: Path, data, train, tmp_path):
     assert R2Router.from_pretrained(tmp_path / "heads").route_text("What is 1 + 1?").best.model in ("small", "large")
 
 
+@pytest.mark.slow
 def test_uneven_tables_are_trained_and_the_comparison_says_what_it_lacks(tmp_path, pool, train):
     cells = rows()
     kept = [cell for cell in cells if cell["model"] == "small" or int(str(cell["query_id"])[1:]) < 30]
@@ -220,12 +226,14 @@ def test_without_an_instruction_it_says_how_to_give_one(data, train, tmp_path):
     assert not (tmp_path / "heads").exists()
 
 
+@pytest.mark.slow
 def test_unlimited_answers_alone_need_no_instruction(tmp_path, train):
     cells = [cell for cell in rows() if cell["budget"] == ""]
     train("--data", write(tmp_path / "t.csv", cells), "--no-evaluate")
     assert heads(tmp_path).budgets == ("unlimited",)
 
 
+@pytest.mark.slow
 def test_an_existing_checkpoint_is_kept_unless_forced(data, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
     before = (tmp_path / "heads" / "checkpoint.json").read_bytes()

@@ -124,6 +124,7 @@ def run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_failed_download_is_one_error_and_no_print(home: Path):
     pytest.importorskip("fastembed", reason='`pip install "r2-mcp[fastembed]"`')
     done = run("FastEmbedEmbedder('BAAI/bge-small-en-v1.5').embed(['x'])", R2_HOME=str(home), HF_HUB_OFFLINE="1")

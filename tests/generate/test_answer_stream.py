@@ -212,6 +212,7 @@ async def one_in_five_fails(exchange: Exchange) -> None:
     await (chance.choice(FAULTS) if chance.random() < 0.2 else says("Ro", "me"))(exchange)
 
 
+@pytest.mark.slow
 def test_five_hundred_at_once_all_end_and_the_ledger_adds_up(router: R2Router, server: ChatServer) -> None:
     async def ask_all() -> list[Answer | BaseException]:
         asked = [router.stream(f"question {i}", options=QUICK) for i in range(500)]

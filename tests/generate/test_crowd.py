@@ -16,6 +16,8 @@ from support.generations import Books, candidate, generation, options
 from r2_router.errors import ProviderError
 from r2_router.generate import Answer
 
+pytestmark = pytest.mark.slow
+
 CROWD = 500
 FAULTS: list[Behaviour] = [
     fails(429, retry_after=0),

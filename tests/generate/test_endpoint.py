@@ -185,13 +185,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_key_is_sent
 
 def test_an_authority_of_ones_own(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    connections._trusted.cache_clear()
+    connections.trusted.cache_clear()
     try:
         with chat_server(says("Rome"), tls=tls(certificate)) as server:
             assert answer(server).text == "Rome"
             assert server.wait_closed()
     finally:
-        connections._trusted.cache_clear()
+        connections.trusted.cache_clear()
 
 
 def test_the_key_of_one_endpoint_does_not_reach_another() -> None:

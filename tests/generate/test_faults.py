@@ -457,6 +457,7 @@ def test_a_packed_stream() -> None:
         assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_defused() -> None:
     bomb = gzip.compress(b'{"choices": [' + b" " * (100 << 20))
     with chat_server(sends(bomb, content_encoding="gzip")) as server:

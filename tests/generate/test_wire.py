@@ -82,6 +82,7 @@ def test_a_body_over_its_limit_is_refused() -> None:
         documents(b'{"a"', b":1} ", limit=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate")])
 def test_a_packed_body_is_unpacked_within_the_limit(pack: object, encoding: str) -> None:
     small = pack(b'{"a":1}')  # type: ignore[operator]

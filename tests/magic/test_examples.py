@@ -23,6 +23,7 @@ def run(name: str) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 def test_the_first_cell(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("R2_MODELS_DIR", str(smollm2.parent))
     cells = run("1_first_cell.ipynb")
@@ -32,6 +33,7 @@ def test_the_first_cell(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert " tokens" in facts.data["text/plain"]
 
 
+@pytest.mark.slow
 def test_choose_your_trade_off() -> None:
     cells = run("2_choose_your_trade_off.ipynb")
     pictures = [output for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
@@ -42,6 +44,7 @@ def test_choose_your_trade_off() -> None:
     assert agreed.outputs[0].data["text/plain"] == "True"
 
 
+@pytest.mark.slow
 def test_your_own_models(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("R2_MODELS_DIR", str(smollm2.parent))
     *_, easy, hard = run("3_your_own_models.ipynb")

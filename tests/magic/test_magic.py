@@ -273,6 +273,7 @@ def test_a_key_never_shows(shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-secret-key" not in repr(shown)
 
 
+@pytest.mark.slow
 def test_explain_and_curve_of_the_last_cell_a_text_and_a_cell(shell, server) -> None:
     shell.run("%%r2 --route-only\nhello")
     for cell in ("%r2 explain", "%r2 explain What's 7?", "%%r2 explain --worth 0.1\nhi", "%r2 explain --worth 0.1 hi"):
@@ -343,6 +344,7 @@ def test_it_works_in_threads(shell, server) -> None:
     assert texts == [TEXT] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_it_works_in_a_forked_child(home, server) -> None:
     code = (

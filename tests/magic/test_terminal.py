@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.chat_server import ChatServer
 
+pytestmark = pytest.mark.slow
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
 
 CELLS = """

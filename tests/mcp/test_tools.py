@@ -113,6 +113,7 @@ async def test_route_is_recorded_as_a_decision_of_this_face(router: R2Router) ->
     assert stats(router.ledger).decided == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_200_calls_at_once_are_all_answered(router: R2Router, era: Any) -> None:
     queries = [f"question {i}" for i in range(200)]

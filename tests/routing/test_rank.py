@@ -114,6 +114,7 @@ caps = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.integers(0, 10_000), caps, st.floats(1e-6, 1e-1))
 def test_best_candidate_under_caps_equals_a_dense_grid_search(seed: int, cap: dict[str, float], worth: float) -> None:

@@ -10,7 +10,12 @@ from support.chat_server import chat_server
 from support.collecting import write_inputs
 from support.paying_server import PHASES, Till
 
-QUERIES, KILLS = 40, 20
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9"),
+]
+
+QUERIES, KILLS = 40, 2 * len(PHASES)
 BUDGETS = "20,40,unlimited"
 CELLS = QUERIES * 2 * 3
 
@@ -37,7 +42,8 @@ def collect(folder, queries, pool, *more):
 
 
 def killed_often(tmp_path, till, kills, seed):
-    """Runs the same command until it ends by itself, killing it `kills` times before; what it said at the end."""
+    """Runs the same command until it ends by itself, killing it `kills` times before, at a random answer and in each
+    phase of one by turns; what it said at the end."""
     rng = random.Random(seed)
     with chat_server(till.behaviour) as server:
         inputs = write_inputs(tmp_path, server.url, QUERIES)
@@ -45,7 +51,7 @@ def killed_often(tmp_path, till, kills, seed):
         while True:
             process = collect(tmp_path, *inputs)
             if done < kills:
-                till.kill_at(rng.randint(1, CELLS // kills // 2), rng.choice(PHASES), process.pid)
+                till.kill_at(rng.randint(1, CELLS // kills // 2), PHASES[done % len(PHASES)], process.pid)
             out, err = process.communicate()
             if process.returncode != -9:
                 assert process.returncode == 0, err
@@ -64,7 +70,6 @@ def answers(tmp_path):
     return rows, losses, spent / 1e9
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
 def test_nothing_is_lost_or_bought_twice(tmp_path):
     till = Till(remembers=True)
     out = killed_often(tmp_path, till, KILLS, seed=1)
@@ -76,7 +81,6 @@ def test_nothing_is_lost_or_bought_twice(tmp_path):
     assert "Mean quality 1.000" in out
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
 def test_where_the_server_forgets_only_what_was_cut_off_is_asked_again(tmp_path):
     """Without idempotency keys nobody can know of an answer under way; what it may have cost is counted."""
     till = Till(remembers=False)

@@ -257,6 +257,7 @@ def start(file: Path, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_new_cache(tmp_path):
     file = tmp_path / "cache"
     workers = [start(file, 1500) for _ in range(4)]
@@ -272,6 +273,7 @@ def test_several_processes_share_a_new_cache(tmp_path):
     db.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_kill_loses_no_committed_batch(tmp_path):
     file = tmp_path / "cache"
@@ -285,6 +287,7 @@ def test_a_kill_loses_no_committed_batch(tmp_path):
     assert embedder.asked == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(), max_size=8), max_size=12), st.integers(0, 12))
 def test_whatever_was_kept_the_vectors_are_the_embedders(tmp_path_factory, texts, kept):
     file = tmp_path_factory.mktemp("cache") / "cache"

@@ -51,6 +51,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.slow
 def test_the_folder_holds_page_numbers_and_pictures(report, tmp_path):
     assert write_report(report, tmp_path / "new" / "folder") == []
     folder = tmp_path / "new" / "folder"
@@ -60,6 +61,7 @@ def test_the_folder_holds_page_numbers_and_pictures(report, tmp_path):
         assert ET.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_runs_nothing(report, tmp_path):
     write_report(report, tmp_path)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

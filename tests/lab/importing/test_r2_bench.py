@@ -47,6 +47,7 @@ def test_the_table_says_how_its_answers_were_asked_for(server, tmp_path):
     assert "n + 10 tokens" in about["card"]["measured"]
 
 
+@pytest.mark.slow
 def test_it_stops_after_the_rows_asked_for(server, tmp_path):
     big = {path: csv_file(row(i, response="x" * 5000) for i in range(3000)) for path in (A50, B50)}
     serve(server, big)
