@@ -18,7 +18,7 @@ from r2_router.routing.explanation import baseline
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer, Endpoint, Generation
-    from r2_router.ledger import Face, Ledger, Outcome, SpendGuard
+    from r2_router.ledger import Face, Ledger, LoopGuard, Outcome
     from r2_router.local import LocalServers
 
 
@@ -31,7 +31,7 @@ class Desk:
         self._lock = threading.RLock()
         self._servers: LocalServers | None = None
         self._ledger: Ledger | None = None
-        self._guard: SpendGuard | None = None
+        self._guard: LoopGuard | None = None
 
     # -- where a model is asked ------------------------------------------------------------------------------
 
@@ -95,18 +95,18 @@ class Desk:
 
         with self._lock:
             if self._ledger is None:
-                self._ledger = Ledger(log_text=self.settings.log_text)
+                self._ledger = Ledger(log_text=self.settings.log_text, keep_days=self.settings.ledger_days)
             return self._ledger
 
     @property
-    def guard(self) -> SpendGuard:
-        from r2_router.ledger import SpendGuard
+    def guard(self) -> LoopGuard:
+        from r2_router.ledger import LoopGuard, SpendGuard
 
         with self._lock:
             if self._guard is None:
                 s = self.settings
                 limits = (s.max_usd_per_call, s.max_usd_per_day, s.max_usd_per_month)
-                self._guard = SpendGuard(self.ledger, *limits)
+                self._guard = LoopGuard(SpendGuard(self.ledger, *limits), self.ledger)
             return self._guard
 
     def record(
