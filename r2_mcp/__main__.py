@@ -20,6 +20,9 @@ from types import FrameType
 
 from r2_router.errors import R2Error
 
+_LAST_PORT = 65535
+_LAST_WRITES_S = 2.0
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. 0: done; 1: a typed error, said on stderr; 2: wrong usage."""
@@ -42,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"r2-mcp {r2_router.__version__}")
     parser.add_argument("--transport", choices=("stdio", "streamable-http"), default="stdio")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve HTTP on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=8000, help="port to serve HTTP on")
+    parser.add_argument("--port", type=_port, default=8000, help="port to serve HTTP on; 0: one that is free")
     parser.add_argument(
         "--allowed-host",
         action="append",
@@ -56,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(said: str) -> int:
+    if not said.isdecimal() or int(said) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to {_LAST_PORT}; got '{said}'")
+    return int(said)
+
+
 def _serve(args: argparse.Namespace) -> int:
     if args.transport == "stdio":
         _serve_stdio()
@@ -67,18 +76,16 @@ def _serve_stdio() -> None:
 
     Local model servers hold a pipe of this process, and end with it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    _end_on_signals()
     from r2_mcp.server import create_server
 
     with suppress(BrokenPipeError):  # the client went without a word
         create_server().run("stdio")
-    sys.stderr.flush()
-    os._exit(0)
+    _end(0)
 
 
 def _serve_http(args: argparse.Namespace) -> int:
-    from r2_mcp.http import TOKEN_VARIABLE, http_app, serve
+    from r2_mcp.http import TOKEN_VARIABLE, http_app, http_server, listen
     from r2_mcp.loading import RouterLoader
     from r2_mcp.server import create_server
 
@@ -87,15 +94,30 @@ def _serve_http(args: argparse.Namespace) -> int:
     app = http_app(
         create_server(loader, shared_secret=token), host=args.host, allowed_hosts=args.allowed_host, token=token
     )
+    sockets = listen(args.host, args.port)
     loader.start()
-    sys.stderr.write(f"r2-mcp: http://{args.host}:{args.port}/mcp\n")
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    sys.stderr.write(f"r2-mcp: http://{host}:{sockets[0].getsockname()[1]}/mcp\n")
     sys.stderr.flush()
-    serve(app, host=args.host, port=args.port)
+    _end_on_signals()  # uvicorn ends what runs, then raises the signal anew
+    http_server(app).run(sockets=sockets)
     return 0
 
 
-def _end(number: int, _: FrameType | None) -> None:
-    os._exit(128 + number)
+def _end_on_signals() -> None:
+    def end(number: int, _: FrameType | None) -> None:
+        _end(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _end(code: int) -> None:
+    """End now, whatever threads still do; only what the ledger has put off is written first."""
+    if (ledger := sys.modules.get("r2_router.ledger")) is not None:
+        ledger.flush_all(_LAST_WRITES_S)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

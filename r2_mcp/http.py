@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hmac
 import ipaddress
 import json
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import JSONResponse
@@ -17,8 +20,10 @@ import r2_router
 from r2_router.errors import ConfigError
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
     from r2_mcp.server import R2Server
 
@@ -26,11 +31,15 @@ PATH = "/mcp"
 TOKEN_VARIABLE = "R2_MCP_TOKEN"
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_KEEP_ALIVE_S = 30
+_LAST_WORD_S = 1.0
+_BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """What one client may take: bytes of a request, requests at once, seconds to send one and to be answered."""
+    """What clients may take: bytes of a request, requests answered at once, seconds to send the head of one, to send
+    the rest of it, and to be answered."""
 
     max_bytes: int = 4 << 20
     max_requests: int = 256
@@ -67,7 +76,7 @@ def http_app(
         ),
         host=host,
     )
-    return _Gate(app, token, limits)
+    return _Gate(app, token, limits, stateless=stateless)
 
 
 def is_loopback(host: str) -> bool:
@@ -103,12 +112,16 @@ def _forms(name: str) -> tuple[str, ...]:
 
 
 class _Gate:
-    """Lets a request in if it has the token, there is room, and it does not dawdle."""
+    """Lets a request in if it has the token, has come whole and in time, and there is room.
 
-    def __init__(self, app: ASGIApp, token: str, limits: HttpLimits) -> None:
+    What still comes, and a session's stream that waits for news, takes nobody's room.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, limits: HttpLimits, *, stateless: bool) -> None:
         self._app = app
         self._token = token.encode()
         self._limits = limits
+        self._stateless = stateless
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,12 +130,21 @@ class _Gate:
         elif not self._has_token(scope):
             header = ("www-authenticate", "Bearer")
             await _refuse(send, 401, f"Send the token of {TOKEN_VARIABLE} as a bearer token.", header)
+        elif self._stateless and scope["path"] == PATH and scope["method"] != "POST":
+            why = "This server keeps no sessions, so there is no stream to wait on: send each request with POST."
+            await _refuse(send, 405, why, ("allow", "POST"))
+        elif scope["method"] == "GET":
+            await self._app(scope, receive, send)
+        elif (parts := await self._received(receive)) is None:
+            await _refuse(send, 408, "The request was not sent in time.", ("connection", "close"))
+        elif not parts:
+            pass  # the client went: nobody is left to be told anything
         elif self._requests >= self._limits.max_requests:
             await _refuse(send, 503, "Too many requests at once; try again.", ("retry-after", "1"))
         else:
             self._requests += 1
             try:
-                await self._serve(scope, receive, send)
+                await self._serve(scope, parts, receive, send)
             finally:
                 self._requests -= 1
 
@@ -133,48 +155,45 @@ class _Gate:
         kind, _, token = said.partition(b" ")
         return hmac.compare_digest(token.strip(), self._token) and kind.lower() == b"bearer"
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = _Exchange(receive, send, self._limits.receive_s)
+    async def _received(self, receive: Receive) -> list[Message] | None:
+        """The parts of a request, up to what makes it too large; none if its client goes, None if it is too slow."""
+        parts: list[Message] = []
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.receive_s):
+                while True:
+                    part = await receive()
+                    if part["type"] == "http.disconnect":
+                        return []
+                    parts.append(part)
+                    size += len(part.get("body", b""))
+                    if not part.get("more_body") or size > self._limits.max_bytes:
+                        return parts
+        return None
+
+    async def _serve(self, scope: Scope, parts: Sequence[Message], receive: Receive, send: Send) -> None:
+        left = iter(parts)
+        begun = ended = False
+
+        async def again() -> Message:
+            part = next(left, None)
+            return await receive() if part is None else part
+
+        async def tell(message: Message) -> None:
+            nonlocal begun, ended
+            begun, ended = True, message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
         try:
             async with asyncio.timeout(self._limits.answer_s):
-                await self._app(scope, exchange.receive, exchange.send)
+                await self._app(scope, again, tell)
         except TimeoutError:
-            if exchange.answering:
-                raise  # the server breaks the connection off
-            await _refuse(send, 504, "The answer took too long.")
-        except Exception:
-            if not exchange.late:  # else the application could not know that its client was sent away
-                raise
-
-
-class _Exchange:
-    """A request and its answer: a client that has not sent all of the one in time gets 408 for the other."""
-
-    def __init__(self, receive: Receive, send: Send, seconds: float) -> None:
-        self.answering = False
-        self.late = False
-        self._receive = receive
-        self._send = send
-        self._deadline = asyncio.get_running_loop().time() + seconds
-        self._received = False
-
-    async def receive(self) -> Message:
-        if self._received:
-            return await self._receive()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            self.late = self._received = True
-            await _refuse(self._send, 408, "The request was not sent in time.", ("connection", "close"))
-            return {"type": "http.disconnect"}
-        self._received = not message.get("more_body", False)
-        return message
-
-    async def send(self, message: Message) -> None:
-        if not self.late:
-            self.answering = True
-            await self._send(message)
+            if not begun:
+                await _refuse(send, 504, "The answer took too long.")
+            elif not ended:
+                with suppress(TimeoutError):  # a client that does not even read is cut off by the server
+                    async with asyncio.timeout(_LAST_WORD_S):
+                        await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(send: Send, status: int, why: str, *headers: tuple[str, str]) -> None:
@@ -186,11 +205,66 @@ async def _refuse(send: Send, status: int, why: str, *headers: tuple[str, str]) 
     await send({"type": "http.response.body", "body": body})
 
 
-def serve(app: Any, *, host: str, port: int) -> None:
-    """Serve `app` until SIGINT or SIGTERM."""
+# -- the sockets ---------------------------------------------------------------------------------------------
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of `host`; port 0 lets the system choose one.
+
+    Raises ConfigError where the port is taken or the host is none of this machine's.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in addresses):
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(socket.create_server((str(address[0]), chosen), family=family, backlog=_BACKLOG))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        taken = error.errno == errno.EADDRINUSE
+        why = "another program listens there already" if taken else (error.strerror or str(error)).lower()
+        raise ConfigError(f"Cannot serve on {host}, port {port}: {why}. Choose with --host and --port.") from None
+    return sockets
+
+
+def http_server(app: ASGIApp, limits: HttpLimits | None = None) -> uvicorn.Server:
+    """What serves `app`; `run(sockets=...)` does until SIGINT or SIGTERM."""
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    seconds = (limits or HttpLimits()).receive_s
+
+    class Impatient(H11Protocol):
+        """Closes the connection of a client that does not send the head of its first or next request in time."""
+
+        _closing: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._unwatch()
+
+        def _watch(self) -> None:
+            cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+            if cycle is not None and not cycle.response_complete:
+                self._unwatch()  # the head is here; how long the rest may take is the gate's to say
+            elif self._closing is None:
+                self._closing = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+        def _unwatch(self) -> None:
+            if self._closing is not None:
+                self._closing.cancel()
+                self._closing = None
 
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", timeout_keep_alive=30, timeout_graceful_shutdown=1
+        app, http=Impatient, log_level="warning", timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=1
     )
-    uvicorn.Server(config).run()
+    return uvicorn.Server(config)

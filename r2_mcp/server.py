@@ -14,7 +14,8 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.request_state import RequestStateSecurity
-from mcp_types import CallToolResult, InputRequiredResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import ValidationError
 
 import r2_router
@@ -58,6 +59,17 @@ class R2Server(MCPServer[RouterLoader]):
             if isinstance(cause, ValidationError):
                 raise ToolError(_wrong_arguments(cause)) from cause
             raise ToolError(str(cause or error)) from cause
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[RouterLoader, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        known = [prompt.name for prompt in await self.list_prompts()]
+        if name not in known:
+            raise MCPError(code=INVALID_PARAMS, message=f"No prompt '{name[:80]}'. Prompts: {', '.join(known)}.")
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as error:  # the SDK's word for arguments that lack or do not fit
+            raise MCPError(code=INVALID_PARAMS, message=f"{name}: {error}") from error
 
     async def _check_names(self, tool_name: str, arguments: dict[str, Any]) -> None:
         tool = next((tool for tool in await self.list_tools() if tool.name == tool_name), None)

@@ -21,6 +21,7 @@ _COMMANDS = (
     "feedback",
     "calibrate",
     "stats",
+    "prune",
     "doctor",
 )
 

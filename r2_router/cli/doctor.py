@@ -32,7 +32,7 @@ def register(commands: common.Commands) -> None:
     parser = commands.add_parser(
         "doctor",
         help="say what is configured, what works and how to fix the rest",
-        description="Check settings, pool, checkpoint, embedder and keys. Exit code 1 if something is at fault.",
+        description="Check settings, ledger, keys, checkpoint, pool and embedder. Exit code 1 if one is at fault.",
     )
     common.add_router_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -57,6 +57,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
     for part, look in (
         ("version", _version),
         ("settings", _settings),
+        ("ledger", _ledger),
         ("keys", _keys),
         ("checkpoint", lambda: _checkpoint(args)),
         ("pool", lambda: _router(args)),
@@ -95,6 +96,17 @@ def _settings() -> Iterator[Finding]:
         yield Finding("data", "ok", str(data))
     else:
         yield Finding("data", "note", f"{data} cannot be written; set R2_HOME to a folder that can")
+
+
+def _ledger() -> Iterator[Finding]:
+    from r2_router.config.settings import load_settings
+    from r2_router.ledger import Ledger, holdings
+
+    ledger, days = Ledger(), load_settings().ledger_days
+    held = holdings(ledger)
+    kept = f"kept for {days:,} days" if days else "kept for ever (R2_LEDGER_DAYS says how many days)"
+    since = f" since {held.first_day}" if held.first_day else ""
+    yield Finding("ledger", "ok", f"{ledger.path}: {held.entries:,} entries{since}, {held.bytes / 1e6:,.1f} MB, {kept}")
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:

@@ -69,8 +69,12 @@ def _summary_lines(summary: Stats) -> list[str]:
     lines = [f"{when}: {summary.calls:,} calls ({ends}).{decided}", f"Spent {usd(summary.cost_usd)}."]
     baseline, saved = summary.baseline_cost_usd, summary.saved_usd
     if baseline:
+        answers = f"{summary.compared:,} answer{'s' * (summary.compared != 1)}"
         much = f"{usd(abs(saved))} ({abs(saved) / baseline:.0%}) {'saved' if saved >= 0 else 'more'}"
-        lines.append(f"Always the strongest model, unlimited, was expected to cost {usd(baseline)}: {much}.")
+        lines.append(
+            f"Of that {usd(summary.compared_cost_usd)} for {answers} that always the strongest model, unlimited, was "
+            f"expected to give for {usd(baseline)}: {much}."
+        )
     return lines
 
 

@@ -67,6 +67,7 @@ class Settings(Record):
     llm_api_base: str = ""
     models_dir: str = ""
     log_text: bool = False
+    ledger_days: int | None = None  # UTC days that entries are kept, today included; None: for ever
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
@@ -171,6 +172,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "llm_api_base": cf.url,
     "models_dir": _folder,
     "log_text": cf.flag,
+    "ledger_days": cf.count_above_zero,
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,
     "max_usd_per_month": cf.amount,
@@ -178,7 +180,7 @@ _CHECKS: Mapping[str, cf.Check] = {
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
 _PLACES = {"pool", "checkpoint", "models_dir"}
-_NUMBERS = (cf.amount, cf.fraction)
+_NUMBERS: Mapping[cf.Check, type[float]] = {cf.amount: float, cf.fraction: float, cf.count_above_zero: int}
 _FLAGS = {
     "1": True,
     "true": True,
@@ -232,7 +234,7 @@ def _typed(check: cf.Check, said: str) -> object:
         return _FLAGS.get(said.lower(), said)
     if check in _NUMBERS:
         try:
-            return float(said)
+            return _NUMBERS[check](said)
         except ValueError:
             return said
     return said

@@ -27,10 +27,11 @@ Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
 
 class Guard(Protocol):
-    """Keeps spending limits. Both calls are made on the event loop and must be short."""
+    """Keeps spending limits. Both calls are made on the event loop: what may wait is awaited, or put off."""
 
-    def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> Any:
-        """Before each try: set the dollars aside. What is returned is given to `settle`, once, whatever happens.
+    async def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> Any:
+        """Before each try: set the dollars aside. What is returned is given to `settle`, once, whatever happens;
+        one that is cancelled sets nothing aside.
 
         Raises an R2Error for a limit that leaves no room; nothing more is asked then.
         """
@@ -42,7 +43,7 @@ class Guard(Protocol):
 class NoLimit:
     """The guard of someone who set no limit."""
 
-    def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> None:
+    async def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> None:
         pass
 
     def settle(self, reservation: None, cost_usd: float, /) -> None:
@@ -142,7 +143,7 @@ class Generation:
         request = await self._next_model()
         while request is not None:
             try:
-                reservation = self._guard.reserve(request.candidate, request.worst_case_usd)
+                reservation = await self._guard.reserve(request.candidate, request.worst_case_usd)
             except R2Error as refusal:
                 self._failures.append(refusal)
                 break

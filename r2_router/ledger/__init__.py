@@ -1,6 +1,8 @@
 """The ledger: what was decided, answered and spent, on this machine, by every process of its user."""
 
 from r2_router.ledger.entry import Entry, Face, Outcome
+from r2_router.ledger.loop_guard import LoopGuard
+from r2_router.ledger.retention import Holdings, Pruned, holdings, prune
 from r2_router.ledger.spend_limits import Reservation, SpendGuard
 from r2_router.ledger.statistics import (
     Calibration,
@@ -12,7 +14,7 @@ from r2_router.ledger.statistics import (
     Totals,
     stats,
 )
-from r2_router.ledger.store import Ledger
+from r2_router.ledger.store import Ledger, flush_all
 
 __all__ = [
     "Calibration",
@@ -21,12 +23,18 @@ __all__ = [
     "DayStats",
     "Entry",
     "Face",
+    "Holdings",
     "Ledger",
+    "LoopGuard",
     "ModelStats",
     "Outcome",
+    "Pruned",
     "Reservation",
     "SpendGuard",
     "Stats",
     "Totals",
+    "flush_all",
+    "holdings",
+    "prune",
     "stats",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from r2_router.config.settings import Settings
 from r2_router.errors import LedgerError, SpendLimitError
 from r2_router.ledger.entry import Entry, Face, Outcome
+from r2_router.ledger.loop_guard import LoopGuard
 from r2_router.ledger.spend_limits import SpendGuard
 from r2_router.ledger.store import Ledger
 from r2_router.routing.explanation import baseline
@@ -26,22 +27,22 @@ class Recorder:
         self.face: Face = face
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
-        self._guard: SpendGuard | None = None
+        self._guard: LoopGuard | None = None
 
     @property
     def ledger(self) -> Ledger:
         with self._lock:
             if self._ledger is None:
-                self._ledger = Ledger(log_text=self.settings.log_text)
+                self._ledger = Ledger(log_text=self.settings.log_text, keep_days=self.settings.ledger_days)
             return self._ledger
 
     @property
-    def guard(self) -> SpendGuard:
+    def guard(self) -> LoopGuard:
         with self._lock:
             if self._guard is None:
                 s = self.settings
                 limits = (s.max_usd_per_call, s.max_usd_per_day, s.max_usd_per_month)
-                self._guard = SpendGuard(self.ledger, *limits)
+                self._guard = LoopGuard(SpendGuard(self.ledger, *limits), self.ledger)
             return self._guard
 
     def record(

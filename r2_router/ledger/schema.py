@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from r2_router.ledger.summaries import SUMMARIES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,7 +55,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    SUMMARIES,
 )
+
+_MANY = 100_000  # entries that take a moment to bring up to date
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -60,10 +66,18 @@ def version_of(db: sqlite3.Connection) -> int:
     return db.execute("PRAGMA user_version").fetchone()[0]
 
 
+def count_entries(db: sqlite3.Connection) -> int:
+    """How many entries a ledger has."""
+    return db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Bring an older ledger to the present schema, all or nothing; a newer one is left alone."""
     import sqlite3
 
+    if version_of(db) == 0:  # takes effect only on a file that is still empty: what is pruned can be given back
+        with suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # Of several processes that open a new file only one can switch it to WAL; it stays switched for all.
     with suppress(sqlite3.OperationalError):
         db.execute("PRAGMA journal_mode = WAL")
@@ -71,6 +85,10 @@ def migrate(db: sqlite3.Connection) -> None:
         return
     with immediate(db):
         version = version_of(db)  # another process may have been quicker
+        if 0 < version < len(MIGRATIONS) and (count := count_entries(db)) >= _MANY:
+            logging.getLogger("r2_router").warning(
+                "The ledger is being brought up to date, once: %s entries take some seconds.", f"{count:,}"
+            )
         for statement in chain.from_iterable(MIGRATIONS[version:]):
             db.execute(statement)
         if version < len(MIGRATIONS):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from r2_router.ledger.money import to_usd
 from r2_router.ledger.store import Ledger, iso
@@ -44,13 +46,16 @@ class Totals(Record):
     """What a set of entries adds up to.
 
     `calls` asked a model, or were refused by a limit; `answered` of them got a whole answer; `cost_usd` is what
-    was billed for all. `baseline_cost_usd` is what always asking the strongest model, unlimited, was expected to
-    cost for the answered ones; `saved_usd` is that less what was billed, where a baseline is known.
+    was billed for all. The saving is of the `compared` ones: whole answers of which both the bill and what always
+    asking the strongest model, unlimited, was expected to cost are known. For these `compared_cost_usd` was billed,
+    `baseline_cost_usd` expected, and `saved_usd` is the difference.
     """
 
     calls: int
     answered: int
     cost_usd: float
+    compared: int
+    compared_cost_usd: float
     baseline_cost_usd: float
     saved_usd: float
 
@@ -83,7 +88,7 @@ class CandidateStats(Record):
 
 @dataclass(frozen=True, slots=True)
 class Stats(Totals):
-    """The ledger's entries from `since` on (UTC, ISO form; None: from the first).
+    """The ledger's entries of the UTC days from `since` on (an ISO date; None: from the first).
 
     `outcomes` counts the calls by how they ended; `decided` the decisions for which nothing was asked of a
     model. Days are in order of time, models of cost, candidates of name and budget.
@@ -98,93 +103,93 @@ class Stats(Totals):
     candidates: tuple[CandidateStats, ...]
 
 
-_NOTHING = Stats(0, 0, 0.0, 0.0, 0.0, None, {}, 0, Calibrations(None, None, None), (), (), ())
-
-_CALLS = "outcome <> 'decided'"
-_ANSWERED = "outcome = 'answered'"
-
-# What was billed is whole nano-dollars: its sums are exact. Baselines are predictions.
-_TOTALS = """
-    COUNT(*), SUM(outcome = 'answered'), SUM(cost_nanos),
-    SUM(CASE WHEN outcome = 'answered' AND cost_nanos IS NOT NULL THEN baseline_cost_usd END),
-    SUM(CASE WHEN baseline_cost_usd IS NOT NULL THEN cost_nanos END)
-"""
-
-
-def _compared(predicted: str, real: str) -> str:
-    """Columns: how many answers have both, the mean of each over those, the mean absolute error."""
-    return f"""
-        COUNT({real} - {predicted}),
-        AVG(CASE WHEN {real} IS NOT NULL THEN {predicted} END),
-        AVG(CASE WHEN {predicted} IS NOT NULL THEN {real} END),
-        AVG(ABS({real} - {predicted}))
-    """
-
-
-_CALIBRATIONS = ", ".join(
-    (
-        _compared("predicted_quality", "quality"),
-        _compared("predicted_output_tokens", "output_tokens"),
-        _compared("predicted_cost_usd", "cost_nanos / 1e9"),
-    )
-)
-
-
 def stats(ledger: Ledger, since: datetime | None = None) -> Stats:
-    """What `ledger` adds up to from `since` on. Raises LedgerError where it cannot be read."""
-    start = "" if since is None else iso(since)
+    """What `ledger` adds up to from the UTC day of `since` on, entries that were pruned included.
+
+    Raises LedgerError where it cannot be read.
+    """
+    first = "" if since is None else iso(since)[:10]
     with ledger.reading() as db:
-        return replace(_NOTHING, since=start or None) if db is None else _stats(db, start)
+        return _stats(first or None, *(_NOTHING if db is None else _sums(db, first)))
 
 
-def _stats(db: sqlite3.Connection, start: str) -> Stats:
-    db.execute("BEGIN")  # all queries see one moment
-    outcomes = dict(_rows(db, "outcome, COUNT(*)", start, "TRUE", "outcome"))
-    decided = outcomes.pop("decided", 0)
-    days = _rows(db, f"substr(time, 1, 10), {_TOTALS}", start, _CALLS, "1 ORDER BY 1")
-    models = _rows(
-        db,
-        f"model, SUM(output_tokens), AVG(CASE WHEN {_ANSWERED} THEN latency_s END), {_TOTALS}",
-        start,
-        _CALLS,
-        "model ORDER BY SUM(cost_nanos) DESC, model",
+# -- sums ----------------------------------------------------------------------------------------------------
+
+_Rows: TypeAlias = "list[tuple[Any, ...]]"
+
+_NOTHING: tuple[_Rows, _Rows, _Rows] = ([], [], [])
+_MONEY = ("cost_nanos", "compared", "compared_nanos", "baseline_usd")
+_PARTS = ("count", "predicted", "real", "error")
+_TOTALS = ("calls", "answered", *_MONEY)
+_PACE = ("output_tokens", "timed", "latency_s")
+_PAIRS = tuple(f"{quantity}_{part}" for quantity in ("quality", "tokens", "cost") for part in _PARTS)
+_LAST_TOTAL, _FIRST_PAIR = len(_TOTALS), len(_TOTALS) + len(_PACE)
+
+
+def _sums(db: sqlite3.Connection, first: str) -> tuple[_Rows, _Rows, _Rows]:
+    """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs)."""
+
+    def rows(key: str, sums: Sequence[str], table: str, where: str = "TRUE") -> _Rows:
+        columns = ", ".join((key, *(f"SUM({column})" for column in sums)))
+        query = f"SELECT {columns} FROM {table} WHERE day >= ? AND {where} GROUP BY {key} ORDER BY {key}"  # noqa: S608
+        return db.execute(query, (first,)).fetchall()
+
+    db.execute("BEGIN")  # all see one moment
+    answered = "CASE WHEN outcome = 'answered' THEN entries ELSE 0 END"
+    return (
+        rows("outcome", ("entries",), "days"),
+        rows("day", ("entries", answered, *_MONEY), "days", "outcome <> 'decided'"),
+        rows("model, budget", (*_TOTALS, *_PACE, *_PAIRS), "day_candidates"),
     )
-    candidates = _rows(db, f"model, budget, COUNT(*), {_CALIBRATIONS}", start, _ANSWERED, "1, 2 ORDER BY 1, 2")
+
+
+def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows) -> Stats:
+    outcomes: dict[str, int] = dict(by_outcome)
+    decided = outcomes.pop("decided", 0)
+    by_model = [
+        (model, *_added([sums for _, _, *sums in rows])) for model, rows in groupby(by_candidate, itemgetter(0))
+    ]
     return Stats(
-        *_totals(_rows(db, _TOTALS, start, _CALLS)[0]),
-        since=start or None,
+        *_totals(_added([sums for _, *sums in by_day])),
+        since=since,
         outcomes=outcomes,
         decided=decided,
-        calibration=_calibrations(_rows(db, _CALIBRATIONS, start, _ANSWERED)[0]),
-        days=tuple(DayStats(*_totals(totals), day) for day, *totals in days),
-        models=tuple(
-            ModelStats(*_totals(totals), model, tokens or 0, latency) for model, tokens, latency, *totals in models
-        ),
+        calibration=_calibrations(_added([sums for _, *sums in by_model])),
+        days=tuple(DayStats(*_totals(sums), day) for day, *sums in by_day),
+        models=tuple(sorted((_model(model, sums) for model, *sums in by_model), key=lambda m: (-m.cost_usd, m.model))),
         candidates=tuple(
-            CandidateStats(model, budget, count, _calibrations(pairs)) for model, budget, count, *pairs in candidates
+            CandidateStats(model, budget, answered, _calibrations(sums))
+            for model, budget, *sums in by_candidate
+            if (answered := sums[_TOTALS.index("answered")])
         ),
     )
 
 
-def _rows(db: sqlite3.Connection, columns: str, start: str, where: str, group_by: str = "") -> list[tuple[Any, ...]]:
-    groups = f"GROUP BY {group_by}" if group_by else ""
-    query = f"SELECT {columns} FROM entries WHERE time >= ? AND {where} {groups}"  # noqa: S608
-    return db.execute(query, (start,)).fetchall()
+def _added(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """The sums of several rows' sums."""
+    return [sum(column) for column in zip(*rows, strict=True)] or [0] * (_FIRST_PAIR + len(_PAIRS))
 
 
-def _totals(row: Sequence[Any]) -> tuple[int, int, float, float, float]:
-    """The fields of Totals from the columns of _TOTALS; a sum of nothing is NULL."""
-    calls, answered, nanos, baseline, compared = (value or 0 for value in row)
-    return calls, answered, to_usd(nanos), float(baseline), baseline - to_usd(compared)
+def _totals(sums: Sequence[Any]) -> tuple[int, int, float, int, float, float, float]:
+    """The fields of Totals."""
+    calls, answered, nanos, compared, compared_nanos, baseline = sums[:_LAST_TOTAL]
+    billed = to_usd(compared_nanos)
+    return calls, answered, to_usd(nanos), compared, billed, float(baseline), baseline - billed
 
 
-def _calibrations(row: Sequence[Any]) -> Calibrations:
-    """From the columns of _CALIBRATIONS, four for each quantity."""
-    quality, tokens, cost = (_calibration(*row[i : i + 4]) for i in (0, 4, 8))
+def _model(name: str, sums: Sequence[Any]) -> ModelStats:
+    tokens, timed, seconds = sums[_LAST_TOTAL:_FIRST_PAIR]
+    return ModelStats(*_totals(sums), name, tokens, seconds / timed if timed else None)
+
+
+def _calibrations(sums: Sequence[Any]) -> Calibrations:
+    quality, tokens, cost = (
+        _calibration(*sums[i : i + len(_PARTS)]) for i in range(_FIRST_PAIR, len(sums), len(_PARTS))
+    )
     return Calibrations(quality, tokens, cost)
 
 
-def _calibration(count: int, predicted: float | None, real: float | None, error: float | None) -> Calibration | None:
-    if predicted is None or real is None or error is None:
+def _calibration(count: int, predicted: float, real: float, error: float) -> Calibration | None:
+    if not count:
         return None
-    return Calibration(count, predicted, real, real / predicted if predicted else None, error)
+    return Calibration(count, predicted / count, real / count, real / predicted if predicted else None, error / count)

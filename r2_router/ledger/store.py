@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -10,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from r2_router.config.files import make_private
@@ -18,10 +19,15 @@ from r2_router.config.folders import user_data_dir
 from r2_router.errors import InputError, LedgerError
 from r2_router.ledger.entry import Entry, new_id, query_hash
 from r2_router.ledger.money import is_amount, to_nanos, to_usd
+from r2_router.ledger.retention import drop, first_kept, give_back
 from r2_router.ledger.schema import MIGRATIONS, immediate, migrate, version_of
+from r2_router.ledger.writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
+    from concurrent.futures import Future
+
+_T = TypeVar("_T")
 
 _FIELDS = tuple(field.name for field in fields(Entry))
 _COLUMNS = ", ".join("cost_nanos" if name == "cost_usd" else name for name in _FIELDS)
@@ -29,8 +35,13 @@ _MARKS = ", ".join("?" * len(_FIELDS))
 _INSERT = f"INSERT INTO entries ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 _SELECT = f"SELECT {_COLUMNS} FROM entries WHERE id = ?"  # noqa: S608
 
+_ID = _FIELDS.index("id")
+_DROPPED_A_WRITE = 100  # more than come, so that what is too old goes in the end, and no write takes long
+
 _WAIT_S = 5.0
 _WAIT_AFTER_FAILURE_S = 0.05  # a file that stays locked does not cost every answer five seconds
+_MOST_WAITING = 10_000  # entries that wait for a locked file; what comes then is not kept
+_MOST_INTEGER = 2**63 - 1
 
 
 def utc_now() -> datetime:
@@ -41,8 +52,11 @@ class Ledger:
     """Every decision and answer of this user, in one SQLite file that all processes share.
 
     `path` defaults to ledger.sqlite3 in the user's data folder; it is made, for its owner only, by the first
-    write. `log_text` keeps the queries' text and not only their hash. `wait_s`: longest wait for another
-    process's lock. All methods may be called from several threads and after a fork.
+    write. `log_text` keeps the queries' text and not only their hash; `keep_days` is how many UTC days entries are
+    kept, today included, None for ever. `wait_s`: longest wait for another process's lock.
+
+    Entries are written by a thread of the ledger's own, within milliseconds: what reads, `flush`, `close` and the
+    end of the process wait for it. All methods may be called from several threads and after a fork.
     """
 
     def __init__(
@@ -50,11 +64,13 @@ class Ledger:
         path: str | os.PathLike[str] | None = None,
         *,
         log_text: bool = False,
+        keep_days: int | None = None,
         wait_s: float = _WAIT_S,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.path = (Path(path) if path is not None else user_data_dir() / "ledger.sqlite3").absolute()
         self.log_text = log_text
+        self.keep_days = keep_days
         self.now = now
         # One thread at a time: SQLite lets one writer in anyway, and a fork can wait until nothing is open.
         self.lock = threading.RLock()
@@ -63,20 +79,37 @@ class Ledger:
         self._file: tuple[int, int] | None = None
         self._failed = False
         self._warned = False
+        self._begin()
         _ledgers.add(self)
 
+    def _begin(self) -> None:
+        """Nothing put off yet: so it is for a new ledger, and in a forked child, whose parent writes what was."""
+        self._writer = Writer()
+        self._waiting: list[list[Any]] = []
+        self._drawn: set[str] = set()
+        self._drawn_at = ""
+        self._noting = threading.RLock()
+
     def record(self, entry: Entry) -> str:
-        """Write `entry`, and return the id it got. Where it cannot be written that is a warning in the log of
-        `r2_router`, once, and no error: no answer is lost for its ledger."""
+        """Have `entry` written soon, and return the id it got. Where it cannot be written that is a warning in the
+        log of `r2_router`, once, and no error: no answer is lost for its ledger."""
         now = self.now()
-        answer_id = new_id(now)
-        try:
-            with self.transaction() as db:
-                while db.execute(_INSERT, self._row(entry, answer_id, now)).rowcount == 0:
-                    answer_id = new_id(now)
-        except LedgerError as error:
-            self.warn(error)
+        with self._noting:
+            answer_id = self._draw(now)
+            self._waiting.append(self._row(entry, answer_id, now))
+            if len(self._waiting) > _MOST_WAITING:
+                self._waiting.pop()
+            elif len(self._waiting) == 1:
+                self.put_off(self._write_waiting)
         return answer_id
+
+    def put_off(self, job: Callable[[], _T]) -> Future[_T]:
+        """Have `job` done by the ledger's thread, after all that was put off or recorded before."""
+        return self._writer.submit(job)
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until all that was put off or recorded is written, at most `timeout_s` seconds."""
+        self._writer.flush(timeout_s)
 
     def find(self, answer_id: str) -> Entry | None:
         """The entry of that id. Raises LedgerError where the ledger cannot be read."""
@@ -102,6 +135,7 @@ class Ledger:
         """
         if not 0 <= quality <= 1:
             raise InputError(f"quality is a number from 0 to 1; got {quality}.")
+        self.flush()
         with self.transaction() as db:
             known = db.execute("UPDATE entries SET quality = ? WHERE id = ?", (quality, answer_id)).rowcount
         if not known:
@@ -128,6 +162,17 @@ class Ledger:
                 self._disconnect()  # the next connection waits for locks as long as it should
                 self._failed = False
 
+    def shrink(self) -> None:
+        """Give the disk back what deleted entries took. Raises LedgerError."""
+        import sqlite3
+
+        with self.lock:
+            try:
+                give_back(self._connect())
+            except (sqlite3.Error, OSError, LedgerError) as error:
+                self._disconnect()
+                raise self._fault("shrunk", error) from None
+
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection | None]:
         """The database for queries, None where there is no ledger yet. It is not made, nor changed.
@@ -136,6 +181,7 @@ class Ledger:
         """
         import sqlite3
 
+        self.flush()
         try:
             if not self.path.exists():
                 yield None
@@ -156,7 +202,8 @@ class Ledger:
             logging.getLogger("r2_router").warning("%s Answers go on, unrecorded.", error)
 
     def close(self) -> None:
-        """Close the file. The ledger stays usable: the next write opens it again."""
+        """Write what waits, and close the file. The ledger stays usable: the next write opens it again."""
+        self._writer.stop()
         with self.lock:
             self._disconnect()
 
@@ -167,7 +214,8 @@ class Ledger:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_db", None) is not None:
+        if hasattr(self, "_writer"):  # else it was never whole
+            self._writer.stop(wait=False)  # nothing waits: that would keep the ledger alive
             self._disconnect()
 
     # -- the connection --------------------------------------------------------------------------------------
@@ -224,6 +272,30 @@ class Ledger:
 
     # -- rows ------------------------------------------------------------------------------------------------
 
+    def _write_waiting(self) -> None:
+        """Write all entries that wait, in one transaction."""
+        with self._noting:
+            rows, self._waiting = self._waiting, []
+        try:
+            with self.transaction() as db:
+                for row in rows:
+                    while db.execute(_INSERT, row).rowcount == 0:  # another process drew the same id, by chance
+                        row[_ID] = new_id(self.now())
+                if self.keep_days is not None:
+                    drop(db, first_kept(self.now(), self.keep_days), _DROPPED_A_WRITE)
+        except LedgerError as error:
+            self.warn(error)
+
+    def _draw(self, now: datetime) -> str:
+        """An id that this ledger did not give before: only those of one millisecond could be the same."""
+        if self._drawn_at != (moment := iso(now)):
+            self._drawn_at = moment
+            self._drawn.clear()
+        while (answer_id := new_id(now)) in self._drawn:
+            pass
+        self._drawn.add(answer_id)
+        return answer_id
+
     def _row(self, entry: Entry, answer_id: str, now: datetime) -> list[Any]:
         query = entry.query if self.log_text else None
         cost = entry.cost_usd
@@ -231,15 +303,22 @@ class Ledger:
             "id": answer_id,
             "time": iso(now),
             "query_sha256": query_hash(entry.query),
-            "query": None if query is None else query.encode("utf-8", "replace").decode(),
+            "query": query,
             "cost_usd": to_nanos(cost, "cost_usd") if cost is not None and is_amount(cost) else None,
         }
-        return [changed[name] if name in changed else entry[name] for name in _FIELDS]
+        return [_storable(changed[name] if name in changed else entry[name]) for name in _FIELDS]
 
 
 def iso(time: datetime) -> str:
     """UTC in ISO form, always as wide, so that text sorts by time and its first 10 characters are the day."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _storable(value: Any) -> Any:
+    """`value` as SQLite can hold it: without half characters; None for a whole number too large."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return None if isinstance(value, int) and abs(value) > _MOST_INTEGER else value
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
@@ -249,12 +328,18 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     return Entry(**values)
 
 
-# -- forks ---------------------------------------------------------------------------------------------------
+# -- the end, and forks --------------------------------------------------------------------------------------
 # SQLite's locks do not survive a fork, so no connection is open across one: each ledger is closed between two
 # transactions, and opened again on its next use, in the parent and in the child.
 
 _ledgers: WeakSet[Ledger] = WeakSet()
 _closed_for_fork: list[Ledger] = []
+
+
+def flush_all(timeout_s: float | None = None) -> None:
+    """Write what every ledger of this process has put off, each in at most `timeout_s` seconds: before an os._exit."""
+    for ledger in list(_ledgers):
+        ledger.flush(timeout_s)
 
 
 def _before_fork() -> None:
@@ -269,5 +354,12 @@ def _after_fork() -> None:
         _closed_for_fork.pop().lock.release()
 
 
+def _after_fork_in_child() -> None:
+    for ledger in _closed_for_fork:
+        ledger._begin()  # pyright: ignore[reportPrivateUsage]
+    _after_fork()
+
+
+atexit.register(flush_all)
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

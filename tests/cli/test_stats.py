@@ -59,18 +59,22 @@ def test_decisions_alone_are_told_apart_from_calls(run):
 
 def test_spend_and_saving_come_first(run):
     write(DAY, cost_usd=0.25, baseline_cost_usd=1.0)
+    write(DAY, cost_usd=0.5)  # compared with nothing
     write(DAY, outcome="failed", cost_usd=0.0)
     write(DAY, outcome="decided")
     assert run().splitlines()[:3] == [
-        "In all: 2 calls (1 answered, 1 failed). Decisions without a call: 1.",
-        "Spent $0.25.",
-        "Always the strongest model, unlimited, was expected to cost $1.00: $0.75 (75%) saved.",
+        "In all: 3 calls (2 answered, 1 failed). Decisions without a call: 1.",
+        "Spent $0.75.",
+        "Of that $0.25 for 1 answer that always the strongest model, unlimited, was expected to give for $1.00: "
+        "$0.75 (75%) saved.",
     ]
 
 
 def test_a_choice_that_cost_more_says_so(run):
     write(DAY, cost_usd=0.5, baseline_cost_usd=0.4)
-    assert "$0.40: $0.10 (25%) more." in run()
+    write(DAY, cost_usd=0.25, baseline_cost_usd=0.2)
+    assert "Of that $0.75 for 2 answers" in (out := run())
+    assert "for $0.60: $0.15 (25%) more." in out
 
 
 def test_bars_are_to_scale_and_leave_no_day_out(run):

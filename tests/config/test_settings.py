@@ -61,6 +61,7 @@ LEVELS = [
     ),
     ("models_dir", 'models_dir = "/a"', "/a", "R2_MODELS_DIR", "/b", "/b", "/c"),
     ("log_text", "log_text = true", True, "R2_LOG_TEXT", "0", False, True),
+    ("ledger_days", "ledger_days = 90", 90, "R2_LEDGER_DAYS", "30", 30, 7),
     ("max_usd_per_call", "max_usd_per_call = 0.1", 0.1, "R2_MAX_USD_PER_CALL", "0", 0.0, 2.0),
     ("max_usd_per_day", "max_usd_per_day = 1", 1.0, "R2_MAX_USD_PER_DAY", "2e-3", 0.002, 3.0),
     ("max_usd_per_month", "max_usd_per_month = 1", 1.0, "R2_MAX_USD_PER_MONTH", "9", 9.0, 8.0),

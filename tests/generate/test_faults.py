@@ -305,10 +305,10 @@ def test_a_model_that_cannot_be_resolved_is_passed_over() -> None:
 
 def test_a_spending_limit_ends_it() -> None:
     class Strict(Books):
-        def reserve(self, candidate: Any, worst_case_usd: float) -> int:
+        async def reserve(self, candidate: Any, worst_case_usd: float) -> int:
             if self.reserved:
                 raise SpendLimitError("Over R2_MAX_USD_PER_DAY.")
-            return super().reserve(candidate, worst_case_usd)
+            return await super().reserve(candidate, worst_case_usd)
 
     books = Strict()
     with chat_server(fails(503, "busy")) as server:

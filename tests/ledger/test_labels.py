@@ -33,6 +33,7 @@ def write(ledger: Ledger, **changes: object) -> str:
 
 
 def renamed(ledger: Ledger, old: str, new: str) -> None:
+    ledger.flush()
     with ledger.transaction() as db:
         db.execute("UPDATE entries SET id = ? WHERE id = ?", (new, old))
 

@@ -114,6 +114,7 @@ def test_the_text_is_kept_only_if_asked_for(path):
     secret = "Tell nobody: the cake is a lie 🍰"
     with Ledger(path) as ledger:
         ledger.record(replace(ENTRY, query=secret))
+        ledger.flush()
         assert secret.encode() not in b"".join(file.read_bytes() for file in path.parent.iterdir())
     with Ledger(path, log_text=True) as ledger:
         kept = ledger.find(ledger.record(replace(ENTRY, query=secret)))
@@ -163,6 +164,7 @@ def test_threads_share_a_ledger(ledger, path):
         thread.start()
     for thread in threads:
         thread.join()
+    ledger.flush()
     assert query(path, "SELECT COUNT(*), SUM(cost_nanos) FROM entries") == [(400, 400 * 28_000)]
 
 
@@ -174,6 +176,7 @@ def test_two_that_begin_a_ledger_at_once_wait_for_each_other(path, caplog):
         end.start()
         with Ledger(path) as ledger:
             answer_id = ledger.record(ENTRY)
+            ledger.flush()
         end.join()
     assert warnings(caplog) == []
     with Ledger(path) as ledger:
@@ -188,6 +191,7 @@ def test_two_that_begin_a_ledger_at_once_wait_for_each_other(path, caplog):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
 def test_only_its_owner_may_read_it(ledger, path):
     ledger.record(ENTRY)
+    ledger.flush()
     assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {
         "ledger.sqlite3": 0o600,
         "ledger.sqlite3-wal": 0o600,
@@ -212,6 +216,7 @@ def test_an_empty_file_becomes_a_ledger(ledger, path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps an open file from being deleted")
 def test_a_ledger_deleted_while_it_is_open_is_begun_again(ledger, path):
     before = ledger.record(ENTRY)
+    ledger.flush()
     for file in path.parent.iterdir():
         file.unlink()
     after = ledger.record(ENTRY)
@@ -230,7 +235,10 @@ def test_a_closed_ledger_opens_again(ledger):
 
 
 def assert_one_warning_and_no_error(ledger: Ledger, caplog: pytest.LogCaptureFixture, reason: str) -> None:
-    ids = {ledger.record(ENTRY) for _ in range(3)}
+    ids: set[str] = set()
+    for _ in range(3):
+        ids.add(ledger.record(ENTRY))
+        ledger.flush()
     assert len(ids) == 3
     [warning] = warnings(caplog)
     assert str(ledger.path) in warning
@@ -323,11 +331,13 @@ def test_a_read_only_file_is_one_warning(read_only_folder, caplog):
 
 def test_a_locked_file_is_one_warning_until_it_is_free(ledger, path, caplog):
     first = ledger.record(ENTRY)
+    ledger.flush()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert_one_warning_and_no_error(ledger, caplog, "locked")
         other.execute("ROLLBACK")
     last = ledger.record(ENTRY)
+    ledger.flush()
     assert query(path, "SELECT id FROM entries ORDER BY id") == sorted([(first,), (last,)])
     assert len(warnings(caplog)) == 1
 
@@ -342,21 +352,25 @@ def test_only_the_first_failure_waits_long(path):
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             ledger.record(ENTRY)
+            ledger.flush()
         assert [wait_ms(), wait_ms()] == [50, 200]
 
 
 def test_a_full_file_is_one_warning_until_there_is_room(ledger, path, caplog):
     ledger.record(ENTRY)
+    ledger.flush()
     with ledger.transaction() as db:
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
     sent = 0
     while not warnings(caplog):
         ledger.record(ENTRY)
+        ledger.flush()
         sent += 1
         assert sent < 1000
     assert "full" in warnings(caplog)[0]
     assert query(path, "SELECT COUNT(*) FROM entries") == [(sent,)]  # the first, and all sent but the last
     ledger.record(ENTRY)
+    ledger.flush()
     assert query(path, "SELECT COUNT(*) FROM entries") == [(sent + 1,)]
 
 
@@ -373,6 +387,7 @@ def test_an_older_ledger_is_brought_up_to_date_on_first_use(ledger, path, monkey
     monkeypatch.setattr("r2_router.ledger.store.MIGRATIONS", schema.MIGRATIONS)
     use(ledger)
     use(ledger)
+    ledger.flush()
     assert query(path, "SELECT text FROM notes") == [("migrated",)]
     assert query(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
     assert ledger.find(answer_id).model == ENTRY.model

@@ -121,7 +121,7 @@ def can_mount() -> bool:
 def test_a_full_disk_is_one_warning_and_no_paid_call_under_a_limit(tmp_path):
     if not can_mount():
         pytest.skip("a small file system of its own needs unshare -rm")
-    mount = f"mount -t tmpfs -o size=256k none {tmp_path} && exec {sys.executable} {WORKER} fill_disk {tmp_path}"
+    mount = f"mount -t tmpfs -o size=512k none {tmp_path} && exec {sys.executable} {WORKER} fill_disk {tmp_path}"
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", mount], check=False, capture_output=True, text=True, timeout=60
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -16,7 +17,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, TextContent
@@ -24,7 +24,7 @@ from support.chat_server import ChatServer, hangs, says
 from support.mcp_client import ERAS, QUERY, Letters, make_router, words
 
 from r2_mcp.__main__ import main
-from r2_mcp.http import HttpLimits, http_app
+from r2_mcp.http import HttpLimits, http_app, http_server, listen
 from r2_mcp.loading import RouterLoader
 from r2_mcp.server import create_server
 from r2_router import R2Router
@@ -49,17 +49,14 @@ HEADERS = {
 async def _serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
     """The address of a server of its own on a port the system chose."""
     server = create_server(RouterLoader(lambda: router), shared_secret=token)
-    config = uvicorn.Config(http_app(server, token=token, **options), log_level="warning")
-    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    running = uvicorn.Server(config)
-    running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(running.serve([listening]))
+    running = http_server(http_app(server, token=token, **options), options.get("limits"))
+    listening = listen("127.0.0.1", 0)
+    task = asyncio.create_task(running.serve(listening))
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
     finally:
         running.should_exit = True
         await task
-        listening.close()
 
 
 async def _post(url: str, headers: Any = None, body: Any = ROUTE) -> httpx.Response:
@@ -255,14 +252,87 @@ async def test_more_requests_at_once_than_allowed_are_told_to_wait(tmp_path: Pat
     assert health.status_code == 200
 
 
+class Clients:
+    """Connections on each of which a client begins a request, and does no more."""
+
+    def __init__(self, url: str) -> None:
+        self.port = int(url.rpartition(":")[2])
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def begin(self, text: str) -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers.append(writer)
+        writer.write(text.encode())
+        return reader
+
+    async def request(self, method: str, body: str = "", **headers: object) -> asyncio.StreamReader:
+        """The head of a request, and `body`."""
+        said = {**HEADERS, "host": "127.0.0.1:1", **headers}
+        head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in said.items())
+        return await self.begin(f"{method} /mcp HTTP/1.1\r\n{head}\r\n{body}")
+
+    async def __aenter__(self) -> Clients:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for writer in self.writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    return int((await asyncio.wait_for(reader.readline(), 20)).split()[1])
+
+
 async def test_a_request_that_dribbles_in_is_ended(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-        head = "\r\n".join(f"{name}: {value}" for name, value in {**HEADERS, "host": "127.0.0.1:1"}.items())
-        writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\ncontent-length: 100\r\n\r\n{{".encode())
-        status = await asyncio.wait_for(reader.readline(), 20)
-        writer.close()
-    assert b" 408 " in status
+    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+        assert await _status(await slow.request("POST", "{", content_length=100)) == 408
+
+
+async def test_without_sessions_there_is_no_stream_to_wait_on(router: R2Router) -> None:
+    async with _serving(router, limits=HttpLimits(max_requests=2)) as url, Clients(url) as idle:
+        streams = [await idle.request("GET") for _ in range(300)]
+        assert {await _status(reader) for reader in streams} == {405}
+        assert (await _post(url)).status_code == 200
+        async with httpx.AsyncClient() as client:
+            refused = await client.delete(f"{url}/mcp", headers=HEADERS)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+
+
+async def test_streams_of_sessions_that_wait_for_news_take_no_room(router: R2Router) -> None:
+    begin = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    limits = HttpLimits(max_requests=2)
+    async with _serving(router, stateless=False, limits=limits) as url, Clients(url) as idle:
+        for _ in range(10):
+            made = await _post(url, body={**ROUTE, "method": "initialize", "params": begin})
+            session = made.headers["mcp-session-id"]
+            assert await _status(await idle.request("GET", mcp_session_id=session)) == 200
+        assert (await _post(url, {"mcp-session-id": session})).status_code == 200
+
+
+@pytest.mark.parametrize("begun", ["", "POST /mcp HTTP/1.1\r\nhost: 127"])
+async def test_a_client_that_does_not_send_its_head_is_left_and_others_are_served(router: R2Router, begun: str) -> None:
+    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+        readers = [await slow.begin(begun) for _ in range(5)]
+        assert (await _post(url)).status_code == 200
+        for reader in readers:
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+
+
+async def test_so_is_one_that_does_not_send_the_head_of_its_next_request(router: R2Router) -> None:
+    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+        reader = await slow.begin("GET /health HTTP/1.1\r\nhost: 127.0.0.1:1\r\n\r\n")
+        assert await _status(reader) == 200
+        await reader.readuntil(b"}")
+        slow.writers[0].write(b"POST")
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+
+
+async def test_requests_that_dribble_in_take_no_room(router: R2Router) -> None:
+    async with _serving(router, limits=HttpLimits(max_requests=1)) as url, Clients(url) as slow:
+        for _ in range(5):
+            await slow.request("POST", "{", content_length=100)
+        assert (await _post(url)).status_code == 200
 
 
 async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
@@ -282,6 +352,82 @@ async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
             ended = True
         released.set()
     assert ended
+
+
+# -- what the person at the terminal sees ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "said"),
+    [
+        ("prompts/get", {"name": "nonsense"}, "No prompt 'nonsense'. Prompts: compare_models."),
+        ("prompts/get", {"name": "compare_models"}, "compare_models: Missing required arguments: {'query'}"),
+        ("resources/read", {"uri": "r2://nonsense"}, "r2://nonsense"),
+        ("resources/read", {"uri": "r2://models/nonsense"}, "No model 'nonsense'."),
+        ("nonsense/nonsense", {}, "Method not found"),
+    ],
+)
+async def test_what_is_unknown_is_an_error_to_the_client_and_no_traceback(
+    router: R2Router,
+    method: str,
+    params: dict[str, Any],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with _serving(router) as url:
+        response = await _post(url, body={**ROUTE, "method": method, "params": params})
+    error = json.loads(response.text.partition("data: ")[2] or response.text)["error"]
+    assert said in error["message"]
+    assert error["code"] in (-32602, -32601)
+    assert capsys.readouterr().err == ""
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_clients_that_go_midway_are_no_news(
+    answering: R2Router, provider: ChatServer, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({**ROUTE, "params": {**ROUTE["params"], "name": "route_and_generate"}})
+    async with _serving(answering) as url, Clients(url) as clients:
+        asked = _when_asked(provider)
+        await clients.request("POST", "{", content_length=100)
+        reader = await clients.request("POST", body, content_length=len(body))
+        await asyncio.wait_for(asked.wait(), 20)
+        assert await _status(reader) == 200
+        for writer in clients.writers:
+            writer.transport.abort()
+        assert await asyncio.to_thread(provider.wait_closed)
+        assert (await _post(url)).status_code == 200
+    assert capsys.readouterr().err == ""
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+def test_a_port_that_is_taken_is_said_before_an_address_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["--transport", "streamable-http", "--port", port]) == 1
+    assert capsys.readouterr().err == (
+        f"error: Cannot serve on 127.0.0.1, port {port}: another program listens there already. "
+        "Choose with --host and --port.\n"
+    )
+
+
+def test_a_host_that_is_none_of_ours_is_said_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("R2_MCP_TOKEN", TOKEN)
+    assert main(["--transport", "streamable-http", "--host", "192.0.2.1", "--allowed-host", "x"]) == 1
+    assert capsys.readouterr().err.startswith("error: Cannot serve on 192.0.2.1, port 8000: cannot assign")
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http", ""])
+def test_a_port_that_is_none_is_wrong_usage(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([f"--port={port}"])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1].endswith(f"argument --port: a port is a whole number from 0 to 65535; got '{port}'")
+    assert "Traceback" not in err
 
 
 # -- the process -----------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Books:
     reserved: list[float] = field(default_factory=list)
     settled: dict[int, float] = field(default_factory=dict)
 
-    def reserve(self, candidate: Candidate, worst_case_usd: float) -> int:
+    async def reserve(self, candidate: Candidate, worst_case_usd: float) -> int:
         self.reserved.append(worst_case_usd)
         return len(self.reserved) - 1
 

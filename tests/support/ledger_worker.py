@@ -38,7 +38,9 @@ def record(path: str, count: str, nanos: str) -> None:
     wait_for_start()
     ledger = Ledger(path)
     for i in range(int(count)):
-        say(ledger.record(entry((int(nanos) + i) / 1e9)))
+        answer_id = ledger.record(entry((int(nanos) + i) / 1e9))
+        ledger.flush()
+        say(answer_id)
 
 
 def spend(path: str, count: str, worst: str, real: str, limit: str) -> None:
@@ -61,7 +63,9 @@ def reserve_and_record(path: str, worst: str) -> None:
     ledger = Ledger(path)
     SpendGuard(ledger, per_day=1.0).reserve(CANDIDATE, float(worst))
     while True:
-        say(ledger.record(entry()))
+        answer_id = ledger.record(entry())
+        ledger.flush()
+        say(answer_id)
 
 
 def fork(path: str, count: str) -> None:
@@ -84,6 +88,7 @@ def fork(path: str, count: str) -> None:
             for _ in range(int(count)):
                 ledger.record(entry())
                 guard.settle(guard.reserve(CANDIDATE, 0.01), 0.01)
+            ledger.flush()
             os._exit(0)
         for _ in range(int(count)):
             written.append(ledger.record(entry()))
@@ -100,7 +105,10 @@ def fill_disk(folder: str) -> None:
     handler.emit = lambda message: messages.append(message.getMessage())
     logging.getLogger("r2_router").addHandler(handler)
     ledger = Ledger(f"{folder}/ledger.sqlite3")
-    ids = [ledger.record(entry()) for _ in range(800)]
+    ids: list[str] = []
+    for _ in range(800):
+        ids.append(ledger.record(entry()))
+        ledger.flush()
     say(messages)
     say([ledger.find(answer_id) is not None for answer_id in ids])
     with open(f"{folder}/filler", "wb", buffering=0) as filler, suppress(OSError):

@@ -98,7 +98,7 @@ def test_the_limit_ends_the_run_before_it_is_passed(store):
 
 def test_the_user_s_own_limits_end_it_too(store):
     class Full:
-        def reserve(self, candidate, worst_case_usd):
+        async def reserve(self, candidate, worst_case_usd):
             raise SpendLimitError("R2_MAX_USD_PER_DAY is reached.")
 
         def settle(self, reservation, cost_usd):

@@ -1,0 +1,104 @@
+"""The ledger's sums by day, kept up to date by the database itself: each entry and each label adds to them.
+
+Two tables: `days`, one row a (UTC day, face, outcome), and `day_candidates`, one row a (UTC day, model, budget) that
+was asked. What they hold stays when the entries are pruned. As part of the ledger's schema this is text that does not
+change once released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_DAY = "substr({row}time, 1, 10)"
+_ASKED = "{row}outcome <> 'decided'"
+_ANSWERED = "{row}outcome = 'answered'"
+_COMPARED = f"({_ANSWERED} AND {{row}}cost_nanos IS NOT NULL AND {{row}}baseline_cost_usd IS NOT NULL)"
+
+# Column -> what an entry adds to it. Whole nano-dollars add up exactly; baselines and predictions are floats.
+_TOTALS = {
+    "cost_nanos": "COALESCE({row}cost_nanos, 0)",
+    "compared": _COMPARED,
+    "compared_nanos": f"CASE WHEN {_COMPARED} THEN {{row}}cost_nanos ELSE 0 END",
+    "baseline_usd": f"CASE WHEN {_COMPARED} THEN {{row}}baseline_cost_usd ELSE 0.0 END",
+}
+_QUALITY = ("quality", "{row}predicted_quality", "{row}quality")
+_TOKENS = ("tokens", "{row}predicted_output_tokens", "{row}output_tokens")
+_COST = ("cost", "{row}predicted_cost_usd", "({row}cost_nanos / 1e9)")
+
+
+def _pair(name: str, predicted: str, real: str) -> dict[str, str]:
+    """Of answers where both are known: how many, the sum of each, and of the absolute error."""
+    known = f"{_ANSWERED} AND {real} - {predicted} IS NOT NULL"
+    return {
+        f"{name}_count": f"({known})",
+        f"{name}_predicted": f"CASE WHEN {known} THEN {predicted} ELSE 0.0 END",
+        f"{name}_real": f"CASE WHEN {known} THEN {real} ELSE 0.0 END",
+        f"{name}_error": f"CASE WHEN {known} THEN ABS({real} - {predicted}) ELSE 0.0 END",
+    }
+
+
+_LABEL = _pair(*_QUALITY)
+_DAYS_KEY = {"day": _DAY, "face": "{row}face", "outcome": "{row}outcome"}
+_DAYS = {"entries": "1", **_TOTALS}
+_CANDIDATES_KEY = {"model": "{row}model", "budget": "{row}budget", "day": _DAY}  # the order in which they are summed
+_CANDIDATES = {
+    "calls": "1",
+    "answered": f"({_ANSWERED})",
+    **_TOTALS,
+    "output_tokens": "COALESCE({row}output_tokens, 0)",
+    "timed": f"({_ANSWERED} AND {{row}}latency_s IS NOT NULL)",
+    "latency_s": f"CASE WHEN {_ANSWERED} THEN COALESCE({{row}}latency_s, 0.0) ELSE 0.0 END",
+    **_LABEL,
+    **_pair(*_TOKENS),
+    **_pair(*_COST),
+}
+
+
+def _table(name: str, key: Iterable[str], sums: Iterable[str]) -> str:
+    columns = ", ".join((*(f"{column} NOT NULL" for column in key), *(f"{column} NOT NULL" for column in sums)))
+    return f"CREATE TABLE {name} ({columns}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
+
+
+def _fill(name: str, key: dict[str, str], sums: dict[str, str], where: str) -> str:
+    """Sum up the entries that are there."""
+    of_row = [expression.format(row="") for expression in key.values()]
+    added = [f"SUM({expression.format(row='')})" for expression in sums.values()]
+    return (
+        f"INSERT INTO {name} ({', '.join((*key, *sums))}) SELECT {', '.join((*of_row, *added))} FROM entries "  # noqa: S608
+        f"WHERE {where.format(row='')} GROUP BY {', '.join(of_row)}"
+    )
+
+
+def _add(name: str, key: dict[str, str], sums: dict[str, str], where: str) -> str:
+    """Add each entry as it comes."""
+    values = [expression.format(row="NEW.") for expression in (*key.values(), *sums.values())]
+    changes = ", ".join(f"{column} = {column} + excluded.{column}" for column in sums)
+    return (
+        f"CREATE TRIGGER add_to_{name} AFTER INSERT ON entries WHEN {where.format(row='NEW.')} BEGIN "  # noqa: S608
+        f"INSERT INTO {name} ({', '.join((*key, *sums))}) VALUES ({', '.join(values)}) "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}; END"
+    )
+
+
+def _relabel() -> str:
+    """A label that comes later, or changes."""
+    changes = ", ".join(
+        f"{column} = {column} - ({expression.format(row='OLD.')}) + ({expression.format(row='NEW.')})"
+        for column, expression in _LABEL.items()
+    )
+    key = " AND ".join(f"{column} = {expression.format(row='NEW.')}" for column, expression in _CANDIDATES_KEY.items())
+    return (
+        "CREATE TRIGGER relabel_day_candidates AFTER UPDATE OF quality ON entries BEGIN "  # noqa: S608
+        f"UPDATE day_candidates SET {changes} WHERE {key}; END"
+    )
+
+
+SUMMARIES = (
+    _table("days", _DAYS_KEY, _DAYS),
+    _table("day_candidates", _CANDIDATES_KEY, _CANDIDATES),
+    _fill("days", _DAYS_KEY, _DAYS, "TRUE"),
+    _fill("day_candidates", _CANDIDATES_KEY, _CANDIDATES, _ASKED),
+    _add("days", _DAYS_KEY, _DAYS, "TRUE"),
+    _add("day_candidates", _CANDIDATES_KEY, _CANDIDATES, _ASKED),
+    _relabel(),
+)
