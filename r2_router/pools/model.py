@@ -27,6 +27,9 @@ class Model(Record):
     prices_date: str = ""  # ISO date at which the price was true
     note: str = ""
     weights: str = ""  # local weights that serve it where base_url is ""
+    expires: str = ""  # ISO date after which the provider may take it away, "" if none is known
+    max_input_tokens: int | None = None  # the longest query the provider takes
+    max_output_tokens: int | None = None  # the longest answer the provider gives, thinking included
 
     @property
     def available(self) -> bool:
