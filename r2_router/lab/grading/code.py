@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from r2_router.errors import InputError
 from r2_router.lab.data.questions import Question
 from r2_router.lab.grading.grade import Grade, unparsable, verdict
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[ \t]*([\w+-]*)")
 _LIMITS = Path(__file__).with_name("timeouts.py")
 _OUTPUT_BYTES = 1 << 20
 
@@ -106,7 +108,7 @@ class _Done:
 
 def answer_code(text: str) -> str | None:
     """The last fenced block of an answer, preferably one marked as Python; the whole text if it compiles; else None."""
-    blocks = _FENCE.findall(text)
+    blocks = list(_blocks(text))
     python = [code for language, code in blocks if language.lower() in ("python", "py", "python3")]
     if blocks:
         return (python or [code for _, code in blocks])[-1]
@@ -116,6 +118,16 @@ def answer_code(text: str) -> str | None:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     return text if text.strip() else None
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The language and content of each fenced block; one that is never closed goes on to the end."""
+    start = text.find(_FENCE)
+    while start >= 0 and (line := text.find("\n", start)) >= 0:
+        end = text.find(_FENCE, line)
+        language = _LANGUAGE.match(text, start + len(_FENCE), line)
+        yield language[1] if language else "", text[line + 1 : end if end >= 0 else len(text)]
+        start = text.find(_FENCE, end + len(_FENCE)) if end >= 0 else -1
 
 
 def _environment() -> dict[str, str]:

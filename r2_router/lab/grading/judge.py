@@ -24,7 +24,7 @@ _SYSTEM = (
     "reference, an answer that agrees with it is right. An answer that was cut off before it says anything final is "
     "wrong. End with one line: GRADE: and a number from 0 (wrong or useless) to 1 (right and complete)."
 )
-_VERDICT = re.compile(r"GRADE\s*:?\s*\**\s*(\d*\.?\d+)(?:\s*/\s*(\d+))?", re.IGNORECASE)
+_VERDICT = re.compile(r"GRADE[\s:*]{0,20}(\d*\.?\d+)(?:\s{0,3}/\s{0,3}(\d+))?", re.IGNORECASE)
 _HALF = 0.5
 
 
