@@ -61,9 +61,10 @@ def register(commands: common.Commands) -> None:
     )
     grading.add_argument(
         "--unparsable",
-        choices=("drop", "0"),
-        default="drop",
-        help="answers in which no final answer can be found: leave them out of the table, or count them as wrong",
+        choices=("cut", "drop", "0"),
+        default="cut",
+        help="answers in which no final answer can be found count as wrong if they were cut (the default), never "
+        "(drop), or always (0); else they are left out of the table",
     )
 
     reading = parser.add_argument_group("answers that exist already")
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         grader=args.grader,
         judge=args.judge,
         labels=args.judge_labels,
-        unparsable=None if args.unparsable == "drop" else 0.0,
+        unparsable=args.unparsable,
         paces=_paces(args, plan),
         max_usd=args.max_usd,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -32,8 +33,8 @@ class Table:
     cell nobody measured, input_tokens also where not recorded.
 
     rows: rows read; repeated: rows averaged into an earlier one of their cell; ungraded: rows without
-    quality, left out. about: what its file says of itself: "instruction", the fields of the Instruction the
-    answers were asked with, and "card", fields of a data card.
+    quality, left out; dropped: how many of these each candidate has. about: what its file says of itself:
+    "instruction", the fields of the Instruction the answers were asked with, and "card", fields of a data card.
     """
 
     query_ids: tuple[str, ...]
@@ -47,6 +48,7 @@ class Table:
     repeated: int
     ungraded: int
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    dropped: Mapping[tuple[str, Budget], int] = field(default_factory=dict[tuple[str, Budget], int])
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -150,6 +152,7 @@ def make_table(columns: Columns, source: str) -> Table:
         rows=len(quality),
         repeated=len(cells) - len(np.unique(cells)),
         ungraded=len(quality) - len(graded),
+        dropped=_dropped(columns, np.flatnonzero(np.isnan(quality)).tolist()),
     )
 
 
@@ -223,6 +226,13 @@ def _candidates(columns: Columns, source: str, rows: Sequence[int]) -> tuple[tup
     places = {pair: j for j, pair in enumerate(ordered)}
     index = np.array([places[pair] for pair in pairs], dtype=np.intp)
     return tuple((models[model], budget) for model, budget in ordered), index
+
+
+def _dropped(columns: Columns, rows: Sequence[int]) -> dict[tuple[str, Budget], int]:
+    """How many of `rows` each candidate has; a row that names none is nobody's."""
+    named = ((str(columns["model"][row]), budget_of(columns["budget"][row])) for row in rows)
+    counts: Counter[tuple[str, Budget]] = Counter((model, budget) for model, budget in named if budget is not None)
+    return dict(counts)
 
 
 def _queries(columns: Columns, source: str, ids: tuple[str, ...], index: Index, rows: Sequence[int]) -> tuple[str, ...]:
