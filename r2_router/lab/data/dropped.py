@@ -35,6 +35,6 @@ def dropped_warning(table: Table) -> str:
     others = (all_lost - lost[worst]) / max(1, all_lost + all_kept - asked)
     return (
         f"The answers without a quality are not spread by chance: {model} @ {budget} lost {lost[worst]:,} of "
-        f"{asked:,}, the others {others:.1%}. They are left out, and what is left may look better than it is. Count them as wrong "
-        f"where they are (collect --unparsable 0 counts all that nobody could read)."
+        f"{asked:,}, the others {others:.1%}. They are left out, and what is left may look better than it is. Count "
+        f"them as wrong where they are: collect --unparsable 0 counts all that nobody could read."
     )

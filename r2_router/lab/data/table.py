@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from r2_router.checkpoints.format import budget_key
 from r2_router.errors import InputError
 from r2_router.lab.data.files import Columns
+from r2_router.lab.data.text_files import as_number
 from r2_router.records import UNLIMITED, Budget
 
 REQUIRED = ("query_id", "query", "model", "budget", "quality", "output_tokens")
@@ -165,10 +165,7 @@ def _numbers(columns: Columns, name: str, source: str, *, highest: float = math.
     for row, value in enumerate(columns[name]):
         if optional and value in (None, ""):
             continue
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
+        number = as_number(value, whole=highest > 1)
         if not (math.isfinite(number) and 0 <= number <= highest):
             wanted = "a number from 0 to 1" if highest == 1 else "a number of 0 or more"
             raise InputError(f"{source}, row {row + 1}: {name} {str(value)[:40]!r} is not {wanted}.")
@@ -230,9 +227,13 @@ def _candidates(columns: Columns, source: str, rows: Sequence[int]) -> tuple[tup
 
 def _dropped(columns: Columns, rows: Sequence[int]) -> dict[tuple[str, Budget], int]:
     """How many of `rows` each candidate has; a row that names none is nobody's."""
-    named = ((str(columns["model"][row]), budget_of(columns["budget"][row])) for row in rows)
-    counts: Counter[tuple[str, Budget]] = Counter((model, budget) for model, budget in named if budget is not None)
-    return dict(counts)
+    counts: dict[tuple[str, Budget], int] = {}
+    for row in rows:
+        budget = budget_of(columns["budget"][row])
+        if budget is not None:
+            candidate = (str(columns["model"][row]), budget)
+            counts[candidate] = counts.get(candidate, 0) + 1
+    return counts
 
 
 def _queries(columns: Columns, source: str, ids: tuple[str, ...], index: Index, rows: Sequence[int]) -> tuple[str, ...]:
