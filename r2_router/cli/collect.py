@@ -61,13 +61,15 @@ def register(commands: common.Commands) -> None:
     )
     grading.add_argument(
         "--unparsable",
-        choices=("drop", "0"),
-        default="drop",
-        help="answers in which no final answer can be found: leave them out of the table, or count them as wrong",
+        choices=("cut", "drop", "0"),
+        default="cut",
+        help="answers in which no final answer can be found count as wrong if they were cut (the default), never "
+        "(drop), or always (0); else they are left out of the table",
     )
 
     reading = parser.add_argument_group("answers that exist already")
-    reading.add_argument("--from", dest="source", metavar="LOG", help="a log (JSONL or CSV), or r2-bench")
+    reading.add_argument("--from", dest="source", metavar="LOG", help="a log (JSONL, JSON or CSV), or r2-bench")
+    reading.add_argument("--requests", metavar="F", help="of a batch's output: the batch's input file")
     reading.add_argument("--rows", type=int, metavar="N", help="of r2-bench: queries read")
     parser.set_defaults(run=run)
 
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         grader=args.grader,
         judge=args.judge,
         labels=args.judge_labels,
-        unparsable=None if args.unparsable == "drop" else 0.0,
+        unparsable=args.unparsable,
         paces=_paces(args, plan),
         max_usd=args.max_usd,
     )

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     from r2_router.checkpoints.find import load_checkpoint
     from r2_router.checkpoints.format import Instruction
-    from r2_router.cli.training_data import embed, make_embedder
+    from r2_router.cli.training_data import embed, make_embedder, tell_form
     from r2_router.lab.data.read import read_table
     from r2_router.lab.evaluation.assessment import evaluate
     from r2_router.lab.evaluation.report import write_report
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--folds is at least 2: what is learned from must not be what is judged.")
     checkpoint = load_checkpoint(args.checkpoint) if args.checkpoint else None
     table = _chosen(read_table(args.data), args)
+    tell_form(table)
     if checkpoint is not None:
         table = _known(table, checkpoint)
     pool = _pool(args, checkpoint, table)

@@ -14,9 +14,8 @@ from r2_router.show.tables import is_terminal, show_table
 
 if TYPE_CHECKING:
     from r2_router.config.settings import Settings
-    from r2_router.pools.model import Model
     from r2_router.pools.pool import Pool
-    from r2_router.pools.prices import Change
+    from r2_router.pools.prices import Change, Refresh
 
 NOT_WRITTEN = 3
 
@@ -28,7 +27,8 @@ def register(commands: Commands) -> None:
         "models",
         help="list the models of a pool with price and availability",
         description="List the models of a pool: id, USD per million tokens in and out, availability.",
-        epilog=f"With --refresh, exit code {NOT_WRITTEN} says that there are changes and none was written.",
+        epilog=f"With --refresh, exit code {NOT_WRITTEN} says that there are changes and none was written; 1, that a "
+        "provider's list could not be read: what the others say is shown, and written, nevertheless.",
     )
     parser.add_argument("--pool", metavar="P", help="a pool's name or TOML file (default: the checkpoint's own)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -80,24 +80,30 @@ def _pool_of_checkpoint(settings: Settings) -> str:
 
 
 def _refresh(pool: Pool, settings: Settings, args: argparse.Namespace) -> int:
-    from r2_router.pools.prices import write_user_models
+    from r2_router.pools.user_models import write_user_models
 
-    changes = _changes(pool, settings, args.api_base)
+    found = _found(pool, settings, args.api_base)
+    changes = found.changes
     written = None
     if changes and not args.json:
         show_table(("model", "field", "old", "new"), [_texts(d) for d in _differences(changes)])
+    for line in () if args.json else (*found.unknown.values(), *found.failures.values()):
+        note(f"note: {line}")
     if changes and (args.yes or (not args.json and _agreed())):
         written = str(write_user_models(changes))
     if args.json:
-        print_json({"pool": pool.name, "changes": _differences(changes), "written": written})
+        said = {"unknown": found.unknown, "failures": found.failures, "written": written}
+        print_json({"pool": pool.name, "changes": _differences(changes), **said})
     elif not changes:
         note(f"Pool '{pool.name}': nothing has changed.")
     else:
         note(f"Written to {written}." if written else "Nothing is written. `--yes` writes without asking.")
+    if found.failures:
+        return 1
     return NOT_WRITTEN if changes and not written else 0
 
 
-def _changes(pool: Pool, settings: Settings, api_base: str | None) -> list[Change]:
+def _found(pool: Pool, settings: Settings, api_base: str | None) -> Refresh:
     """What each provider says differently of its models; local ones have no provider to ask."""
     from r2_router.config.toml_file import url
     from r2_router.pools.key_hosts import key_of
@@ -107,17 +113,12 @@ def _changes(pool: Pool, settings: Settings, api_base: str | None) -> list[Chang
         asked = url(api_base or "")
     except ValueError as fault:
         raise InputError(f"--api-base {fault}.") from None
-    providers: dict[tuple[str, str], list[Model]] = {}
-    for model in pool:
-        if model.base_url:
-            providers.setdefault((asked, "") if asked else (model.base_url, model.api_key_env), []).append(model)
-    if not providers:
+    served = [model for model in pool if model.base_url]
+    if not served:
         raise InputError(f"Pool '{pool.name}' has local models only: there is no provider to ask.")
-    changes: list[Change] = []
-    for (base_url, variable), models in providers.items():
-        key = key_of(models[0], settings) if variable else None
-        changes += refresh(models, base_url=base_url, key=key)
-    return changes
+    if asked:
+        return refresh(served, base_url=asked)
+    return refresh(served, key_of=lambda model: key_of(model, settings))
 
 
 def _differences(changes: Sequence[Change]) -> list[dict[str, Any]]:

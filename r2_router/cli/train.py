@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from functools import partial
 
+    from r2_router.lab.data.dropped import dropped_warning
     from r2_router.lab.evaluation.cross_validation import cross_validate
     from r2_router.lab.learning.probes import PROBES
     from r2_router.lab.learning.training import train
@@ -86,6 +87,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     pool = load_pool(args.pool or "local")
     table, instruction = read_data(args)
     _check_priced(table, pool, only_say=args.no_evaluate)
+    if said := dropped_warning(table):
+        common.note(f"warning: {said}")
     card = make_card(args, table)
     embedder, info = make_embedder(args, None)
     vectors = embed(embedder, table)

@@ -33,6 +33,8 @@ def read_data(args: argparse.Namespace, base: Checkpoint | None = None) -> tuple
     from r2_router.lab.data.read import read_table
 
     table = None if args.data is None else read_table(args.data)
+    if table is not None:
+        tell_form(table)
     if args.from_ledger:
         from r2_router.ledger import Ledger
 
@@ -41,6 +43,12 @@ def read_data(args: argparse.Namespace, base: Checkpoint | None = None) -> tuple
     if table is None:
         raise InputError("Give a training table with --data F, or learn from labels with --from-ledger.")
     return table, base.instruction if base else _instruction(args, table.about.get("instruction"), table)
+
+
+def tell_form(table: Table) -> None:
+    """Say how the table's file was read, where that was not plain to see."""
+    if form := table.about.get("read_as"):
+        common.note(f"note: the table was read as {form}")
 
 
 def _with_labels(

@@ -30,6 +30,9 @@ class Model(Record):
     note: str = ""
     weights: str = ""  # local weights that serve it where base_url is ""
     untrusted: str = ""  # the file its address is from, where that is neither the user's own nor shipped
+    expires: str = ""  # ISO date after which the provider may take it away, "" if none is known
+    max_input_tokens: int | None = None  # the longest query the provider takes
+    max_output_tokens: int | None = None  # the longest answer the provider gives, thinking included
 
     @property
     def available(self) -> bool:

@@ -7,6 +7,7 @@ models to whatever pool is in use, or changes fields of a model it names.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from r2_router.pools.model import Model
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"
+
+EXPIRED = "expired on "  # a reason that begins so follows from `expires`
 
 SPEEDS = ("input_tokens_per_second", "output_tokens_per_second")
 
@@ -116,6 +119,9 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "available": cf.flag,
     "reason": cf.text,
     "context_window": cf.count_above_zero,
+    "max_input_tokens": cf.count_above_zero,
+    "max_output_tokens": cf.count_above_zero,
+    "expires": lambda value: "" if value == "" else cf.day(value),
     "base_url": cf.url,
     "api_key_env": cf.variable,
     "thinking_tokens": cf.count,
@@ -223,12 +229,13 @@ def _model(name: str, entry: _Entry) -> Model:
     base_url, api_key_env = values.get("base_url", ""), values.get("api_key_env", "")
     if not base_url and not values.get("weights"):
         base_url, api_key_env = DEFAULT_BASE_URL, api_key_env or DEFAULT_API_KEY_ENV
+    unavailable = "" if available else values.get("reason") or f"switched off in {entry.file.path.name}"
     return Model(
         name=name,
         id=values.get("id", ""),
         input_usd_per_million=input_price,
         output_usd_per_million=output_price,
-        unavailable="" if available else values.get("reason") or f"switched off in {entry.file.path.name}",
+        unavailable=unavailable or expiry(values.get("expires", "")),
         context_window=values.get("context_window"),
         base_url=base_url,
         api_key_env=api_key_env,
@@ -237,7 +244,16 @@ def _model(name: str, entry: _Entry) -> Model:
         note=values.get("note", ""),
         weights=values.get("weights", ""),
         untrusted=_untrusted(entry.address),
+        expires=values.get("expires", ""),
+        max_input_tokens=values.get("max_input_tokens"),
+        max_output_tokens=values.get("max_output_tokens"),
     )
+
+
+def expiry(expires: str) -> str:
+    """Why a model that may be gone after the ISO date `expires` cannot be used today, "" if it can."""
+    today = dt.datetime.now().astimezone().date().isoformat()
+    return f"{EXPIRED}{expires}" if expires and expires < today else ""
 
 
 def _prices(name: str, entry: _Entry) -> tuple[float, float]:

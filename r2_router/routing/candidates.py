@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +16,7 @@ from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED
 from r2_router.routing.decision import Floats, Limits
+from r2_router.routing.globs import glob_matches
 from r2_router.routing.tokens import estimate_tokens
 
 Mask = NDArray[np.bool_]
@@ -132,8 +132,9 @@ def named(name: str, models: Sequence[Model]) -> list[Model]:
 
 def matches(name: str, label: str) -> bool:
     """Whether `name`, a glob (* ? [...]) or a beginning, fits a model's label, in any case."""
-    name, label = name.casefold(), label.casefold()
-    return fnmatchcase(label, name) if any(sign in name for sign in "*?[") else label.startswith(name)
+    if any(sign in name for sign in "*?["):
+        return glob_matches(label, name)
+    return label.casefold().startswith(name.casefold())
 
 
 def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:

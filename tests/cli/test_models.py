@@ -106,9 +106,8 @@ def test_a_refresh_in_a_pipe_shows_and_does_not_write(mine: Path, capsys: Captur
     assert rows[0] == ["model", "field", "old", "new"]
     assert rows[1] == ["A", "input_usd_per_million", "1", "2"]
     assert rows[2][:3] == ["A", "prices_date", "2026-01-02"]
-    assert rows[3][:3] == ["[red]C", "availability", "available"]
-    assert rows[3][3].startswith("not offered by 127.0.0.1:")
-    assert len(rows) == 4
+    assert len(rows) == 3
+    assert "note: vendor/c is unknown to 127.0.0.1:" in err
     assert "Nothing is written." in err
     assert not models_file().exists()
 
@@ -118,7 +117,7 @@ def test_a_refresh_with_yes_writes(mine: Path, capsys: Captured) -> None:
     assert f"Written to {models_file().resolve()}." in capsys.readouterr().err
     pool = load_pool("mine")
     assert pool.models["A"].input_usd_per_million == 2.0
-    assert not pool.models["[red]C"].available
+    assert pool.models["[red]C"].available
     assert main(["models", "--pool", "mine", "--refresh"]) == 0
     assert "nothing has changed" in capsys.readouterr().err
 
@@ -126,6 +125,8 @@ def test_a_refresh_with_yes_writes(mine: Path, capsys: Captured) -> None:
 def test_a_refresh_as_json(mine: Path, capsys: Captured) -> None:
     assert main(["models", "--pool", "mine", "--refresh", "--json"]) == NOT_WRITTEN
     answer = json.loads(capsys.readouterr().out)
+    assert list(answer["unknown"]) == ["[red]C"]
+    assert answer["failures"] == {}
     assert answer["changes"][0] == {"model": "A", "field": "input_usd_per_million", "old": 1.0, "new": 2.0}
     assert answer["written"] is None
     assert main(["models", "--pool", "mine", "--refresh", "--json", "--yes"]) == 0
@@ -148,14 +149,28 @@ def test_two_providers_are_asked_for_their_own_models(mine: Path, capsys: Captur
         other.on("/models", whole(b'{"data": [{"id": "vendor/c"}]}'))
         models_file().write_text(f'[models."[red]C"]\nbase_url = "{other.url()}"\n')
         assert main(["models", "--pool", "mine", "--refresh", "--json"]) == NOT_WRITTEN
-    assert {change["model"] for change in json.loads(capsys.readouterr().out)["changes"]} == {"A"}
+    answer = json.loads(capsys.readouterr().out)
+    assert {change["model"] for change in answer["changes"]} == {"A"}
+    assert answer["unknown"] == {}
 
 
 def test_a_provider_that_fails_is_one_line(mine: Path, server: FileServer, capsys: Captured) -> None:
     server.on("/v1/models", status(500))
     assert main(["models", "--pool", "mine", "--refresh", "--yes"]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {server.url('/v1/models')} answers HTTP 500.")
+    assert capsys.readouterr().err.startswith(f"note: {server.url('/v1/models')} answers HTTP 500.")
     assert not models_file().exists()
+
+
+def test_a_provider_that_fails_stops_no_other(mine: Path, server: FileServer, capsys: Captured) -> None:
+    with file_server() as other:
+        other.on("/models", whole(b"<html>"))
+        models_file().write_text(f'[models."[red]C"]\nbase_url = "{other.url()}"\n')
+        assert main(["models", "--pool", "mine", "--refresh", "--yes"]) == 1
+        address = other.url()
+    assert load_pool("mine").models["A"].input_usd_per_million == 2.0
+    err = capsys.readouterr().err
+    assert f"note: {address.removeprefix('http://')} answered with something that is not JSON" in err
+    assert "Written to" in err
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,32 @@ def test_uneven_tables_are_trained_and_the_comparison_says_what_it_lacks(tmp_pat
     )
 
 
+@pytest.mark.parametrize("free", ["[0.1, 0.4]", "[0.5, 2.0]", "[0.1, 0.4] [0.5, 2.0]"])
+def test_free_models_are_trained_and_evaluated(data, train, tmp_path, pool, free):
+    for price in free.split("] "):
+        pool.write_text(pool.read_text().replace(f"{price.strip('[]')}", "0, 0"))
+    out, _ = train("--data", data, "--instruction", INSTRUCTION)
+    assert "Choosing by query" in out
+    report = tmp_path / "report"
+    assert main(["evaluate", "--data", str(data), "--pool", str(pool), "--seeds", "1", "--output", str(report)]) == 0
+    assert json.loads((report / "report.json").read_text())["methods"]["router"]["audc_padded"]
+
+
+def test_answers_that_were_dropped_where_they_were_bad_are_warned_of(tmp_path, train):
+    cells = [
+        {**cell, "quality": "" if cell["model"] == "small" and cell["budget"] and i % 2 else cell["quality"]}
+        for i, cell in enumerate(rows())
+    ]
+    by_chance = [{**cell, "quality": "" if i % 11 == 0 else cell["quality"]} for i, cell in enumerate(rows())]
+    _, err = train("--data", write(tmp_path / "t.csv", by_chance), "--instruction", INSTRUCTION, "--no-evaluate")
+    assert "warning" not in err
+    for i, cell in enumerate(cells):
+        if cell["model"] == "small" and cell["budget"] and i % 3 == 0:
+            cell["quality"] = ""
+    _, err = train("--data", write(tmp_path / "t.csv", cells), "--instruction", INSTRUCTION, "--no-evaluate", "--force")
+    assert "warning: The answers without a quality are not spread by chance: small @ 30 lost 20 of 60" in err
+
+
 # -- what cannot be trained ----------------------------------------------------------------------------------------
 
 

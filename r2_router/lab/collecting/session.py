@@ -14,7 +14,7 @@ from r2_router.config.settings import Settings, load_settings
 from r2_router.errors import ConfigError, InputError, R2Error, SpendLimitError
 from r2_router.generate.providers import Providers
 from r2_router.lab.collecting.answers import Store, StoredAnswer, StoredGrade
-from r2_router.lab.collecting.export import Counts, export
+from r2_router.lab.collecting.export import Counts, Unparsable, export
 from r2_router.lab.collecting.judging import JudgeCalls, last_call
 from r2_router.lab.collecting.plan import Cell, Pace, Plan, Seen
 from r2_router.lab.collecting.run import Outcome, ask_all, failed_usd
@@ -96,8 +96,9 @@ class Collection:
     """What is to be measured, in the folder where it is kept. A context manager: it holds the folder's lock.
 
     `grader` is a spec of `make_grader`, None for the questions' own answer types, "none" for no grading; `judge` a
-    model of `pool`. `unparsable` is the quality of an answer in which no final answer can be found, None to leave it
-    out of the table. Dollars in `max_usd` are for everything the folder holds, grading included.
+    model of `pool`. `unparsable` says when an answer in which no final answer can be found is wrong: if it was "cut",
+    always ("0"), or never ("drop"); otherwise it is left out of the table. Dollars in `max_usd` are for everything the
+    folder holds, grading included.
     """
 
     plan: Plan
@@ -106,7 +107,7 @@ class Collection:
     grader: str | None = None
     judge: str | None = None
     labels: str | None = None
-    unparsable: float | None = None
+    unparsable: Unparsable = "cut"
     paces: Mapping[str, Pace] = field(default_factory=dict[str, Pace])
     max_usd: float | None = None
     settings: Settings | None = None

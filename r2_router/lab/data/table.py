@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from r2_router.checkpoints.format import budget_key
 from r2_router.errors import InputError
 from r2_router.lab.data.files import Columns
+from r2_router.lab.data.text_files import as_number
 from r2_router.records import UNLIMITED, Budget
 
 REQUIRED = ("query_id", "query", "model", "budget", "quality", "output_tokens")
@@ -32,8 +33,8 @@ class Table:
     cell nobody measured, input_tokens also where not recorded.
 
     rows: rows read; repeated: rows averaged into an earlier one of their cell; ungraded: rows without
-    quality, left out. about: what its file says of itself: "instruction", the fields of the Instruction the
-    answers were asked with, and "card", fields of a data card.
+    quality, left out; dropped: how many of these each candidate has. about: what its file says of itself:
+    "instruction", the fields of the Instruction the answers were asked with, and "card", fields of a data card.
     """
 
     query_ids: tuple[str, ...]
@@ -47,6 +48,7 @@ class Table:
     repeated: int
     ungraded: int
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    dropped: Mapping[tuple[str, Budget], int] = field(default_factory=dict[tuple[str, Budget], int])
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -150,6 +152,7 @@ def make_table(columns: Columns, source: str) -> Table:
         rows=len(quality),
         repeated=len(cells) - len(np.unique(cells)),
         ungraded=len(quality) - len(graded),
+        dropped=_dropped(columns, np.flatnonzero(np.isnan(quality)).tolist()),
     )
 
 
@@ -162,10 +165,7 @@ def _numbers(columns: Columns, name: str, source: str, *, highest: float = math.
     for row, value in enumerate(columns[name]):
         if optional and value in (None, ""):
             continue
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
+        number = as_number(value, whole=highest > 1)
         if not (math.isfinite(number) and 0 <= number <= highest):
             wanted = "a number from 0 to 1" if highest == 1 else "a number of 0 or more"
             raise InputError(f"{source}, row {row + 1}: {name} {str(value)[:40]!r} is not {wanted}.")
@@ -223,6 +223,17 @@ def _candidates(columns: Columns, source: str, rows: Sequence[int]) -> tuple[tup
     places = {pair: j for j, pair in enumerate(ordered)}
     index = np.array([places[pair] for pair in pairs], dtype=np.intp)
     return tuple((models[model], budget) for model, budget in ordered), index
+
+
+def _dropped(columns: Columns, rows: Sequence[int]) -> dict[tuple[str, Budget], int]:
+    """How many of `rows` each candidate has; a row that names none is nobody's."""
+    counts: dict[tuple[str, Budget], int] = {}
+    for row in rows:
+        budget = budget_of(columns["budget"][row])
+        if budget is not None:
+            candidate = (str(columns["model"][row]), budget)
+            counts[candidate] = counts.get(candidate, 0) + 1
+    return counts
 
 
 def _queries(columns: Columns, source: str, ids: tuple[str, ...], index: Index, rows: Sequence[int]) -> tuple[str, ...]:

@@ -63,16 +63,17 @@ def qnc(curve: Curve, quality: float, cost: float) -> float | None:
     """Quality-neutral cost: the least cost at which `curve` reaches `quality`, over `cost`, what the best
     single model takes for it.
 
-    Between two points the curve is a mix of both. None if it never gets there.
+    Between two points the curve is a mix of both. None if it never gets there, or only for money to what is free.
     """
     best = curve.best_so_far
     if curve.peak < quality:
         return None
     i = int(np.argmax(best >= quality))
-    if i == 0:
-        return float(curve.cost[0]) / cost
-    share = (quality - best[i - 1]) / (best[i] - best[i - 1])
-    return float(curve.cost[i - 1] + share * (curve.cost[i] - curve.cost[i - 1])) / cost
+    share = (quality - best[i - 1]) / (best[i] - best[i - 1]) if i else 1.0
+    least = float(curve.cost[i - 1] + share * (curve.cost[i] - curve.cost[i - 1])) if i else float(curve.cost[0])
+    if cost == 0:
+        return 1.0 if least == 0 else None
+    return least / cost
 
 
 def choose(quality: Floats, cost: Floats, worth_usd: float) -> NDArray[np.intp]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ from r2_router.lab.grading.grade import Grade, unparsable, verdict
 from r2_router.lab.grading.runner import LENGTH_DIGITS
 from r2_router.lab.grading.sandbox import command, end, environment
 
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = "```"
+_LANGUAGE = re.compile(r"[ \t]*([\w+-]*)")
 _RUNNER = Path(__file__).with_name("runner.py")
 _OUTPUT_BYTES = 1 << 20
 _PROCESSES = 64
@@ -122,7 +124,7 @@ class _Done:
 
 def answer_code(text: str) -> str | None:
     """The last fenced block of an answer, preferably one marked as Python; the whole text if it compiles; else None."""
-    blocks = _FENCE.findall(text)
+    blocks = list(_blocks(text))
     python = [code for language, code in blocks if language.lower() in ("python", "py", "python3")]
     if blocks:
         return (python or [code for _, code in blocks])[-1]
@@ -144,6 +146,16 @@ def _said(process: subprocess.Popen[bytes], size: int) -> bytes:
         with suppress(OSError):
             return os.read(stream.fileno(), size)
     return b""
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The language and content of each fenced block; one that is never closed goes on to the end."""
+    start = text.find(_FENCE)
+    while start >= 0 and (line := text.find("\n", start)) >= 0:
+        end = text.find(_FENCE, line)
+        language = _LANGUAGE.match(text, start + len(_FENCE), line)
+        yield language[1] if language else "", text[line + 1 : end if end >= 0 else len(text)]
+        start = text.find(_FENCE, end + len(_FENCE)) if end >= 0 else -1
 
 
 def _lines(text: str) -> list[str]:

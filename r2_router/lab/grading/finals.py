@@ -20,6 +20,7 @@ _STATED = tuple(
 # A sum's result, at the very end of a text.
 _RESULT = re.compile(r"(?:=|\A)[^=\dA-Za-z]{0,6}[-−]?[\d.,/]*\d[^=\d.\n]{0,12}[.\s]*\Z")
 _BOXED = re.compile(r"\\boxed\s*\{")
+_BRACE = re.compile(r"[{}]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _OPTION_LINE = re.compile(r"^[ \t]*\(?([A-J])[).:][ \t]*(\S.*)$", re.MULTILINE)
 _NUMBERED = re.compile(r"^[ \t]*\(?([1-9])[).:][ \t]*(\S.*)$", re.MULTILINE)
@@ -36,8 +37,8 @@ _NUMBER = re.compile(
 )
 _FRACTION = re.compile(r"\\d?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _UNFINISHED = re.compile(
-    r"(?:\d[^\S\n]+[-−+*×x÷][^\S\n]*[$€£]?(?:\d[\d,.]*)?|[=/][^\S\n]*[$€£]?)\s*$"
-)  # "6 * 1", "4 +", "x ="
+    r"(?:\d[^\S\n]+[-−+*×x÷][^\S\n]*[$€£]?(?:\d[\d,.]*)?|[=/][^\S\n]*[$€£]?)\Z"
+)  # "6 * 1", "4 +", "x =", at the end of what is no more than _END characters
 _SIGNED_MONEY = re.compile(r"(?<![\w.)])([-−])\s?\\?[$€£¥]\s?(?=[\d.])")
 _LATEX_SPACE = re.compile(r"\\[,;! ]|\\(?:left|right|text|mathrm|mathbf)\b|~")
 _WORDS = {
@@ -45,6 +46,8 @@ _WORDS = {
     **{"eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "once": "1", "twice": "2"},
 }
 _MAX_CHARS = 200_000  # of an answer that is read; from its end
+_MAX_BOXED = 1000
+_END = 200  # characters in which a sum that breaks off is looked for
 
 
 def stated(text: str) -> Iterator[str]:
@@ -186,9 +189,10 @@ def number(text: str, *, cut: bool = False) -> Fraction | None:
     for said in bold(text):
         if (found := _number_of(said)) is not None:
             return found
-    if _UNFINISHED.search(_typed(text)):
+    typed = _typed(text)
+    if _UNFINISHED.search(typed.rstrip()[-_END:]):
         return None
-    if cut and not _RESULT.search(_typed(text)):
+    if cut and not _RESULT.search(typed):
         return None
     found = numbers(text)
     return found[-1] if found else None
@@ -231,10 +235,17 @@ def _value(said: str) -> Fraction | None:
 def _last_boxed(text: str) -> str | None:
     r"""What the last \boxed{...} holds, braces inside it balanced."""
     starts = [match.end() for match in _BOXED.finditer(text)]
-    for start in reversed(starts):
-        depth = 1
-        for i in range(start, min(len(text), start + 1000)):
-            depth += {"{": 1, "}": -1}.get(text[i], 0)
-            if depth == 0:
-                return text[start:i]
-    return None
+    ends = _closing(text) if starts else {}
+    return next((text[i : ends[i]] for i in reversed(starts) if i in ends and ends[i] - i < _MAX_BOXED), None)
+
+
+def _closing(text: str) -> dict[int, int]:
+    """Where the brace closes that opened just before a place, for each place behind one that does."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            opened.append(match.end())
+        elif opened:
+            ends[opened.pop()] = match.start()
+    return ends

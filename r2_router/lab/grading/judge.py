@@ -13,6 +13,7 @@ import numpy as np
 from r2_router.errors import InputError
 from r2_router.lab.data.files import read_columns
 from r2_router.lab.data.questions import Question
+from r2_router.lab.data.text_files import as_number
 from r2_router.lab.grading.grade import Ask, Grade, shortened, unparsable
 from r2_router.records import Record
 
@@ -24,7 +25,7 @@ _SYSTEM = (
     "reference, an answer that agrees with it is right. An answer that was cut off before it says anything final is "
     "wrong. End with one line: GRADE: and a number from 0 (wrong or useless) to 1 (right and complete)."
 )
-_VERDICT = re.compile(r"GRADE\s*:?\s*\**\s*(\d*\.?\d+)(?:\s*/\s*(\d+))?", re.IGNORECASE)
+_VERDICT = re.compile(r"GRADE[\s:*]{0,20}(\d*\.?\d+)(?:\s{0,3}/\s{0,3}(\d+))?", re.IGNORECASE)
 _HALF = 0.5
 
 
@@ -83,18 +84,13 @@ class Label(Record):
 
 def read_labels(path: str | os.PathLike[str]) -> list[Label]:
     """Labelled answers from a file with columns query, text, quality, and perhaps answer. Raises InputError."""
-    columns, _ = read_columns(path, what="file of labelled answers", required=("query", "text", "quality"))
-    absent = [name for name in ("query", "text", "quality") if name not in columns]
-    if absent:
-        raise InputError(f"{os.fspath(path)} lacks column {', '.join(absent)}.")
+    needed = ("query", "text", "quality")
+    columns, _ = read_columns(path, what="file of labelled answers", required=needed, known=("answer",))
     labels: list[Label] = []
     answers = columns.get("answer") or [""] * len(columns["query"])
     rows = zip(columns["query"], columns["text"], columns["quality"], answers, strict=True)
     for number, (query, text, quality, answer) in enumerate(rows, 1):
-        try:
-            value = float(quality)
-        except (TypeError, ValueError):
-            value = -1.0
+        value = as_number(quality, whole=False)
         if not 0 <= value <= 1:
             raise InputError(f"{os.fspath(path)}, row {number}: quality {quality!r} is not a number from 0 to 1.")
         labels.append(Label(Question(f"label-{number}", str(query), str(answer or "")), str(text), value))

@@ -49,14 +49,30 @@ def test_unparsable_answers_are_counted_and_shown_never_silently_wrong(tmp_path)
     with chat_server(says("I would rather not.")) as server:
         dropped = collect(tmp_path, server.url)
         asked = len(server.requests)
-        wrong = collect(tmp_path, server.url, unparsable=0.0)
+        wrong = collect(tmp_path, server.url, unparsable="0")
         assert len(server.requests) == asked
     assert dropped.counts.graded == 0
     assert ("a", 20, 3, 3) in dropped.counts.unparsable
-    assert any("12 answers hold no final answer that could be read; left out" in line for line in dropped.lines())
+    assert any(
+        "12 answers hold no final answer that could be read: 12 are left out" in line for line in dropped.lines()
+    )
     assert wrong.counts.graded == 12
-    assert any("counted as quality 0" in line for line in wrong.lines())
+    assert any("could be read: 12 count as wrong:" in line for line in wrong.lines())
     assert read_table(wrong.table).quality.max() == 0.0
+
+
+def test_what_was_cut_before_an_answer_is_wrong_unless_dropped(tmp_path):
+    def cut_or_not(exchange):
+        return says("Let me think", reason="length" if exchange.body["model"] == "vendor/a" else "stop")(exchange)
+
+    with chat_server(cut_or_not) as server:
+        wrong = collect(tmp_path, server.url)
+        dropped = collect(tmp_path, server.url, unparsable="drop")
+    assert (wrong.counts.graded, wrong.counts.counted_wrong, wrong.counts.mean_quality) == (6, 6, 0.0)
+    assert any(
+        "12 answers hold no final answer that could be read: 6 count as wrong, 6 are" in s for s in wrong.lines()
+    )
+    assert (dropped.counts.graded, dropped.counts.counted_wrong) == (0, 0)
 
 
 def test_another_grader_grades_what_is_there_without_asking(tmp_path):

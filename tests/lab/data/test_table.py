@@ -152,7 +152,11 @@ def test_take_keeps_queries_with_their_numbers():
         ("t.csv", "query_id,query\na,b,c\n", "row 1 has another number of fields"),
         ("t.csv", "query_id,query\na\n", "row 1 has another number of fields"),
         ("t.csv", 'query_id,query\na,"b\n', "cannot be read"),
-        ("t.csv", b"query_id,query\na,\xff\n", "cannot be read"),
+        (
+            "t.csv",
+            b"query_id,query\na,\xff\n",
+            "CSV in Windows-1252, separated by a comma, with columns 'query_id'",
+        ),
         ("t.csv", "", "lacks column query_id"),
         ("t.parquet", "PAR1 and no more", "cannot be read"),
         ("t.xlsx", "", "must be a .parquet, .csv, .jsonl file"),
