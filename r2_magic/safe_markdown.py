@@ -40,6 +40,7 @@ _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~\n\t]")
 _PLAIN_SPAN = re.compile(r"[\w .,;:=+/(){}'\"%?@#*-]+")
 _NOT_PLAIN_NESTED = re.compile(r"[<&\[$\\`~]|\n\n\n|@@")
 _NOT_PLAIN = re.compile(r"\\(?:begin|end)\{|\\\\[()\[\]]|@@\d+@@")  # some front ends look for formulas in code too
+_NO_DIAGRAM = re.compile(r"<[A-Za-z/!?]|&")  # nbconvert writes a diagram's source into its page as it is
 
 
 def safe_markdown(text: str) -> str:
@@ -59,6 +60,8 @@ def safe_markdown(text: str) -> str:
 def code_block(code: str, language: str = "", *, top: bool = True) -> str:
     """`code` as a block that it cannot leave; `top`: it stands in no list or quotation."""
     code = code.rstrip("\n")
+    if language.lower() == "mermaid" and _NO_DIAGRAM.search(code):
+        language = ""
     if (_NOT_PLAIN if top else _NOT_PLAIN_NESTED).search(code):
         kind = f' class="language-{_references(language)}"' if language else ""
         return f"<pre><code{kind}>{_references(code)}</code></pre>"
@@ -177,7 +180,7 @@ def _piece(node: SyntaxTreeNode, *, linked: bool) -> str:
             return _link(_inline(node, linked=True), str(node.attrs["href"]), linked=linked)
         case "image":
             alt = _inline(node, linked=True)
-            return _link(f"image: {alt}" if alt else "image", str(node.attrs["src"]), linked=linked)
+            return alt if linked else _link(f"image: {alt}".rstrip(" :"), str(node.attrs["src"]), linked=False)
         case _:  # inline itself, em, strong, s
             return f"{node.markup}{_inline(node, linked=linked)}{node.markup}"
 

@@ -10,6 +10,7 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.records import Budget
 from r2_router.routing.tokens import estimate_tokens
+from r2_router.words import whole_characters
 
 Message: TypeAlias = dict[str, Any]
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
@@ -38,7 +39,7 @@ def check_messages(messages: Messages) -> list[Message]:
         text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         raise InputError("messages holds something JSON cannot say: keep to text, numbers, lists and dicts.") from None
-    return cast("list[Message]", json.loads(_encodable(text)))
+    return cast("list[Message]", json.loads(whole_characters(text)))
 
 
 def last_user_text(messages: Messages) -> str:
@@ -119,8 +120,3 @@ def _append(message: Message, sentence: str) -> Message:
     if isinstance(content, str):
         return {**message, "content": f"{content}\n\n{sentence}"}
     return {**message, "content": [*content, {"type": "text", "text": f"\n\n{sentence}"}]}
-
-
-def _encodable(text: str) -> str:
-    """Half characters, as a broken paste leaves them, become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
