@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 5_000  # of a formula
 
 # What reaches beyond the formula: links, styles, other macros, files, characters of any font.
-_FORBIDDEN = frozenset(
-    "href url class cssId style data bbox unicode mmlToken require def edef gdef let newcommand renewcommand "
-    "providecommand newenvironment renewenvironment csname includegraphics input include special verb "
-    "htmlClass htmlId htmlStyle htmlData html action toggle texttip mathtip".split()
+_FORBIDDEN = re.compile(
+    r"\\(?:href|url|class|cssId|style|data|bbox|unicode|mmlToken|require|[egx]?def|let|(?:new|renew|provide)command|"
+    r"(?:re)?newenvironment|csname|includegraphics|input|include|special|verb|html[A-Za-z]*|action|toggle|"
+    r"(?:text|math)tip)(?![A-Za-z])"
 )
-_COMMAND = re.compile(r"\\([A-Za-z]+)")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*")
 _NO_FORMULA = re.compile(r"`|~~~|@@|\n[ \t]*\n|[\x00-\x08\x0b-\x1f\x7f]")
@@ -38,7 +37,7 @@ def formula(content: str) -> str | None:
     bare = _ESCAPED.sub("", content)
     if not content or "$" in bare or content.endswith("\\") or _NO_FORMULA.search(content) or not _balanced(bare):
         return None
-    if not _FORBIDDEN.isdisjoint(_COMMAND.findall(content)):
+    if _FORBIDDEN.search(content):
         return None
     content = re.sub(r"\n\s*", "\n", content)
     content = re.sub(r"<(?!\s)", "< ", content)  # so it opens no tag where a front end knows no formulas
@@ -48,61 +47,53 @@ def formula(content: str) -> str | None:
 def add_formulas(parser: MarkdownIt) -> MarkdownIt:
     """`parser`, which now finds formulas: a `formula` in a line, a `formula_block` of its own."""
     parser.inline.ruler.before("escape", "formula", _in_line)
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "formula_block", _block, interrupts)
+    interrupted = ["paragraph", "reference", "blockquote", "list"]
+    parser.block.ruler.before("fence", "formula_block", _block, {"alt": interrupted})
     return parser
 
 
-def _in_line(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  (the parser's signature)
+def _in_line(state: StateInline, silent: bool) -> bool:
     opening = _OPENING.match(state.src, state.pos)
-    if opening is None:
+    found = opening and _find(state.src, opening)
+    if not opening or not found or (opening[0] == "$" and not _is_mathematics(state.src, state.pos, found[1])):
         return False
-    found = _find(state.src, opening)
-    if found is None:
-        return False
-    content, end = found
-    if opening[0] == "$" and not _is_mathematics(state.src, state.pos, end):
-        return False
-    written = formula(content)
+    written = formula(found[0])
     if written is None:
         return False
     if not silent:
         token = state.push("formula", "", 0)
         written = " ".join(written.split("\n"))
         token.content = f"${written}$" if opening[0] in ("$", r"\(") else f"$${written}$$"
-    state.pos = end
+    state.pos = found[1]
     return True
 
 
-def _block(state: StateBlock, start: int, last: int, silent: bool) -> bool:  # noqa: FBT001
-    """A formula whose delimiters begin one line and end the same or a later one."""
-    if state.is_code_block(start):
+def _block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
+    found = None if state.is_code_block(start) else _lines(state, start, last)
+    written = found and formula(found[0])
+    if not found or not written:
         return False
+    if not silent:
+        state.line = found[1]
+        token = state.push("formula_block", "", 0)
+        token.content, token.map, token.block = written, [start, state.line], True
+    return True
+
+
+def _lines(state: StateBlock, start: int, last: int) -> tuple[str, int] | None:
+    """The content of a formula that begins the line `start` and ends a line, and the line after it."""
     opening = _OPENING.match(state.src, state.bMarks[start] + state.tShift[start], state.eMarks[start])
-    if opening is None or opening[0] in ("$", r"\("):
-        return False
-    found = _find(state.src, opening)
-    if found is None:
-        return False
+    found = opening and _find(state.src, opening)
+    if not opening or not found or opening[0] in ("$", r"\("):
+        return None
     end = start
     while end < last and not state.isEmpty(end) and state.sCount[end] >= state.blkIndent:
         end += 1
         if state.eMarks[end - 1] >= found[1]:
             break
-    else:
-        return False
-    text = state.getLines(start, end, state.blkIndent, False).lstrip()  # without the marks of a list or quotation
-    found = _find(text, _OPENING.match(text) or opening)
-    if found is None or text[found[1] :].strip():
-        return False
-    written = formula(found[0])
-    if written is None:
-        return False
-    if not silent:
-        state.line = end
-        token = state.push("formula_block", "", 0)
-        token.content, token.map, token.block = written, [start, state.line], True
-    return True
+    text = state.getLines(start, end, state.blkIndent, False).strip()  # without the marks of a list or quotation
+    inner = _find(text, _OPENING.match(text) or opening)
+    return (inner[0], end) if inner and inner[1] == len(text) else None
 
 
 def _find(text: str, opening: re.Match[str]) -> tuple[str, int] | None:

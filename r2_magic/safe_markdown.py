@@ -165,29 +165,19 @@ def _on_one_line(node: SyntaxTreeNode) -> str:
 
 
 def _piece(node: SyntaxTreeNode, *, linked: bool) -> str:
-    match node.type:
-        case "text":
-            return _MARKUP.sub(_referred, node.content)
-        case "code_inline":
-            return _code_span(node.content)
-        case "formula":
-            return node.content
-        case "softbreak":
-            return "\n"
-        case "hardbreak":
-            return "  \n"
-        case "link":
-            return _link(_inline(node, linked=True), str(node.attrs["href"]), linked=linked)
-        case "image":
-            alt = _inline(node, linked=True)
-            return alt if linked else _link(f"image: {alt}".rstrip(" :"), str(node.attrs["src"]), linked=False)
-        case _:  # inline itself, em, strong, s
-            return f"{node.markup}{_inline(node, linked=linked)}{node.markup}"
+    if node.type in _PIECES:
+        return _PIECES[node.type](node)
+    inner = _inline(node, linked=linked or node.type in ("link", "image"))
+    if linked and node.type in ("link", "image"):
+        return inner
+    if node.type == "link":
+        return _link(inner, str(node.attrs["href"]))
+    if node.type == "image":
+        return _link(f"image: {inner}".rstrip(" :"), str(node.attrs["src"]))
+    return f"{node.markup}{inner}{node.markup}"  # inline itself, em, strong, s
 
 
-def _link(label: str, url: str, *, linked: bool) -> str:
-    if linked:
-        return label
+def _link(label: str, url: str) -> str:
     address = quote(url, safe=_IN_A_URL).replace("&", "&amp;")
     return f"[{label or address}]({address})"
 
@@ -211,3 +201,12 @@ def _referred(found: re.Match[str]) -> str:
 
 def _referred_line_start(found: re.Match[str]) -> str:
     return _AT_LINE_START.sub(lambda m: f"&#{ord(m[0])};", found[0])
+
+
+_PIECES: dict[str, Callable[[SyntaxTreeNode], str]] = {
+    "text": lambda node: _MARKUP.sub(_referred, node.content),
+    "code_inline": lambda node: _code_span(node.content),
+    "formula": lambda node: node.content,
+    "softbreak": lambda node: "\n",
+    "hardbreak": lambda node: "  \n",
+}

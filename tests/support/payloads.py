@@ -43,10 +43,10 @@ _TEMPLATES = (
     "<form action=javascript:pwned(N)><button>b</button></form>",
     "<button formaction=javascript:pwned(N)>b</button>",
     f"<button data-commandlinker-command='{_RUN}' data-commandlinker-args='{{}}'>run</button>",
-    "<button data-commandlinker-command=\"notebook:run-all-cells\">run</button>",
+    '<button data-commandlinker-command="notebook:run-all-cells">run</button>',
     "<textarea autofocus onfocus=pwned(N)>",
     "<template><img src=x onerror=pwned(N)></template>",
-    "<noscript><p title=\"</noscript><img src=x onerror=pwned(N)>\">",
+    '<noscript><p title="</noscript><img src=x onerror=pwned(N)>">',
     "<x onclick=pwned(N) id=jp-main-content-panel>x</x>",
     # comments, declarations, sections
     "<!-- --><img src=x onerror=pwned(N)>",
@@ -81,27 +81,27 @@ _TEMPLATES = (
     "[x][1]\n\n[1]: javascript:pwned(N)",
     "[x]\n\n[x]: <javascript:pwned(N)> 'title'",
     "[x](http://a.example 'a\"onmouseover=pwned(N) x=\"')",
-    "[x](http://a.example/\"onmouseover=\"pwned(N))",
-    "[x](http://a.example \"$\\\" onfocus=pwned(N) autofocus tabindex=1 x=\\\"$\")",
-    "[x](http://a.example/$\"onfocus=pwned(N)autofocus$)",
+    '[x](http://a.example/"onmouseover="pwned(N))',
+    '[x](http://a.example "$\\" onfocus=pwned(N) autofocus tabindex=1 x=\\"$")',
+    '[x](http://a.example/$"onfocus=pwned(N)autofocus$)',
     "[<img src=x onerror=pwned(N)>](http://a.example)",
     "[x](http://a.example '<img src=x onerror=pwned(N)>')",
     "![x](LEAK?N)",
-    "![x](x\"onerror=\"pwned(N))",
-    "![\" onerror=pwned(N) x=\"](x)",
-    "![$\" onerror=pwned(N) x=\"$](x)",
+    '![x](x"onerror="pwned(N))',
+    '![" onerror=pwned(N) x="](x)',
+    '![$" onerror=pwned(N) x="$](x)',
     "![x][i]\n\n[i]: LEAK?N",
     "[![x](LEAK?N)](http://a.example)",
     "[x](attachment:x.png) ![x](attachment:x.png)",
-    "[a]: http://a.example \"t\n```\n\"\n<img src=x onerror=pwned(N)>\n```\n\"",
+    '[a]: http://a.example "t\n```\n"\n<img src=x onerror=pwned(N)>\n```\n"',
     "[a]:\n<img src=x onerror=pwned(N)>",
     # code that is none, or ends early
     "```\n<img src=x onerror=pwned(N)>",
     "```\n```\n<img src=x onerror=pwned(N)>\n```",
     "````\n```\n<img src=x onerror=pwned(N)>",
     "```html\n</code></pre><img src=x onerror=pwned(N)>\n```",
-    "```\"><img src=x onerror=pwned(N)>\nx\n```",
-    "```$\" onfocus=pwned(N) autofocus tabindex=1 x=\"$\nx\n```",
+    '```"><img src=x onerror=pwned(N)>\nx\n```',
+    '```$" onfocus=pwned(N) autofocus tabindex=1 x="$\nx\n```',
     "``` ```\n<img src=x onerror=pwned(N)>\n``` ```",
     "~~~\n```\n~~~\n<img src=x onerror=pwned(N)>\n```",
     "~~~ ```\n<img src=x onerror=pwned(N)>\n~~~\n```",
@@ -140,7 +140,7 @@ _TEMPLATES = (
     "$\\href{javascript:pwned(N)}{x}$",
     "\\begin{align}\\href{javascript:pwned(N)}{x}\\end{align}",
     "$\\require{html}\\style{background:url(LEAK?N)}{x}$",
-    "$\\class{x\" onmouseover=\"pwned(N)}{x} \\cssId{x}{y}$",
+    '$\\class{x" onmouseover="pwned(N)}{x} \\cssId{x}{y}$',
     "$\\unicode[<img src=x onerror=pwned(N)>]{65}$",
     "$\\text{<img src=x onerror=pwned(N)>}$",
     "$a`$<img src=x onerror=pwned(N)>`",
@@ -148,9 +148,9 @@ _TEMPLATES = (
     "$[x](javascript:pwned(N))$ $]: javascript:pwned(N)$",
     "# $<img src=x onerror=pwned(N)>$",
     "@@0@@ $x$ \\@\\@9\\@\\@ @\\@0@@",
-    "[x](http://a.example/@@0@@) $\" onfocus=pwned(N) autofocus x=\"$",
+    '[x](http://a.example/@@0@@) $" onfocus=pwned(N) autofocus x="$',
     # diagrams
-    "```mermaid\ngraph TD\nA[\"<img src=x onerror=pwned(N)>\"] --> B\nclick A \"javascript:pwned(N)\"\n```",
+    '```mermaid\ngraph TD\nA["<img src=x onerror=pwned(N)>"] --> B\nclick A "javascript:pwned(N)"\n```',
     '```mermaid\n%%{init: {"securityLevel": "loose", "htmlLabels": true}}%%\ngraph TD\n'
     'A["<script>pwned(N)</script>"] --> B["<img src=LEAK?N>"]\nclick A call pwned(N)\n```',
     "```mermaid\nsequenceDiagram\nA->>B: <img src=x onerror=pwned(N)>\n```",
@@ -161,4 +161,7 @@ _TEMPLATES = (
     "> " * 100 + "<img src=x onerror=pwned(N)>",
 )
 
-PAYLOADS = tuple(t.replace("N)", f"{i})").replace("?N", f"?{i}").replace("LEAK", LEAK) for i, t in enumerate(_TEMPLATES))
+PAYLOADS = tuple(
+    template.replace("N)", f"{i})").replace("?N", f"?{i}").replace("LEAK", LEAK)
+    for i, template in enumerate(_TEMPLATES)
+)

@@ -6,8 +6,11 @@ import re
 from html.parser import HTMLParser
 
 ELEMENTS = frozenset(
-    "html head body p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del s br hr table thead tbody tr th td "
-    "a span div".split()
+    re.findall(
+        r"\w+",
+        "html head body p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong del s br hr "
+        "table thead tbody tr th td a span div",
+    )
 )
 ATTRIBUTES = {"a": {"href", "class", "id"}, "ol": {"start"}, "th": {"style", "align"}, "td": {"style", "align"}}
 STYLE = re.compile(r"text-align: ?(?:left|right|center);?")

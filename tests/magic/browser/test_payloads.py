@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,12 @@ from support.rendered import ELEMENTS
 
 from r2_magic.safe_markdown import safe_markdown
 
-INSTALL = "pip install --group browser . and Debian's package chromium (R2_CHROMIUM names another program)"
+INSTALL = "pip install --group browser -e . and Debian's package chromium (R2_CHROMIUM names another program)"
 CHROMIUM = os.environ.get("R2_CHROMIUM") or shutil.which("chromium")
-if not CHROMIUM:
-    pytest.skip(f"there is no browser; {INSTALL}", allow_module_level=True)
-for _module in ("jupyterlab", "notebook", "nbclassic", "voila"):
-    pytest.importorskip(_module, reason=f"{_module} is not installed; {INSTALL}", exc_type=ImportError)
-playwright_api = pytest.importorskip("playwright.sync_api", reason=f"Playwright is not installed; {INSTALL}")
+PARTS = ("jupyterlab", "notebook", "nbclassic", "voila", "playwright")
+MISSING = [part for part in PARTS if find_spec(part) is None] + ([] if CHROMIUM else ["chromium"])
+if MISSING and not os.environ.get("R2_NO_SKIP"):  # where nothing may be skipped, what is missing is a fault
+    pytest.skip(f"{', '.join(MISSING)} not installed: {INSTALL}", allow_module_level=True)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # nbformat and nbconvert warn of themselves
 
@@ -99,7 +100,10 @@ def notebook(server: ChatServer, tmp_path_factory: pytest.TempPathFactory) -> Ge
     folder.mkdir()
     write(folder / "answers.ipynb", ["%load_ext r2_magic", *(cell(i) for i in range(len(ANSWERS)))])
     write(folder / "raw.ipynb", raw_cells())
-    with jupyter(home, folder, server.url) as url, playwright_api.sync_playwright() as playwright:
+    write(folder / "pages.ipynb", ["%load_ext r2_magic", "%%r2 --route-only\nhello", "%r2 explain", "%r2 curve"])
+    from playwright.sync_api import sync_playwright
+
+    with jupyter(home, folder, server.url) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         context = browser.new_context(viewport={"width": 1200, "height": 900})
         yield Notebook(folder, url, context, Watch(context))
@@ -147,16 +151,15 @@ def test_nothing_runs_when_the_notebook_is_opened_again(
     notebook: Notebook, saved: Path, front: str, trusted: bool
 ) -> None:
     name = saved.name if trusted else copy_without_trust(saved)
+    classic = front.startswith("nbclassic")
+    shown = ".output_text" if classic and not trusted else ".jp-RenderedMarkdown, .output_markdown"
     with notebook.page(f"{front}/{name}") as page:
-        page.wait_for_function(
-            "([selector, count]) => document.querySelectorAll(selector).length >= count",
-            arg=[".jp-RenderedMarkdown, .output_markdown", len(ANSWERS)],
-            timeout=60_000,
-        )
-        settle(page)
-        assert page.evaluate(DANGERS, dangers_in(".jp-RenderedMarkdown, .output_markdown")) == []
-        check_fine(page.locator(".jp-RenderedMarkdown, .output_markdown").first)
-        if front != "nbclassic/notebooks":
+        wait_for(page, shown, len(ANSWERS))
+        settle(page, formulas=shown != ".output_text")  # nbclassic shows the text itself where it does not trust
+        assert page.evaluate(DANGERS, dangers_in(shown)) == []
+        if shown != ".output_text":
+            check_fine(page.locator(shown).first)
+        if not classic:
             signed = "() => [...window.jupyterapp.shell.currentWidget.content.widgets].every(w => w.model.trusted)"
             assert page.evaluate(signed) is trusted
     assert notebook.watch.ran == set()
@@ -178,14 +181,9 @@ def test_nothing_runs_in_an_exported_page(notebook: Notebook, saved: Path) -> No
 def test_nothing_runs_in_voila(notebook: Notebook, saved: Path, server: ChatServer) -> None:
     server.then(*(says(answer) for answer in ANSWERS), says("no more"))
     with notebook.page(f"voila/render/{saved.name}") as page:
-        selector = ".jp-RenderedMarkdown"
-        page.wait_for_function(
-            "([selector, count]) => document.querySelectorAll(selector).length >= count",
-            arg=[selector, len(ANSWERS)],
-            timeout=120_000,
-        )
+        wait_for(page, ".jp-RenderedMarkdown", len(ANSWERS))
         settle(page)
-        assert page.evaluate(DANGERS, dangers_in(selector)) == []
+        assert page.evaluate(DANGERS, dangers_in(".jp-RenderedMarkdown")) == []
     assert notebook.watch.ran == set()
 
 
@@ -212,6 +210,36 @@ def test_no_beginning_of_an_answer_runs(notebook: Notebook) -> None:
     assert notebook.watch.ran == set()
 
 
+def test_our_own_pages_hold_no_formula_and_the_curve_takes_the_themes_colours(notebook: Notebook) -> None:
+    """Also where the notebook is not trusted: then the curve's points are lines of text."""
+    with notebook.page("lab/tree/pages.ipynb?reset") as page:
+        run_all(page)
+        wait_for(page, ".r2-output", 3)
+        page.wait_for_load_state("networkidle")
+        assert page.locator(".r2-output").nth(1).inner_text().count("$") > 4
+        assert page.locator(".r2-output mjx-container").count() == 0
+        points = page.locator(".r2-curve .r2-point")
+        told = [title.splitlines()[0] for title in points.locator("title").all_text_contents()]
+        assert len(told) > 10
+        assert all(re.search(r": quality 0\.\d\d.*, \$[\d.]+, [\d,]+ tokens", title) for title in told)
+        colours = set[str]()
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", theme)
+            light = str(theme.endswith("Light")).lower()
+            page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+            colours.add(page.evaluate("() => getComputedStyle(document.querySelector('.r2-curve text')).fill"))
+            page.locator(".r2-curve").screenshot(path=str(notebook.folder / f"{light}.png"))
+        assert len(colours) == 2
+        page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.model.dirty", timeout=30_000)
+    with notebook.page(f"lab/tree/{copy_without_trust(notebook.folder / 'pages.ipynb')}") as page:
+        legend = page.locator(".r2-legend")
+        legend.wait_for(timeout=60_000)
+        lines = legend.locator("xpath=..").inner_text().splitlines()
+        assert all(title in lines for title in told)
+        assert page.locator("mjx-container").count() == 0
+
+
 # -- how ---------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +249,9 @@ def cell(number: int) -> str:
 
 def raw_cells() -> list[str]:
     """Cells that show the payloads, and a control, without the magic."""
-    control = "from IPython.display import HTML, Markdown, display\ndisplay(HTML('<img src=x onerror=pwned(\"control\")>'))"
+    control = (
+        "from IPython.display import HTML, Markdown, display\ndisplay(HTML('<img src=x onerror=pwned(\"control\")>'))"
+    )
     return [control, *(f"display(Markdown({payload!r}))" for payload in PAYLOADS)]
 
 
@@ -256,10 +286,17 @@ def run_all(page: Any) -> None:
     assert not error.count(), error.first.inner_text()
 
 
-def settle(page: Any) -> None:
+def wait_for(page: Any, selector: str, count: int) -> None:
+    """Wait until `count` elements are there."""
+    there = "([selector, count]) => document.querySelectorAll(selector).length >= count"
+    page.wait_for_function(there, arg=[selector, count], timeout=120_000)
+
+
+def settle(page: Any, *, formulas: bool = True) -> None:
     """Wait until formulas are set, and nothing is loaded any more."""
     page.wait_for_function("() => !document.querySelector('.jp-mod-loading')", timeout=30_000)
-    page.wait_for_function("() => document.querySelectorAll('mjx-container, .MathJax').length > 0", timeout=60_000)
+    if formulas:
+        page.locator("mjx-container, .MathJax").first.wait_for(state="attached", timeout=60_000)
     page.wait_for_load_state("networkidle", timeout=60_000)
 
 
