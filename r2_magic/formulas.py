@@ -39,7 +39,7 @@ def formula(content: str) -> str | None:
         return None
     if _FORBIDDEN.search(content):
         return None
-    content = re.sub(r"\n\s*", "\n", content)
+    content = re.sub(r"\n\s*", "\n", content.replace('"', "''"))  # it may come to stand in an attribute
     content = re.sub(r"<(?!\s)", "< ", content)  # so it opens no tag where a front end knows no formulas
     return re.sub(r"\](?=[(:\[])", "] ", content)  # nor is it a link there
 

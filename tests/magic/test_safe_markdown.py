@@ -114,6 +114,7 @@ def test_an_image_is_a_link_and_titles_are_dropped() -> None:
         ("$a<b$", "$a< b$"),
         (r"\begin{align*}a&=b\\c&=d\end{align*}", r"$$\begin{align*}a&=b\\c&=d\end{align*}$$"),
         ("H$_2$O", "H$_2$O"),
+        ('http://a.example/$"onfocus=x$', "http://a.example/$''onfocus=x$"),
         ("- $$\n  x\n  $$", "- $$x$$"),
     ],
 )

@@ -162,6 +162,6 @@ _TEMPLATES = (
 )
 
 PAYLOADS = tuple(
-    template.replace("N)", f"{i})").replace("?N", f"?{i}").replace("LEAK", LEAK)
-    for i, template in enumerate(_TEMPLATES)
+    template.replace("N)", f"{number})").replace("?N", f"?{number}").replace("LEAK", LEAK)
+    for number, template in enumerate(_TEMPLATES)
 )
