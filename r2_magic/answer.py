@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from r2_magic.safe_markdown import code_block, safe_markdown
 from r2_router.errors import ProviderError
 from r2_router.generate.answer import Answer
+from r2_router.words import visible, whole_characters
 
 Format = Literal["markdown", "text", "code", "json"]
 
@@ -53,26 +55,17 @@ def cell_answer(answer: Answer, format: Format = "markdown") -> CellAnswer:  # n
 
 
 def bundle(text: str, format: Format) -> Bundle:  # noqa: A002
-    """`text`, whole or as far as it came, for every kind of front end."""
+    """`text`, whole or as far as it came, for every kind of front end: nothing in it runs, or drives a terminal."""
+    text = whole_characters(text)
+    plain = {"text/plain": visible(text)}
     if format == "text":
-        return {"text/plain": text}
+        return plain
     if format == "json":
-        return {"text/markdown": _fenced(code_in(text), "json"), "text/plain": text}
-    return {"text/markdown": _closed(text), "text/plain": text}
+        return {"text/markdown": code_block(code_in(text), "json"), **plain}
+    return {"text/markdown": safe_markdown(text), **plain}
 
 
 def code_in(text: str) -> str:
     """The fenced blocks in `text`, one after the other; one left open too; `text` itself without any."""
     blocks = [m[1] for m in _FENCE.finditer(text)] or [m[1] for m in _OPEN_FENCE.finditer(text)]
     return "\n".join(block.rstrip("\n") for block in blocks) if blocks else text.strip()
-
-
-def _fenced(code: str, language: str) -> str:
-    ticks = max((len(run) for run in re.findall(r"`{3,}", code)), default=2) + 1
-    return f"{'`' * ticks}{language}\n{code}\n{'`' * ticks}"
-
-
-def _closed(text: str) -> str:
-    """`text` with a fence that the budget cut open closed, so that nothing after it turns into code."""
-    fences = re.findall(r"^```", text, re.MULTILINE)
-    return f"{text}\n```" if len(fences) % 2 else text

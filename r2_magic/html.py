@@ -26,8 +26,8 @@ class Cell:
 
 
 def page(*parts: str) -> str:
-    """The parts of one output, with the style they need."""
-    return f'<div class="r2-output"><style>{_style()}</style>{"".join(parts)}</div>'
+    """The parts of one output, with the style they need; a dollar in them is money, never LaTeX."""
+    return f'<div class="r2-output tex2jax_ignore mathjax_ignore"><style>{_style()}</style>{"".join(parts)}</div>'
 
 
 def paragraph(text: str, kind: str = "") -> str:

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from r2_router.words import for_terminal
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from r2_magic.render import View
 
 _REFRESH_S = 0.08  # between two updates of a growing answer: more than a reader sees, little for a front end
+_SHARE = 4  # a refresh that takes long comes as much rarer: the text is read anew each time
 
 
 def in_notebook(shell: InteractiveShell) -> bool:
@@ -50,7 +53,7 @@ class Growing:
         self._format: Format = format
         self._pieces: list[str] = []
         self._handle: Any = None
-        self._shown_at = 0.0
+        self._refresh_at = 0.0
         if in_notebook(shell):
             self._handle = publish({"text/plain": waiting}, raw=True, display_id=True)
 
@@ -62,9 +65,9 @@ class Growing:
         """More text."""
         self._pieces.append(piece)
         if self._handle is None:
-            sys.stdout.write(piece)
+            sys.stdout.write(for_terminal(piece, sys.stdout))
             sys.stdout.flush()
-        elif time.monotonic() - self._shown_at >= _REFRESH_S:
+        elif time.monotonic() >= self._refresh_at:
             self._refresh()
 
     def close(self) -> None:
@@ -77,5 +80,7 @@ class Growing:
     def _refresh(self) -> None:
         from r2_magic.answer import bundle
 
+        began = time.monotonic()
         self._handle.update(bundle(self.text, self._format), raw=True)
-        self._shown_at = time.monotonic()
+        now = time.monotonic()
+        self._refresh_at = now + max(_REFRESH_S, _SHARE * (now - began))

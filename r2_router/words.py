@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from typing import TextIO
 
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget
 
 _BAR = 10  # characters of a full quality bar
+
+# What a terminal obeys instead of showing it: controls, and what changes the direction of the text around it.
+_OBEYED = re.compile("\r\n|[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def usd(amount: float | None, digits: int = 3) -> str:
@@ -102,3 +107,21 @@ def nothing_left(label: str, reasons: Sequence[str]) -> str:
         f"No candidate is left after the limits. Nearest: {label} ({'; '.join(reasons)}). Loosen that limit, or make "
         "the model available."
     )
+
+
+def visible(text: str) -> str:
+    """`text` with what a terminal would obey as an escape that is read: "\\x1b[2J". Lines and tabs stay.
+
+    Also right for pieces of a text: each character stands for itself.
+    """
+    return _OBEYED.sub(lambda m: "\n" if m[0] == "\r\n" else repr(m[0])[1:-1], text)
+
+
+def for_terminal(text: str, stream: TextIO) -> str:
+    """`text` as it is written to `stream`: visible() on a terminal; a pipe or file gets it as it is."""
+    return visible(text) if stream.isatty() else text
+
+
+def whole_characters(text: str) -> str:
+    """`text` with the halves of a character (surrogates) joined, and a half alone replaced: it can be encoded."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -43,17 +43,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: a typed error, said on stderr; 2: wrong usage; 130: interrupted."""
+    from r2_router.cli.common import note, silence_broken_pipe
+
     args = build_parser().parse_args(argv)
     try:
         return args.run(args)
     except R2Error as error:
-        print(f"error: {error}", file=sys.stderr)
+        note(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        from r2_router.cli.common import silence_broken_pipe
-
         silence_broken_pipe()
         return 0

@@ -12,6 +12,7 @@ from r2_router.cli import common
 from r2_router.cli.options import add_wish_options
 from r2_router.cli.pull_progress import pull_shown
 from r2_router.errors import R2Error
+from r2_router.words import for_terminal
 
 if TYPE_CHECKING:
     from r2_router.generate import AnswerStream, Event
@@ -75,7 +76,7 @@ def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
         with closing(iterate(stream)) as pieces:
             for piece in pieces:
                 if not args.json:
-                    sys.stdout.write(piece)
+                    sys.stdout.write(for_terminal(piece, sys.stdout))
                     sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from r2_router.cli.options import wishes
 from r2_router.errors import InputError
+from r2_router.words import for_terminal
 
 if TYPE_CHECKING:
     from r2_router.router import R2Router
@@ -23,7 +24,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # p
 
 def note(text: str) -> None:
     """A line for the person, never for the pipe."""
-    print(text, file=sys.stderr)
+    print(for_terminal(text, sys.stderr), file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

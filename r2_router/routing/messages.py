@@ -10,6 +10,7 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.records import Budget
 from r2_router.routing.tokens import estimate_tokens
+from r2_router.words import whole_characters
 
 Message: TypeAlias = dict[str, Any]
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
@@ -29,7 +30,7 @@ def check_messages(messages: Messages) -> list[Message]:
     if isinstance(messages, str):
         if not messages.strip():
             raise InputError(BLANK)
-        return [{"role": "user", "content": _encodable(messages)}]
+        return [{"role": "user", "content": whole_characters(messages)}]
     if not isinstance(messages, Sequence) or not messages:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError('messages is a string, or a list such as [{"role": "user", "content": "..."}].')
     checked = [_check_message(i, message) for i, message in enumerate(messages)]
@@ -42,7 +43,7 @@ def check_messages(messages: Messages) -> list[Message]:
         text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         raise InputError("messages holds something JSON cannot say: keep to text, numbers, lists and dicts.") from None
-    return cast("list[Message]", json.loads(_encodable(text)))
+    return cast("list[Message]", json.loads(whole_characters(text)))
 
 
 def last_user_text(messages: Sequence[Message]) -> str:
@@ -122,8 +123,3 @@ def _append(message: Message, sentence: str) -> Message:
     if isinstance(content, str):
         return {**message, "content": f"{content}\n\n{sentence}"}
     return {**message, "content": [*content, {"type": "text", "text": f"\n\n{sentence}"}]}
-
-
-def _encodable(text: str) -> str:
-    """Half characters, as a broken paste leaves them, become the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -281,7 +281,7 @@ def test_explain_and_curve_of_the_last_cell_a_text_and_a_cell(shell, server) -> 
     for cell in ("%r2 curve", "%r2 curve Is it?", "%%r2 curve\nhi"):
         bundle = shell.run(cell).bundles[0]
         assert "●" in bundle["text/plain"], cell
-        assert "image/png" in bundle
+        assert '<svg class="r2-curve"' in bundle["text/html"]
     assert server.requests == []
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from support.made_up import DIM, make_checkpoint, make_pool, unit
 
 from r2_magic.answer import bundle, code_in
-from r2_magic.curve import curve_bundle, curves_of, text_plot
 from r2_magic.history import History
 from r2_magic.interpolate import interpolate
 from r2_magic.render import explanation_view, models_view, ranking_view
@@ -103,22 +102,6 @@ def test_an_explanation_and_a_list_of_models_are_pages_too() -> None:
     listed = models_view("made-up", states)
     assert "no: no key" in Structure(listed.html).text
     assert listed.text.count("yes") == 1
-
-
-def test_a_curve_marks_the_choice_and_has_every_model() -> None:
-    decision = decide()
-    shown = curve_bundle(decision)
-    assert shown["image/png"].startswith(b"\x89PNG")
-    plot = shown["text/plain"]
-    assert plot.count("●") == 2  # in the plot, and in its legend
-    assert all(name in plot for name in HOSTILE)
-    assert all(len(line) < 100 for line in plot.splitlines())
-
-
-def test_a_curve_of_a_single_point_is_drawn() -> None:
-    decision = decide(models="[[]red*", max_tokens=10)
-    assert len(decision.candidates) == 1
-    assert "●" in text_plot(curves_of(decision), decision.best)
 
 
 # -- answers -------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def _json_entries(path: Path, form: TextForm) -> list[object]:
     whole = _json(text)
     held = cast("dict[str, object]", whole) if isinstance(whole, dict) else {}
     lists = (held[name] for name in ("data", "runs", "observations") if isinstance(held.get(name), list))
-    entries = whole if isinstance(whole, list) else next(lists, None)
+    entries = cast("object", whole) if isinstance(whole, list) else next(lists, None)
     if isinstance(entries, list):
         return cast("list[object]", entries)
     return [cast("object", whole)] if whole is not None else [_json(line) for line in text.splitlines() if line.strip()]
