@@ -68,7 +68,8 @@ def register(commands: common.Commands) -> None:
     )
 
     reading = parser.add_argument_group("answers that exist already")
-    reading.add_argument("--from", dest="source", metavar="LOG", help="a log (JSONL or CSV), or r2-bench")
+    reading.add_argument("--from", dest="source", metavar="LOG", help="a log (JSONL, JSON or CSV), or r2-bench")
+    reading.add_argument("--requests", metavar="F", help="of a batch's output: the batch's input file")
     reading.add_argument("--rows", type=int, metavar="N", help="of r2-bench: queries read")
     parser.set_defaults(run=run)
 

@@ -34,7 +34,8 @@ def run_from(args: argparse.Namespace) -> int:
     else:
         from r2_router.lab.importing.log import import_log
 
-        counts = import_log(Path(args.source).expanduser(), folder / "table.parquet")
+        requests = Path(args.requests).expanduser() if args.requests else None
+        counts = import_log(Path(args.source).expanduser(), folder / "table.parquet", requests=requests)
     if args.json:
         common.print_json(counts.to_dict())
     else:

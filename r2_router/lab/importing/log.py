@@ -1,4 +1,4 @@
-"""Reads an existing log of answers, OpenAI-style JSONL or a CSV, into a training table."""
+"""Reads an existing log of answers into a training table: JSONL, JSON or CSV, whoever wrote it (see `log_lines`)."""
 
 from __future__ import annotations
 
@@ -6,48 +6,37 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from r2_router.errors import InputError
-from r2_router.lab.data.files import long_fields
-from r2_router.lab.data.questions import query_id
-from r2_router.lab.data.table import budget_of
+from r2_router.lab.data.files import form_name, long_fields
+from r2_router.lab.data.text_files import TextForm, known_names, listed_names, renamed, text_form, text_lines
 from r2_router.lab.data.write import TableWriter
 from r2_router.lab.importing.counts import ImportCounts, reasons
-from r2_router.records import UNLIMITED
-from r2_router.routing.messages import content_text
-from r2_router.routing.tokens import estimate_tokens
+from r2_router.lab.importing.log_lines import NAMES, columns, read_line
 
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "query": ("query", "prompt", "question", "input"),
-    "model": ("model", "model_name"),
-    "quality": ("quality", "score", "correctness", "correctness_score", "label"),
-    "output_tokens": ("output_tokens", "completion_tokens", "tokens"),
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "budget": ("budget",),
-    "category": ("category",),
-}
-_PLACES = ("metadata", "response", "body", "request", "usage")  # objects a line may keep its fields in
+_KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+_KNOWN = tuple(name for names in NAMES.values() for name in names)
 _BLOCK = 5_000
-_NO_LIMIT = (UNLIMITED, "none", "null")
+_MAX_JSON_BYTES = 1 << 30
 _SHOWN = 3
 
 
-def import_log(path: Path, output: Path) -> ImportCounts:
+def import_log(path: Path, output: Path, *, requests: Path | None = None) -> ImportCounts:
     """Read the log at `path` into a training table at `output`.
 
-    A line of JSONL holds messages or a query, the model, its usage and a quality (0..1, true or false), at the top or
-    inside request, response, body or metadata; a CSV has columns of those names. A line without quality is kept,
-    ungraded; without tokens, they are estimated from the answer's text. A budget is what a column `budget` says the
-    model was told, else unlimited: a max_tokens cuts an answer and tells the model nothing. Lines that cannot be used
-    are counted by reason. Raises InputError where none can be used, or the file cannot be read.
+    A line holds messages or a query, the model, its usage and a quality (0..1, true or false), at the top or inside
+    request, response, body or metadata, or as OpenAI's Responses and batches, Langfuse, LangSmith and litellm write
+    them; a CSV has columns of those names. The answers of a batch are joined by custom_id with `requests`, its input
+    file. A line without quality is kept, ungraded; without tokens, they are estimated from the answer's text. A budget
+    is what a column `budget` says the model was told, else unlimited: a max_tokens cuts an answer and tells the model
+    nothing. Lines that cannot be used are counted by reason. Raises InputError where none can be used, or a file cannot
+    be read.
     """
-    kind = path.suffix.lower()
-    if kind not in (".jsonl", ".ndjson", ".csv"):
-        raise InputError(f"{path.name} is no log: it must be a .jsonl or .csv file.")
-    if not path.is_file():
-        raise InputError(f"No log at {path}.")
+    form = _form(path)
+    asked = _requests(requests) if requests is not None else None
     left_out, bad, cut, estimated = Counter[str](), list[str](), 0, 0
     texts, models, rows, ungraded = dict[str, str](), set[str](), 0, 0
     about = {
@@ -55,8 +44,8 @@ def import_log(path: Path, output: Path) -> ImportCounts:
     }
     with TableWriter(output, about) as writer:
         block: list[dict[str, Any]] = []
-        for number, line in _lines(path, kind):
-            row = _row(cast("dict[str, Any]", line)) if isinstance(line, dict) else "no JSON object"
+        for number, line in _lines(path, form):
+            row = _row(line, asked)
             if isinstance(row, str):
                 left_out[f"lines: {row}"] += 1
                 bad.append(f"line {number}: {row}")
@@ -72,12 +61,14 @@ def import_log(path: Path, output: Path) -> ImportCounts:
             rows += 1
             block.append(row)
             if len(block) == _BLOCK:
-                writer.write(_columns(block))
+                writer.write(columns(block))
                 block = []
         if rows == 0:
-            raise InputError(_nothing(path, bad))
-        writer.write(_columns(block))
-    notes = [f"The first lines left out: {'; '.join(bad[:_SHOWN])}."] if bad else []
+            raise InputError(_nothing(path, form, bad))
+        writer.write(columns(block))
+    notes = [] if form.plain else [f"Read as {form}."]
+    notes += ["Some bytes are no UTF-8: they became replacement characters."] if form.damaged else []
+    notes += [f"The first lines left out: {'; '.join(bad[:_SHOWN])}."] if bad else []
     if cut:
         notes.append(f"{cut:,} answers were cut at their max_tokens; they count as unlimited ones that long.")
     if estimated:
@@ -93,20 +84,52 @@ def import_log(path: Path, output: Path) -> ImportCounts:
     )
 
 
-def _lines(path: Path, kind: str) -> Iterator[tuple[int, object]]:
-    """Each line, and its number in the file."""
+def _form(path: Path) -> TextForm:
+    """The form of a log. Raises InputError where it is none."""
+    kind = path.suffix.lower()
+    if kind not in _KINDS:
+        raise InputError(f"{path.name} is no log: it must be a .jsonl, .json or .csv file.")
+    if not path.is_file():
+        raise InputError(f"No log at {path}.")
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="" if kind == ".csv" else None) as stream:
-            if kind == ".csv":
-                with long_fields():
-                    for number, row in enumerate(csv.DictReader(stream), 2):
-                        yield number, {name: value for name, value in row.items() if isinstance(name, str)}
-                return
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, _json(line)
-    except (OSError, csv.Error) as error:
+        return text_form(path, is_csv=kind in (".csv", ".tsv"))
+    except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error}") from None
+
+
+def _lines(path: Path, form: TextForm) -> Iterator[tuple[int, object]]:
+    """Each line, and its number in the file; of a .json file each entry of its list, and the number of that."""
+    try:
+        if form.delimiter:
+            with long_fields():
+                yield from enumerate(_csv_rows(path, form), 2)
+        elif path.suffix.lower() == ".json":
+            yield from enumerate(_json_entries(path, form), 1)
+        else:
+            yield from ((n, _json(line)) for n, line in enumerate(text_lines(path, form), 1) if line.strip())
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{path.name} cannot be read as {form_name(path)}: {error}") from None
+
+
+def _csv_rows(path: Path, form: TextForm) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(text_lines(path, form), delimiter=form.delimiter)
+    names = known_names(reader.fieldnames or (), _KNOWN, path.name)
+    for row in reader:
+        yield renamed({name: value for name, value in row.items() if isinstance(name, str)}, names)
+
+
+def _json_entries(path: Path, form: TextForm) -> list[object]:
+    """The entries of a JSON array, or of the one that an object holds as data; a file of JSON lines will do."""
+    if path.stat().st_size > _MAX_JSON_BYTES:
+        raise InputError(f"{path.name} is larger than {_MAX_JSON_BYTES >> 30} GiB: export it as JSON lines (.jsonl).")
+    text = "".join(text_lines(path, form))
+    whole = _json(text)
+    held = cast("dict[str, object]", whole) if isinstance(whole, dict) else {}
+    lists: list[object] = [cast("object", whole), *(held.get(name) for name in ("data", "runs", "observations"))]
+    for entries in lists:
+        if isinstance(entries, list):
+            return cast("list[object]", entries)
+    return [whole] if whole is not None else [_json(line) for line in text.splitlines() if line.strip()]
 
 
 def _json(line: str) -> object:
@@ -116,108 +139,36 @@ def _json(line: str) -> object:
         return None
 
 
-def _row(line: Mapping[str, Any]) -> dict[str, Any] | str:
-    """A row of the table, or why there is none."""
-    flat = _flat(line)
-    query = _query(flat)
-    model = _first(flat, "model")
-    if not query:
-        return "no query"
-    if not isinstance(model, str) or not model.strip():
-        return "no model"
-    quality = _quality(_first(flat, "quality"))
-    if isinstance(quality, str):
-        return quality
-    said = _first(flat, "budget")
-    budget = budget_of(None if str(said).strip().lower() in _NO_LIMIT else said)
-    if budget is None:
-        return "budget is no number of tokens"
-    answer, reason = _answer(flat)
-    tokens = _count(_first(flat, "output_tokens"))
-    if tokens is None and answer is None:
-        return "neither tokens nor a text"
-    return {
-        "query_id": str(flat.get("query_id") or query_id(query)),
-        "query": query,
-        "model": model.strip(),
-        "budget": None if budget == UNLIMITED else budget,
-        "quality": quality,
-        "output_tokens": estimate_tokens(answer or "") if tokens is None else tokens,
-        "input_tokens": _count(_first(flat, "input_tokens")),
-        "category": str(_first(flat, "category") or ""),
-        "cut": int(reason == "length"),
-        "estimated": int(tokens is None),
-    }
+def _requests(path: Path) -> dict[str, Mapping[str, Any]]:
+    """The requests of a batch's input file by custom_id."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for _, line in _lines(path, _form(path)):
+        if isinstance(line, dict):
+            said = cast("dict[str, Any]", line)
+            if isinstance(said.get("custom_id"), str) and isinstance(said.get("body"), dict):
+                found[said["custom_id"]] = said["body"]
+    if not found:
+        raise InputError(f"{path.name} is no batch's input file: no line of it has a custom_id and a body.")
+    return found
 
 
-def _flat(line: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """The fields of a line and of the objects it keeps them in; outer ones first."""
-    found: dict[str, Any] = {}
-    for place in _PLACES:
-        inner = line.get(place)
-        if isinstance(inner, Mapping) and depth < 4:
-            found = {**_flat(cast("Mapping[str, Any]", inner), depth + 1), **found}
-    return {**found, **{key: value for key, value in line.items() if key not in _PLACES or isinstance(value, str)}}
+def _row(line: object, asked: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any] | str:
+    if not isinstance(line, dict):
+        return "no JSON object"
+    said = cast("dict[str, Any]", line)
+    if asked is None:
+        return read_line(said)
+    request = asked.get(str(said.get("custom_id")))
+    return "custom_id is not in the file of requests" if request is None else read_line(said, request)
 
 
-def _first(flat: Mapping[str, Any], name: str) -> Any:
-    return next((flat[key] for key in _NAMES[name] if flat.get(key) not in (None, "")), None)
-
-
-def _query(flat: Mapping[str, Any]) -> str:
-    """The text that was asked: the last user message, or a field of its own."""
-    messages = flat.get("messages")
-    if isinstance(messages, Sequence) and not isinstance(messages, str):
-        for message in reversed(cast("Sequence[Any]", messages)):
-            if isinstance(message, Mapping) and cast("Mapping[str, Any]", message).get("role") == "user":
-                try:
-                    return content_text(cast("Mapping[str, Any]", message)).strip()
-                except (KeyError, TypeError):  # pictures
-                    return ""
-    text = _first(flat, "query")
-    return text.strip() if isinstance(text, str) else ""
-
-
-def _answer(flat: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The text of the answer, None if it is not there, and its finish_reason."""
-    choices = flat.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        choice = cast("dict[str, Any]", choices[0])
-        message = choice.get("message")
-        text = cast("dict[str, Any]", message).get("content") if isinstance(message, dict) else choice.get("text")
-        return (text if isinstance(text, str) else None), str(choice.get("finish_reason") or "")
-    for key in ("response", "answer", "completion", "output", "text"):
-        if isinstance(flat.get(key), str):
-            return flat[key], str(flat.get("finish_reason") or "")
-    return None, str(flat.get("finish_reason") or "")
-
-
-def _quality(value: object) -> float | str | None:
-    if value is None:
-        return None
-    words = {"true": 1.0, "false": 0.0, "good": 1.0, "bad": 0.0}
-    try:
-        number = words[str(value).strip().lower()] if str(value).strip().lower() in words else float(cast("Any", value))
-    except (TypeError, ValueError):
-        return "quality is no number from 0 to 1"
-    return number if 0 <= number <= 1 else "quality is no number from 0 to 1"
-
-
-def _count(value: object) -> int | None:
-    try:
-        number = float(cast("Any", value))
-    except (TypeError, ValueError):
-        return None
-    return int(number) if 0 <= number < 1e9 else None
-
-
-def _columns(block: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    names = ("query_id", "query", "model", "budget", "quality", "output_tokens", "input_tokens", "category")
-    return {name: [row[name] for row in block] for name in names}
-
-
-def _nothing(path: Path, bad: Sequence[str]) -> str:
+def _nothing(path: Path, form: TextForm, bad: Sequence[str]) -> str:
     wanted = "; ".join(
-        f"{name} ({', '.join(keys)})" for name, keys in _NAMES.items() if name in ("query", "model", "quality")
+        f"{name} ({', '.join(keys)})" for name, keys in NAMES.items() if name in ("query", "model", "quality")
     )
-    return f"No line of {path.name} can be used ({'; '.join(bad[:_SHOWN])}). Looked for messages, or {wanted}."
+    lines = (cast("dict[str, object]", line) for _, line in _lines(path, form) if isinstance(line, dict))
+    names = listed_names([name for line in islice(lines, 1) for name in line])
+    return (
+        f"No line of {path.name} can be used ({'; '.join(bad[:_SHOWN])}). Found: {form_name(path)}, with fields "
+        f"{names}. Looked for messages, or {wanted}."
+    )

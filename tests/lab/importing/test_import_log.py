@@ -112,8 +112,9 @@ def test_lines_that_cannot_be_used_are_counted_and_named(tmp_path):
 
 
 def test_a_file_of_nothing_is_an_error_that_says_what_was_looked_for(tmp_path):
-    with pytest.raises(InputError, match=r"No line of log.jsonl can be used .* quality \(quality, score"):
+    with pytest.raises(InputError, match=r"No line of log.jsonl can be used .* quality \(quality, score") as error:
         import_log(jsonl(tmp_path, {"text": "hello"}), tmp_path / "t.parquet")
+    assert "Found: JSONL in UTF-8, with fields 'text'. Looked for messages" in str(error.value)
     assert not (tmp_path / "t.parquet").exists()
     with pytest.raises(InputError, match="is no log"):
         import_log(tmp_path / "log.txt", tmp_path / "t.parquet")
