@@ -125,11 +125,11 @@ def _json_entries(path: Path, form: TextForm) -> list[object]:
     text = "".join(text_lines(path, form))
     whole = _json(text)
     held = cast("dict[str, object]", whole) if isinstance(whole, dict) else {}
-    lists = (held[name] for name in ("data", "runs", "observations") if isinstance(held.get(name), list))
-    entries = cast("object", whole) if isinstance(whole, list) else next(lists, None)
-    if isinstance(entries, list):
-        return cast("list[object]", entries)
-    return [cast("object", whole)] if whole is not None else [_json(line) for line in text.splitlines() if line.strip()]
+    lists: list[object] = [cast("object", whole), *(held.get(name) for name in ("data", "runs", "observations"))]
+    for entries in lists:
+        if isinstance(entries, list):
+            return cast("list[object]", entries)
+    return [whole] if whole is not None else [_json(line) for line in text.splitlines() if line.strip()]
 
 
 def _json(line: str) -> object:
