@@ -334,3 +334,18 @@ def test_settings_load_nothing_heavy() -> None:
     code = f"import sys, r2_router.config.settings as s; s.load_settings(); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_relative_path_in_the_file_starts_at_the_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the settings are used, somebody else may have put one of that name."""
+    (home / "config.toml").write_text('checkpoint = "./mine"\npool = "sub/mine.toml"\nmodels_dir = "models"\n')
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert Path(settings.checkpoint) == home / "mine"
+    assert Path(settings.pool) == home / "sub" / "mine.toml"
+    assert Path(settings.models_dir) == home / "models"
+    (home / "config.toml").write_text('checkpoint = "mine"\npool = "mine.toml"\n')
+    assert load_settings().checkpoint == "mine"
+    assert Path(load_settings().pool) == home / "mine.toml"
