@@ -142,11 +142,11 @@ def of_many_rows(folder: Path, count: int) -> dict[str, Any]:
 
 def beside_a_locked_file(folder: Path) -> dict[str, float]:
     """How long the event loop stands still while the file is locked and one answer comes."""
+    from r2_router.generate.desk import Desk
     from support.chat_server import chat_server, says
 
     from r2_router.checkpoints.format import Instruction
     from r2_router.config.settings import load_settings
-    from r2_router.generate.desk import Desk
 
     desk = Desk(load_settings())
     desk.ledger.path = folder / "locked.sqlite3"

@@ -189,13 +189,13 @@ def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
     from r2_router.pools.pool import is_pool_file
 
     folder = shlex.quote(spelled(output))
-    pool = f" --pool {shlex.quote(args.pool)}" if args.pool and is_pool_file(args.pool) else ""
-    server = pool + f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
+    used = f" --pool {shlex.quote(args.pool)}" if args.pool and is_pool_file(args.pool) else ""
+    used += f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
     judged = ""
     if adding and args.data:
         data = shlex.quote(args.data)
-        judged = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{server} --output report"
-    return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{server}{judged}'
+        judged = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{used} --output report"
+    return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{used}{judged}'
 
 
 @contextmanager

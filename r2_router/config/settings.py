@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -179,7 +179,11 @@ _CHECKS: Mapping[str, cf.Check] = {
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
-_PLACES = {"pool", "checkpoint", "models_dir"}
+_PLACES: Mapping[str, Callable[[str], bool]] = {  # what in a file may be a path, and when it is one
+    "pool": lambda said: is_path(said) or said.endswith(".toml"),
+    "checkpoint": is_path,
+    "models_dir": bool,
+}
 _NUMBERS: Mapping[cf.Check, type[float]] = {cf.amount: float, cf.fraction: float, cf.count_above_zero: int}
 _FLAGS = {
     "1": True,
@@ -198,8 +202,9 @@ def _from_file(path: Path, source: str = "") -> _Level:
     values = file.values((), {**_CHECKS, **dict.fromkeys(_TABLES, cf.table)})
     for table in _TABLES:
         values.pop(table, None)
-    for name in _PLACES & values.keys():
-        values[name] = _beside(path, values[name])
+    for name, is_place in _PLACES.items():
+        if values.get(name) and is_place(values[name]):
+            values[name] = _beside(path, values[name])
     level = {name: _Value(value, source or file.place(name)) for name, value in values.items()}
     tables = (file.values((table,), dict.fromkeys(file.table(table), check)) for table, check in _TABLES.items())
     return _Level(level, *tables)
@@ -207,7 +212,7 @@ def _from_file(path: Path, source: str = "") -> _Level:
 
 def _beside(file: Path, said: str) -> str:
     """A relative path in a file starts at that file, and not at the folder one happens to be in."""
-    return str(file.parent / Path(said).expanduser()) if is_path(said) else said
+    return str(file.parent / Path(said).expanduser())
 
 
 def _from_environment() -> _Level:

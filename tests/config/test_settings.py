@@ -238,7 +238,7 @@ def test_a_key_in_the_settings_is_sent_to_its_place_and_not_repeated(line: str) 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12) | st.floats().map(repr))
 def test_any_text_is_a_worth_or_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("R2_WORTH_USD", said)
-    worth = _float(said)
+    worth = _float(said.strip())  # as the variable is read: str.strip takes off more than float allows
     if not said.strip():
         assert load_settings().worth_usd is None
     elif worth is not None and 0 <= worth < float("inf"):
@@ -335,3 +335,18 @@ def test_settings_load_nothing_heavy() -> None:
     code = f"import sys, r2_router.config.settings as s; s.load_settings(); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_relative_path_in_the_file_starts_at_the_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the settings are used, somebody else may have put one of that name."""
+    (home / "config.toml").write_text('checkpoint = "./mine"\npool = "sub/mine.toml"\nmodels_dir = "models"\n')
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert Path(settings.checkpoint) == home / "mine"
+    assert Path(settings.pool) == home / "sub" / "mine.toml"
+    assert Path(settings.models_dir) == home / "models"
+    (home / "config.toml").write_text('checkpoint = "mine"\npool = "mine.toml"\n')
+    assert load_settings().checkpoint == "mine"
+    assert Path(load_settings().pool) == home / "mine.toml"

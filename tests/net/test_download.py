@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
@@ -439,3 +440,20 @@ def test_a_killed_process_leaves_a_part_to_resume(server: FileServer, client: ht
     fetch([url], file, sha256=SHA, client=client)
     assert server.asked("/f")[1]["range"] == f"bytes={kept}-"
     assert only(file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX links and FIFOs")
+@pytest.mark.parametrize("name", [".f.part", ".f.lock"])
+@pytest.mark.parametrize("trap", ["link", "fifo"])
+def test_what_somebody_put_in_the_place_of_the_unfinished_file(tmp_path: Path, name: str, trap: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    if trap == "link":
+        (folder / name).symlink_to(precious)
+    else:
+        os.mkfifo(folder / name)
+    with pytest.raises(DownloadError, match="not a regular file"):
+        fetch(["http://127.0.0.1:9/f"], folder / "f", sha256=SHA)
+    assert precious.read_text() == "mine"

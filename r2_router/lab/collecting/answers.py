@@ -288,6 +288,7 @@ class Store:
 
     def _take_lock(self) -> None:
         """An exclusive transaction on a file of its own: it ends with the process, however that ends."""
+        make_private(self.path.with_suffix(".lock"))
         lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False)
         self._lock = lock
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal
 
 from r2_router.errors import InputError
@@ -69,7 +72,7 @@ def calibration_plot(report: Mapping[str, Any], kind: Literal["png", "svg"] = "s
 def _axes(x: str, y: str) -> tuple[Any, Any]:
     """A figure of its own: the user's backend and current figure are left alone."""
     try:
-        figure: Any = import_module("matplotlib.figure").Figure(figsize=_SIZE, layout="constrained")
+        figure: Any = _import_figure().Figure(figsize=_SIZE, layout="constrained")
     except ImportError:
         raise InputError("Plots need matplotlib: `pip install 'r2-mcp[lab]'`.") from None
     axes = figure.add_subplot()
@@ -86,3 +89,15 @@ def _bytes(figure: Any, kind: Literal["png", "svg"]) -> bytes:
     metadata = {"Date": None} if kind == "svg" else {}
     figure.savefig(data, format=kind, dpi=_DPI, metadata=metadata)
     return data.getvalue()
+
+
+def _import_figure() -> Any:
+    """matplotlib.figure, loaded from a folder of ours: matplotlib takes settings from the folder it is imported in."""
+    if "matplotlib" in sys.modules:
+        return import_module("matplotlib.figure")
+    here = Path.cwd()
+    os.chdir(Path(__file__).parent)
+    try:
+        return import_module("matplotlib.figure")
+    finally:
+        os.chdir(here)

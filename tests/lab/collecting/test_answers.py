@@ -1,4 +1,6 @@
 import sqlite3
+import stat
+import sys
 
 import pytest
 from support.collecting import make_plan, questions
@@ -147,3 +149,16 @@ def test_a_newer_or_a_damaged_store_is_left_as_it_is(tmp_path):
     with pytest.raises(InputError, match="cannot be used"), Store(file):
         pass
     assert file.read_bytes().startswith(b"not a database")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_queries_and_answers_are_for_their_owner_alone(tmp_path):
+    path = tmp_path / "measured" / "answers.sqlite3"
+    with Store(path) as opened:
+        opened.settle_on({"a": 1})
+        files = list(path.parent.iterdir())
+        assert {file.name for file in files} >= {"answers.sqlite3", "answers.sqlite3-wal"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    path.chmod(0o640)  # shared on purpose
+    with Store(path) as opened:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
