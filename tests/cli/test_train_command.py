@@ -305,6 +305,7 @@ def test_a_model_is_added_and_the_others_stay_as_they_were(data, train, tmp_path
     assert more.pool == str(tmp_path / "mine.toml")
 
 
+@pytest.mark.slow
 def test_labels_beside_a_table_move_its_heads(data, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
     for query, easy in queries(60, seed=8):
@@ -326,6 +327,7 @@ def test_labels_beside_a_table_move_its_heads(data, train, tmp_path):
     assert heads(tmp_path, "learned").data_card["ledger"]
 
 
+@pytest.mark.slow
 def test_labels_alone_take_the_instruction_of_the_checkpoint_that_asked(data, train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")

@@ -105,6 +105,7 @@ def test_an_explanation_and_a_list_of_models_are_pages_too() -> None:
     assert listed.text.count("yes") == 1
 
 
+@pytest.mark.slow
 def test_a_curve_marks_the_choice_and_has_every_model() -> None:
     decision = decide()
     shown = curve_bundle(decision)
@@ -153,6 +154,7 @@ def test_json_is_shown_in_a_fence_it_cannot_leave() -> None:
 # -- prompts and turns ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.text(), st.dictionaries(st.text(), st.text()))
 def test_text_without_known_names_never_changes(text: str, variables: dict[str, str]) -> None:
     unknown = {name: value for name, value in variables.items() if f"{{{name}}}" not in text}
