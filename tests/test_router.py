@@ -231,6 +231,7 @@ def test_importing_the_package_is_cheap() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
     code = (
         "import sys, numpy as np; from r2_router import R2Router; from support.made_up import make_pool, unit, DIM;"

@@ -168,6 +168,7 @@ def test_truncated_and_overlong_tensor_files_are_refused(saved: Path) -> None:
         Checkpoint.load(saved)
 
 
+@pytest.mark.slow
 @given(data=st.binary(max_size=200))
 def test_no_bytes_at_all_are_loaded_or_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = make_checkpoint().save(tmp_path_factory.mktemp("fuzz"))

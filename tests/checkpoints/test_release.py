@@ -189,6 +189,7 @@ def test_is_release_tells_a_released_directory(written: tuple[Path, Ridges], tmp
     assert not is_release(read_release(written[0]).save(tmp_path / "ours"))
 
 
+@pytest.mark.slow
 def test_reading_needs_neither_joblib_nor_scikit_learn(written: tuple[Path, Ridges]) -> None:
     code = (
         "import sys; from r2_router.checkpoints.release import read_release; read_release(sys.argv[1]);"
@@ -422,6 +423,7 @@ def test_a_mirror_must_serve_the_pinned_bytes(pinned: Path, server: FileServer, 
     assert read_release(tmp_path).models == MODELS
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_fetched_again(pinned: Path, server: FileServer, tmp_path: Path) -> None:
     fetch_release(tmp_path)
     (model_folder(tmp_path, "small") / SCORE).write_bytes(b"damaged")
@@ -444,6 +446,7 @@ def test_the_pinned_release_is_whole_and_safe() -> None:
 # -- the real release ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_real_release_is_fetched_file_by_file(release_dir: Path, server: FileServer, tmp_path: Path) -> None:
     base = server.folder(release_dir)
     assert read_release(fetch_release(tmp_path, base_url=base)).data_card["commit"] == pinned_release().commit

@@ -289,6 +289,7 @@ def test_a_value_that_grows_when_shown_is_not_shown() -> None:
     refuse(pickled(text("x") + doubled + b"b"), "gives a tuple a state of type tuple")
 
 
+@pytest.mark.slow
 def test_a_deep_value_is_no_trouble() -> None:
     refuse(pickled(b")" + b"\x85" * 90_000 + b")b"), "gives a tuple a state of type tuple")
 
@@ -312,6 +313,7 @@ def test_a_compressed_file_is_named(method: str) -> None:
     refuse(stream.getvalue(), r"-compressed, which the release is not. Write it again with joblib.dump")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=4))
 def test_any_damage_is_read_as_plain_values_or_refused(valid: bytes, changes: list[tuple[int, bytes]]) -> None:

@@ -225,6 +225,7 @@ def at_a_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
     return process.returncode, shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table(mine: Path) -> None:
     code, shown = at_a_terminal(["models", "--pool", "mine"], "")
     assert code == 0

@@ -157,6 +157,7 @@ def test_a_megabyte_no_model_can_read_is_said_so(tmp_path: Path) -> None:
     assert "over its context window" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_user_file_is_named_with_its_line(home: Path) -> None:
     (home / "config.toml").write_text('preset = "balanced"\nworthy = 3\n')
     done = process("route", "x")

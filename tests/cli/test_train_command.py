@@ -335,6 +335,7 @@ def test_a_model_is_added_and_the_others_stay_as_they_were(data, train, tmp_path
     assert more.pool == "mine"
 
 
+@pytest.mark.slow
 def test_labels_beside_a_table_move_its_heads(data, pool, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
     for query, easy in queries(60, seed=8):
@@ -356,6 +357,7 @@ def test_labels_beside_a_table_move_its_heads(data, pool, train, tmp_path):
     assert heads(tmp_path, "learned").data_card["ledger"]
 
 
+@pytest.mark.slow
 def test_labels_alone_take_the_instruction_of_the_checkpoint_that_asked(home, data, train, tmp_path, monkeypatch):
     own = home / "data" / "checkpoints"
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", output=own / "heads")

@@ -31,6 +31,7 @@ def test_clipped_text_can_be_encoded(text: str):
 tables = hnp.arrays(np.float64, (3, 4), elements=st.floats(allow_nan=False, allow_infinity=False))
 
 
+@pytest.mark.slow
 @given(tables)
 def test_rows_get_unit_length_and_keep_their_direction(table: np.ndarray):
     if (table == 0).all(axis=1).any():

@@ -70,6 +70,7 @@ def test_unit_rows_in_order(embedder: GgufEmbedder):
     assert vectors[0] @ vectors[1] < 0.99
 
 
+@pytest.mark.slow
 def test_agrees_with_the_same_model_behind_http(gguf: Path, embedder: GgufEmbedder):
     """llama.cpp's own /v1/embeddings, through ServerEmbedder."""
     server = serve(gguf, "LAST")
@@ -92,6 +93,7 @@ def test_text_longer_than_the_context_is_cut_further(gguf: Path, monkeypatch: py
     assert plain @ with_end < 0.999  # its end still counts
 
 
+@pytest.mark.slow
 def test_threads_share_it(embedder: GgufEmbedder):
     texts = [f"{i} rivers" for i in range(4)]
     rows: dict[int, np.ndarray] = {}
@@ -137,6 +139,7 @@ def test_a_file_that_is_no_gguf(tmp_path: Path, content: bytes):
         GgufEmbedder(tmp_path / "bad.gguf").embed(["x"])
 
 
+@pytest.mark.slow
 def test_missing_extra_says_how_to_install(tmp_path: Path):
     """Where llama.cpp cannot be imported, which `None` in sys.modules brings about."""
     (tmp_path / "any.gguf").write_bytes(b"GGUF")

@@ -413,6 +413,7 @@ def test_server_drips():
     assert "took too long to send its answer" in message
 
 
+@pytest.mark.slow
 def test_answer_without_end():
     def flood(handler: Handler) -> None:
         handler.send_response(200)

@@ -75,6 +75,7 @@ def test_ids_are_the_packages_own(text: str):
     assert shared_tokenizer().encode(text) == reference_tokenizer().encode(text)
 
 
+@pytest.mark.slow
 def test_every_piece_is_found():
     tokenizer, reference = IndexedTokenizer(model_path()), reference_tokenizer()
     tokenizer._add_pieces(np.arange(tokenizer.vocab_size))
@@ -144,6 +145,7 @@ def test_half_a_surrogate_pair_is_embedded(embedder: UseEmbedder):
     np.testing.assert_array_equal(embedder.embed(["a \ud83d b"]), embedder.embed(["a ? b"]))
 
 
+@pytest.mark.slow
 def test_both_ends_of_a_long_text_count(embedder: UseEmbedder):
     filler = "and so on, " * 100_000
     plain, start, end = embedder.embed([filler, "Translate: " + filler, filler + " Now write SQL."])

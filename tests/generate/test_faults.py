@@ -444,6 +444,7 @@ def test_crlf_comments_names_and_keep_alives() -> None:
         assert answer(server).text == "Rome\u2028"
 
 
+@pytest.mark.slow
 def test_ten_thousand_lines() -> None:
     lines = [event(delta(content=f"{i}\n")) for i in range(10_000)]
     with chat_server(streams(b"".join(lines), event(delta(finish_reason="stop")))) as server:

@@ -39,6 +39,7 @@ def documents(*blocks: bytes, limit: int = MIB, encoding: str = "") -> list[byte
 # -- bytes into documents ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.text(min_size=1), min_size=1, max_size=5),
     st.lists(st.integers(0, 400), max_size=20),
@@ -249,6 +250,7 @@ def test_a_document_without_choices_adds_nothing(document: dict[str, object]) ->
     assert not reply.begun
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_no_document_breaks_the_reader(document: object) -> None:
     reply = Reply()

@@ -166,6 +166,7 @@ def test_it_is_json(ledger):
 amounts = st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30)
 
 
+@pytest.mark.slow
 @given(amounts)
 def test_the_interval_holds_the_bias_and_the_error_is_never_under_it(pairs):
     predicted, real = np.array(pairs).T
@@ -176,6 +177,7 @@ def test_the_interval_holds_the_bias_and_the_error_is_never_under_it(pairs):
     assert correlation is None or abs(correlation) <= 1 + 1e-9
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.3, 1.0])), min_size=1, max_size=60))
 def test_bins_hold_every_answer_once_by_rising_prediction(pairs):
     predicted, real = np.array(pairs).T

@@ -69,6 +69,7 @@ def test_reservations_of_many_processes_reach_the_limit_and_never_pass_it(path):
     assert query(path, "SELECT COUNT(*), SUM(nanos) FROM reservations") == [(100, 1_000_000_000)]
 
 
+@pytest.mark.slow
 def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
     said = together([start("spend", path, 60, 0.1, 0.01, 1.0) for _ in range(4)])
     granted = [line for lines in said for line in lines].count("granted")
@@ -98,6 +99,7 @@ def test_a_killed_process_keeps_what_it_committed_and_its_reservation_until_the_
         SpendGuard(after_lease, per_day=1.0).reserve(CANDIDATE, 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_fork_in_the_middle_of_writing_leaves_both_sides_able_to_write(path):
     # A fork with threads is what is tested here, and what newer Pythons warn about.

@@ -282,6 +282,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=steps, per_day=usd, per_month=usd)
 def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):

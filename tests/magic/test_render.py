@@ -136,6 +136,7 @@ def test_json_is_shown_in_a_fence_it_cannot_leave() -> None:
 # -- prompts and turns ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.text(), st.dictionaries(st.text(), st.text()))
 def test_text_without_known_names_never_changes(text: str, variables: dict[str, str]) -> None:
     unknown = {name: value for name, value in variables.items() if f"{{{name}}}" not in text}

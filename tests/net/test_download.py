@@ -366,6 +366,7 @@ ANSWERS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.lists(ANSWERS, min_size=1, max_size=5), second=st.lists(ANSWERS, min_size=1, max_size=3))
 def test_whatever_the_sources_do_the_file_is_right_or_absent(
@@ -408,6 +409,7 @@ def test_processes_and_threads_that_want_one_file_fetch_it_once(server: FileServ
     assert only(file)
 
 
+@pytest.mark.slow
 def test_one_holder_at_a_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_LOCK_POLL_SECONDS", 0.0)
     inside = threading.Lock()
@@ -426,6 +428,7 @@ def test_one_holder_at_a_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert list(file.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_part_to_resume(server: FileServer, client: httpx.Client, file: Path) -> None:
     url = server.on("/f", hanging(BODY, 200_000), whole(BODY))
     with subprocess.Popen(child(url, file), stdout=subprocess.PIPE, text=True) as process:

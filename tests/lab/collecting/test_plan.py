@@ -82,6 +82,7 @@ def test_the_last_rate_that_matches_counts():
             parse_rates([bad], "--rpm")
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6, unique=True), st.integers(1, 4))
 def test_done_and_left_are_all(budgets, n):
     plan = make_plan(URL, n, budgets=tuple(budgets))

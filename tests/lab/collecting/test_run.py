@@ -49,6 +49,7 @@ def test_every_cell_is_asked_once_with_instruction_cap_and_temperature(store):
     assert store.spent_usd == pytest.approx(12 * (10 * 1.0 + 5 * 2.0) / 1e6)
 
 
+@pytest.mark.slow
 def test_no_more_is_asked_at_once_than_allowed(store):
     most = now = 0
 
@@ -123,6 +124,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(store):
     assert cost > 0
 
 
+@pytest.mark.slow
 def test_a_model_that_only_fails_is_given_up_and_the_other_goes_on(store):
     async def either(exchange):
         await (fails(404) if exchange.body["model"] == "vendor/a" else says("42"))(exchange)

@@ -109,6 +109,7 @@ def test_a_judge_is_asked_and_paid_like_anybody(tmp_path):
     assert "judge/1:judge" in read_table(report.table).about["card"]["grader"]
 
 
+@pytest.mark.slow
 def test_what_a_failed_judge_left_is_graded_by_the_next_run(tmp_path):
     with chat_server(says("Rome.")) as server, chat_server(fails(400)) as bench:
         report = collect(tmp_path, server.url, judge_url=bench.url, judge="judge")
@@ -128,6 +129,7 @@ def test_the_judge_keeps_the_limit_too(tmp_path):
     assert report.spent_usd <= asked.spent_usd + 0.0025
 
 
+@pytest.mark.slow
 def test_how_far_a_judge_agrees_with_people_is_said(tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("query,text,quality\nWhat is 1 + 1?,2,1\nWhat is 1 + 2?,5,0\nWhat is 2 + 2?,4,1\n")
@@ -154,6 +156,7 @@ def test_what_cannot_be_asked_is_said_before_anything_is_paid(tmp_path):
         collect(tmp_path / "b", server.url, judge="nobody")
 
 
+@pytest.mark.slow
 def test_a_collection_goes_on_with_more_queries_models_and_budgets(tmp_path):
     with chat_server(says("The answer is 42.")) as server:
         collect(tmp_path, server.url, names="a")

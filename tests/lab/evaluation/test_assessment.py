@@ -12,6 +12,8 @@ from r2_router.errors import InputError
 from r2_router.lab.evaluation.assessment import evaluate
 from r2_router.lab.learning.training import train
 
+pytestmark = pytest.mark.slow
+
 LEARN = partial(train, embedder=EmbedderInfo("e", 6), instruction=Instruction("Under {words} words."), name="made-up")
 
 
@@ -25,7 +27,6 @@ def report(lab):
     return evaluate(*lab, LAB_POOL, LEARN, seeds=2, ood=True).report
 
 
-@pytest.mark.slow
 def test_the_report_is_json_and_says_that_the_router_pays(report):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["verdict"].startswith("Choosing by query beats")
@@ -63,7 +64,6 @@ def test_whole_categories_can_be_left_out(report):
     assert report["ood"]["protocol"]["seeds"] == 1
 
 
-@pytest.mark.slow
 def test_no_checkpoint_of_the_ood_split_saw_the_category_it_judges(lab):
     table, vectors = lab
     seen = []
@@ -83,7 +83,6 @@ def test_leaving_categories_out_needs_some():
         evaluate(only, vectors[1::2], LAB_POOL, LEARN, seeds=1, ood=True)
 
 
-@pytest.mark.slow
 def test_a_checkpoint_judged_by_its_own_queries_is_warned_of(lab):
     table, vectors = lab
     own = evaluate(table, vectors, LAB_POOL, LEARN(table, vectors), seeds=1).report

@@ -16,6 +16,7 @@ def metrics():
     return compare(CANDIDATES, QUALITY, COST, [Expectation(QUALITY, COST, *blind)]).metrics
 
 
+@pytest.mark.slow
 def test_constants_and_frontier(metrics):
     assert [c["quality"] for c in metrics["constants"]] == pytest.approx([0.4, 0.5, 0.8])
     # 0.4 @ 1 to 0.8 @ 4 pays from 7.5; 0.5 @ 2 lies below that line
@@ -56,6 +57,7 @@ def test_gain_is_what_is_saved_and_won_for_each_worth(metrics):
     assert metrics["audc_gain_over_mix"]["mean"] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_a_method_that_never_gets_there_has_no_qnc():
     wrong = Expectation(QUALITY[:, ::-1].copy(), COST, QUALITY, COST)
     assert compare(CANDIDATES, QUALITY, COST, [wrong]).metrics["methods"]["router"]["qnc"] is None

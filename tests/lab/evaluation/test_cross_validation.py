@@ -13,6 +13,8 @@ from r2_router.lab.learning.training import train
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 
+pytestmark = pytest.mark.slow
+
 LEARN = partial(train, embedder=EmbedderInfo("e", 6), instruction=Instruction("Under {words} words."), name="made-up")
 
 
@@ -28,7 +30,6 @@ def idle():
     return cross_validate(*make_lab(160, signal=0.0), LEARN, LAB_POOL, seeds=2)
 
 
-@pytest.mark.slow
 def test_a_router_that_pays_is_said_to(paying):
     gain = paying["gain_over_best_constant"]
     assert gain["interval_95"][0] > 0
@@ -41,7 +42,6 @@ def test_a_router_that_pays_is_said_to(paying):
     assert paying["audc_gain_over_mix"]["interval_95"][0] > 0
 
 
-@pytest.mark.slow
 def test_a_router_with_nothing_to_learn_is_not_said_to_pay(idle):
     low, high = idle["gain_over_best_constant"]["interval_95"]
     assert low <= 0
@@ -71,7 +71,6 @@ def test_without_signal_heads_explain_nothing(idle):
     assert max(head["quality_r2"] for head in idle["heads"]) < 0.05
 
 
-@pytest.mark.slow
 def test_metrics_are_json_and_the_same_every_time(paying):
     again = cross_validate(*make_lab(160), LEARN, LAB_POOL, seeds=2)
     assert json.dumps(again, allow_nan=False) == json.dumps(paying, allow_nan=False)
@@ -92,7 +91,6 @@ def test_without_budgets_there_is_no_reactive_router_to_compare_with():
     assert set(metrics["methods"]) == {"router", "mix", "knn", "oracle"}
 
 
-@pytest.mark.slow
 def test_queries_of_equal_text_share_a_fold():
     """Told the answer under another id, a router would seem to know what nobody can."""
     table, vectors = make_lab(160, dim=200)

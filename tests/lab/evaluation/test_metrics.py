@@ -58,6 +58,7 @@ points = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(points)
 def test_frontier_holds_exactly_the_best_constants(pairs):
     cost, quality = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
@@ -84,6 +85,7 @@ def test_worth_range_spans_the_flips():
 POINTS = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 1)), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @given(POINTS, st.randoms())
 def test_the_order_of_the_points_does_not_matter(points, random):
     mixed = random.sample(points, len(points))
@@ -92,6 +94,7 @@ def test_the_order_of_the_points_does_not_matter(points, random):
         assert one == pytest.approx(other)
 
 
+@pytest.mark.slow
 @given(POINTS)
 def test_padded_areas_lie_between_the_lowest_and_the_highest_quality(points):
     curve = Curve.of(*zip(*points, strict=True))
@@ -99,6 +102,7 @@ def test_padded_areas_lie_between_the_lowest_and_the_highest_quality(points):
     assert curve.quality.min() - 1e-9 <= area <= curve.peak + 1e-9
 
 
+@pytest.mark.slow
 @given(POINTS, st.floats(0.1, 10), st.floats(0, 1))
 def test_a_point_on_top_of_the_curve_never_costs_area(points, cost, more):
     """One more choice, at least as good as anything as cheap: the padded area does not shrink by it."""

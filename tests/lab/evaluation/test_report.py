@@ -15,6 +15,8 @@ from r2_router.lab.evaluation.report import write_report
 from r2_router.lab.learning.training import train
 from r2_router.pools.pool import Pool
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert('x')</script>&\"$x_1$"
 LEARN = partial(train, embedder=EmbedderInfo("e", 6), instruction=Instruction("Under {words} words."), name="made-up")
 
@@ -51,7 +53,6 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-@pytest.mark.slow
 def test_the_folder_holds_page_numbers_and_pictures(report, tmp_path):
     assert write_report(report, tmp_path / "new" / "folder") == []
     folder = tmp_path / "new" / "folder"
@@ -61,7 +62,6 @@ def test_the_folder_holds_page_numbers_and_pictures(report, tmp_path):
         assert ET.parse(folder / f"{name}.svg").getroot().tag.endswith("svg")
 
 
-@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_runs_nothing(report, tmp_path):
     write_report(report, tmp_path)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

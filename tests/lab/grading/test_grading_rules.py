@@ -123,6 +123,7 @@ FORMS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(-(10**12), 10**12), st.integers(0, 999), FORMS, st.booleans())
 def test_any_number_is_read_back(whole: int, thousandths: int, form: str, separators: bool) -> None:
     digits = f"{whole:,}" if separators else str(whole)

@@ -143,6 +143,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(JSON, min_size=1, max_size=4))
 def test_no_log_makes_it_fail_otherwise(tmp_path_factory, lines):
     folder = tmp_path_factory.mktemp("log")

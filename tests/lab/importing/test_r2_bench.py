@@ -84,6 +84,7 @@ def test_the_variant_that_kept_its_line_breaks_stands_for_the_key(server, tmp_pa
     assert read_table(counts.table).queries == tuple(prompt(i) for i in range(3))
 
 
+@pytest.mark.slow
 def test_rows_of_another_text_are_dropped_and_counted_whichever_file_comes_first(server, tmp_path):
     odd = csv_file([row(0, original_prompt="Something else entirely"), row(1)])
     good = csv_file(row(i) for i in range(2))
@@ -132,6 +133,7 @@ def test_faulty_rows_are_counted_each_by_its_reason(server, tmp_path):
     assert read_table(counts.table).ungraded == 2
 
 
+@pytest.mark.slow
 def test_models_and_budgets_choose_the_files(server, tmp_path):
     hub = serve(server, {**files(), "data/org/m-a/unlimited_judge.csv": csv_file([row(0)])})
     only = import_r2_bench(tmp_path / "a", models=["m-*"], budgets=[50, "unlimited"], hub=hub)
@@ -212,6 +214,7 @@ def test_a_file_that_is_in_is_not_fetched_again(server, tmp_path):
         import_r2_bench(tmp_path, rows=5, hub=hub)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
 def test_after_kill_9_it_goes_on(server, tmp_path):
     hub = serve(server, files())
