@@ -17,7 +17,7 @@ from r2_router.routing.decision import Decision
 from r2_router.routing.explanation import baseline
 
 if TYPE_CHECKING:
-    from r2_router.generate import Answer, Endpoint, Generation
+    from r2_router.generate import Answer, Attempt, Endpoint, Generation
     from r2_router.ledger import Face, Ledger, Outcome, SpendGuard
     from r2_router.local import LocalServers
 
@@ -116,6 +116,7 @@ class Desk:
         strongest: str = "",
         answer: Answer | None = None,
         error: BaseException | None = None,
+        attempts: tuple[Attempt, ...] = (),
     ) -> str:
         """Write a decision, its answer or its failure to the ledger; the entry's id."""
         from r2_router.ledger import Entry
@@ -123,7 +124,7 @@ class Desk:
         best = decision.best
         obvious = baseline(decision, strongest)
         outcome, reason = _outcome(answer, error)
-        tried = answer.attempts if answer else getattr(error, "attempts", ())
+        tried = answer.attempts if answer else attempts or getattr(error, "attempts", ())
         return self.ledger.record(
             Entry(
                 face=self.face,
@@ -192,7 +193,8 @@ class Asked:
 
     def _close(self, error: BaseException | None) -> None:
         if not self.id:
-            self.id = self._record(self.decision, answer=self.answer, error=error)
+            tried = self._generation.attempts
+            self.id = self._record(self.decision, answer=self.answer, error=error, attempts=tried)
 
 
 def _outcome(answer: Answer | None, error: BaseException | None) -> tuple[Outcome, str]:

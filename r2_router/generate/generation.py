@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -10,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from r2_router.checkpoints.format import Instruction
-from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error
+from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error, SpendLimitError
 from r2_router.generate.answer import Answer, Attempt, Event
-from r2_router.generate.billing import bill, price
+from r2_router.generate.billing import bill, worst_case
 from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
@@ -25,9 +26,15 @@ from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
+_RENEW_SECONDS = 60.0
+# The cap of an answer without a budget: what it is expected to take several times over, so that it ends one day.
+_UNLIMITED_TOKENS = 8192
+_UNLIMITED_TIMES = 4
+_LEAST_TOKENS = 16  # of a cap that makes room for a prompt
+
 
 class Guard(Protocol):
-    """Keeps spending limits. Both calls are made on the event loop and must be short."""
+    """Keeps spending limits. All calls are made on the event loop and must be short."""
 
     def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> Any:
         """Before each try: set the dollars aside. What is returned is given to `settle`, once, whatever happens.
@@ -36,7 +43,10 @@ class Guard(Protocol):
         """
 
     def settle(self, reservation: Any, cost_usd: float, /) -> None:
-        """After the try: what it really costs."""
+        """After the try: what it really costs, or the most it may have where nobody knows."""
+
+    def renew(self, reservation: Any, /) -> None:
+        """While the try goes on, every `_RENEW_SECONDS`: its owner lives."""
 
 
 class NoLimit:
@@ -46,6 +56,9 @@ class NoLimit:
         pass
 
     def settle(self, reservation: None, cost_usd: float, /) -> None:
+        pass
+
+    def renew(self, reservation: None, /) -> None:
         pass
 
 
@@ -110,6 +123,8 @@ class Generation:
         self._attempts: list[Attempt] = []
         self._failures: list[R2Error] = []
         self._first_token_s: float | None = None
+        self._tried = False
+        self._room_usd: float | None = None  # what a spending limit left when it refused a try
         self._pieces = self._run()
 
     def __aiter__(self) -> Generation:
@@ -131,6 +146,11 @@ class Generation:
             raise ProviderError("The generation was ended before any text came.", tuple(self._attempts))
         return self.answer
 
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every try so far, with what it costs."""
+        return tuple(self._attempts)
+
     # -- the course of it ------------------------------------------------------------------------------------
 
     async def _run(self) -> AsyncGenerator[str]:
@@ -141,6 +161,9 @@ class Generation:
         while request is not None:
             try:
                 reservation = self._guard.reserve(request.candidate, request.worst_case_usd)
+            except SpendLimitError as refusal:
+                request = await self._cheaper(request, refusal)
+                continue
             except R2Error as refusal:
                 self._failures.append(refusal)
                 break
@@ -158,6 +181,7 @@ class Generation:
         """One try, from reservation to bill. Raises TryError where no text came."""
         reply, start = Reply(), self._now()
         reason = "it was interrupted"
+        self._keep_renewed(reservation)
         try:
             self._tell("asking", request)
             asked = ask(request.model, request.endpoint, request.body, self._options, self._until, reply)
@@ -175,11 +199,20 @@ class Generation:
             if not reply.shown:
                 raise
         finally:
+            self._renewal.cancel()
             self._record(request, reservation, reply, reason, self._now() - start)
+
+    def _keep_renewed(self, reservation: object) -> None:
+        """Renew `reservation` now and then, while the try goes on."""
+        self._renewal = asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew, reservation)
+
+    def _renew(self, reservation: object) -> None:
+        self._guard.renew(reservation)
+        self._keep_renewed(reservation)
 
     def _record(self, request: _Request, reservation: object, reply: Reply, reason: str, seconds: float) -> None:
         """Settle the bill of a try, note it, and make the answer if it gave one."""
-        billed = bill(request.model, request.prompt_tokens, reply)
+        billed = bill(request.model, request.prompt_tokens, request.worst_case_usd, reply)
         self._guard.settle(reservation, billed.cost_usd)
         candidate, shown = request.candidate, request.endpoint.shown
         self._attempts.append(
@@ -244,6 +277,10 @@ class Generation:
         options = self._options
         if not failure.retry or request.tries + 1 >= options.tries:
             return None
+        if failure.timed_out and (failure.status is not None or request.model.thinking_tokens):
+            return None  # it was at work, and what it did is billed: to ask again would be to pay again
+        if self._spent_usd and not self._affordable(request.candidate):
+            return None
         chance = random.random()  # noqa: S311  (keeps clients apart, no secret)
         if failure.wait_s is not None:
             wait_s = failure.wait_s + chance * options.backoff_s
@@ -258,8 +295,9 @@ class Generation:
         for candidate in self._candidates:
             if len(self._asked) >= self._options.models or self._now() >= self._until:
                 return None
-            if candidate.model in self._asked or (self._asked and not self._affordable(candidate)):
+            if candidate.model in self._asked or (self._tried and not self._affordable(candidate)):
                 continue
+            self._tried = True
             self._asked.add(candidate.model)
             start = self._now()
             try:
@@ -270,9 +308,24 @@ class Generation:
                     Attempt(candidate.model, candidate.budget, str(error), None, self._now() - start, 0.0)
                 )
                 continue
-            if request.endpoint not in self._refusing:
+            if request.endpoint in self._refusing:
+                continue
+            if self._room_usd is None or request.worst_case_usd <= self._room_usd:
                 return request
+            self._asked.discard(candidate.model)  # of a smaller budget it may fit
         return None
+
+    async def _cheaper(self, request: _Request, refusal: SpendLimitError) -> _Request | None:
+        """The best candidate left that fits what a spending limit leaves; None, and the refusal kept, if none does."""
+        room_usd = max(0.0, refusal.limit_usd - refusal.spent_usd - refusal.reserved_usd)
+        self._room_usd = room_usd if self._room_usd is None else min(room_usd, self._room_usd)
+        self._asked.discard(request.candidate.model)
+        cheaper = await self._next_model()
+        if cheaper is None:
+            self._failures.append(refusal)
+        else:
+            self._tell("failed", request, f"{refusal} Asking {cheaper.candidate.label} instead")
+        return cheaper
 
     def _affordable(self, candidate: Candidate) -> bool:
         limit = self._max_cost_usd
@@ -282,12 +335,11 @@ class Generation:
         model = self._models.get(candidate.model)
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
-        price(model, 0, 0)
-        endpoint = await self._endpoint(model)
-        cap = self._instruction.cap(candidate.budget)
-        max_tokens = self._options.max_tokens if cap is None else cap + model.thinking_tokens
         sentence = self._instruction.render(candidate.budget)
         reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
+        max_tokens = self._cap(candidate, model, reads)
+        worst_case_usd = worst_case(model, reads, max_tokens)  # before anything is started: it wants a price
+        endpoint = await self._endpoint(model)
         return _Request(
             candidate,
             model,
@@ -299,8 +351,21 @@ class Generation:
                 self._options.sampling,
             ),
             reads,
-            price(model, reads, max_tokens or candidate.predicted_output_tokens),
+            worst_case_usd,
         )
+
+    def _cap(self, candidate: Candidate, model: Model, prompt_tokens: int) -> int:
+        """The tokens at which the answer is cut, thoughts included; always some: else nobody knows the worst."""
+        cap = self._instruction.cap(candidate.budget)
+        if cap is not None:
+            return cap + model.thinking_tokens
+        if self._options.max_tokens is not None:
+            return self._options.max_tokens
+        expected = candidate.predicted_output_tokens
+        cap = max(_UNLIMITED_TOKENS, math.ceil(_UNLIMITED_TIMES * expected) if math.isfinite(expected) else 0)
+        if model.context_window is None:
+            return cap + model.thinking_tokens
+        return min(cap + model.thinking_tokens, max(_LEAST_TOKENS, model.context_window - 2 * prompt_tokens))
 
     async def _endpoint(self, model: Model) -> Endpoint:
         endpoint = self._resolve(model)
@@ -338,8 +403,9 @@ class Generation:
 
     def _error(self) -> R2Error:
         """What is raised when nobody answered."""
-        attempts = tuple(self._attempts)
+        attempts = self.attempts
         if len(self._failures) == 1:
+            self._failures[0].attempts = attempts
             return self._failures[0]
         empty = all(isinstance(failure, EmptyAnswerError) for failure in self._failures)
         kind = EmptyAnswerError if self._failures and empty else ProviderError

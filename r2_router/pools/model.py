@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from r2_router.errors import ConfigError
 from r2_router.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier(Record):
+    """Prices, USD per million tokens, of a request that reads more than `above_input_tokens` tokens: all of it."""
+
+    above_input_tokens: int
+    input_usd_per_million: float
+    output_usd_per_million: float
 
 
 @dataclass(frozen=True, slots=True)
 class Model(Record):
     """One LLM that can answer.
 
-    Prices are USD per million tokens; None means unpriced (never routed to, never called).
+    Prices are USD per million tokens; None means unpriced (never routed to, never called). What is read from the
+    provider's prompt cache, written to it, or thought has a price of its own where one is given, else the plain one.
     `id` is the provider's name for it; `unavailable` says why it cannot be used, "" if it can.
     """
 
@@ -27,7 +38,62 @@ class Model(Record):
     prices_date: str = ""  # ISO date at which the price was true
     note: str = ""
     weights: str = ""  # local weights that serve it where base_url is ""
+    cache_read_usd_per_million: float | None = None
+    cache_write_usd_per_million: float | None = None
+    thinking_usd_per_million: float | None = None
+    request_usd: float = 0.0  # of each request, whatever it reads and writes
+    tiers: tuple[PriceTier, ...] = ()  # rising
 
     @property
     def available(self) -> bool:
         return not self.unavailable
+
+    @property
+    def priced(self) -> bool:
+        """Whether anybody can say what a call costs."""
+        return self.input_usd_per_million is not None and self.output_usd_per_million is not None
+
+    def usd_per_million(self, input_tokens: float) -> tuple[float, float]:
+        """The prices, of input and of output, of a request that reads `input_tokens` tokens.
+
+        Raises ConfigError for a model without a price.
+        """
+        if self.input_usd_per_million is None or self.output_usd_per_million is None:
+            raise ConfigError(f"{self.name} has no price, so it is not called. Set its prices in the pool.")
+        for tier in reversed(self.tiers):
+            if input_tokens > tier.above_input_tokens:
+                return tier.input_usd_per_million, tier.output_usd_per_million
+        return self.input_usd_per_million, self.output_usd_per_million
+
+    def cost_usd(
+        self,
+        input_tokens: float,
+        output_tokens: float,
+        *,
+        cache_read_tokens: float = 0,
+        cache_write_tokens: float = 0,
+        thinking_tokens: float = 0,
+    ) -> float:
+        """USD of one request. `input_tokens` holds those of the cache, `output_tokens` the thoughts.
+
+        In a tier the prices of cache and thoughts rise as the plain ones do. Raises ConfigError for a model without
+        a price.
+        """
+        price_in, price_out = self.usd_per_million(input_tokens)
+        usd = input_tokens * price_in + output_tokens * price_out
+        for price, plain, untiered, tokens in (
+            (self.cache_read_usd_per_million, price_in, self.input_usd_per_million, cache_read_tokens),
+            (self.cache_write_usd_per_million, price_in, self.input_usd_per_million, cache_write_tokens),
+            (self.thinking_usd_per_million, price_out, self.output_usd_per_million, thinking_tokens),
+        ):
+            if price is not None and tokens:
+                usd += tokens * ((price * plain / untiered if untiered else price) - plain)
+        return usd / 1e6 + self.request_usd
+
+    def most_usd(self, input_tokens: float, output_tokens: float) -> float:
+        """The most such a request can cost: all of it written to the cache and all of it thought, if that is dearer."""
+        return max(
+            self.cost_usd(input_tokens, output_tokens, cache_write_tokens=written, thinking_tokens=thought)
+            for written in (0, input_tokens)
+            for thought in (0, output_tokens)
+        )

@@ -17,13 +17,15 @@ from typing import Any
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_config_dir
 from r2_router.errors import ConfigError
-from r2_router.pools.model import Model
+from r2_router.pools.model import Model, PriceTier
 
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"
 
 SPEEDS = ("input_tokens_per_second", "output_tokens_per_second")
+# What else a provider may bill; the names are those of Model.
+BESIDE = ("cache_read_usd_per_million", "cache_write_usd_per_million", "thinking_usd_per_million")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,21 @@ class _Entry:
     file: cf.ConfigFile
 
 
+def _tiers(value: object) -> tuple[PriceTier, ...]:
+    """Tiers of a price, rising: [{ above_input_tokens = 200_000, usd_per_million = [2.5, 15] }]."""
+    tiers: list[PriceTier] = []
+    for entry in cf.tables(value):
+        if set(entry) != {"above_input_tokens", "usd_per_million"}:
+            raise ValueError("must hold above_input_tokens and usd_per_million in each of its tables, and nothing else")
+        tiers.append(
+            PriceTier(cf.count_above_zero(entry["above_input_tokens"]), *cf.price_pair(entry["usd_per_million"]))
+        )
+    limits = [tier.above_input_tokens for tier in tiers]
+    if limits != sorted(set(limits)):
+        raise ValueError("must rise: the lowest above_input_tokens first, each once")
+    return tuple(tiers)
+
+
 _POOL_KEYS: Mapping[str, cf.Check] = {
     "name": cf.text,
     "prices_date": cf.day,
@@ -104,9 +121,12 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "note": cf.text,
     "weights": cf.text,
     "usd_per_hour": cf.amount,
+    "request_usd": cf.amount,
+    "tiers": _tiers,
+    **dict.fromkeys(BESIDE, cf.amount),
     **dict.fromkeys(SPEEDS, cf.speed),
 }
-_PRICE_KEYS = {"usd_per_million", "usd_per_hour", *SPEEDS}
+_PRICE_KEYS = {"usd_per_million", "usd_per_hour", "request_usd", "tiers", *BESIDE, *SPEEDS}
 
 
 def _folders() -> tuple[Path, Path]:
@@ -145,7 +165,7 @@ def _overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
     """`base` with `values` over it; what a new value makes untrue is dropped from the base."""
     stale: set[str] = set()
     if "usd_per_million" in values:
-        stale.update(SPEEDS)
+        stale.update(SPEEDS, BESIDE, ("tiers",))
     if not values.keys().isdisjoint(SPEEDS):
         stale.add("usd_per_million")
     if "base_url" in values:
@@ -211,6 +231,9 @@ def _model(name: str, entry: _Entry) -> Model:
         prices_date=values.get("prices_date", ""),
         note=values.get("note", ""),
         weights=values.get("weights", ""),
+        request_usd=values.get("request_usd", 0.0),
+        tiers=values.get("tiers", ()),
+        **{key: values.get(key) for key in BESIDE},
     )
 
 

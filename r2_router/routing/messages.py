@@ -38,7 +38,7 @@ def check_messages(messages: Messages) -> list[Message]:
         text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         raise InputError("messages holds something JSON cannot say: keep to text, numbers, lists and dicts.") from None
-    return cast("list[Message]", json.loads(_encodable(text)))
+    return cast("list[Message]", json.loads(encodable(text)))
 
 
 def last_user_text(messages: Messages) -> str:
@@ -121,6 +121,6 @@ def _append(message: Message, sentence: str) -> Message:
     return {**message, "content": [*content, {"type": "text", "text": f"\n\n{sentence}"}]}
 
 
-def _encodable(text: str) -> str:
-    """Half characters, as a broken paste leaves them, become the replacement character."""
+def encodable(text: str) -> str:
+    """`text` in which half characters, as a broken paste leaves them, became the replacement character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

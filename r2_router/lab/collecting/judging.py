@@ -10,9 +10,10 @@ from secrets import token_hex
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, SpendLimitError
 from r2_router.generate import Generation, Options, Resolve
+from r2_router.generate.billing import worst_case
 from r2_router.generate.generation import Guard
-from r2_router.lab.collecting.answers import Store
-from r2_router.lab.collecting.plan import Key, dollars
+from r2_router.lab.collecting.answers import CallGuard, Store
+from r2_router.lab.collecting.plan import Key
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED
 from r2_router.routing.decision import Candidate
@@ -38,10 +39,10 @@ class JudgeCalls:
     async def __call__(self, messages: Sequence[dict[str, str]]) -> tuple[str, float]:
         """The judge's words and their cost in USD. Raises ProviderError or SpendLimitError."""
         model = self.judge
-        if model.input_usd_per_million is None or model.output_usd_per_million is None:
+        if not model.priced:
             raise ConfigError(f"The judge {model.name} has no price. Set it in the pool.")
         reads = sum(estimate_tokens(message["content"]) + _OVERHEAD_TOKENS for message in messages)
-        most = dollars(model, reads, _MAX_OUTPUT + model.thinking_tokens)
+        most = worst_case(model, reads, _MAX_OUTPUT + model.thinking_tokens)
         key: Key = (token_hex(8), f"judge {model.name}", UNLIMITED)
         if not self.store.begin(key, most, self.max_usd):
             raise SpendLimitError(f"--max-usd {self.max_usd:g} leaves nothing for the judge.")
@@ -58,7 +59,7 @@ class JudgeCalls:
                 sampling={"temperature": 0.0},
                 request_key="\n".join(map(str, key)),
             ),
-            guard=self.guard,
+            guard=CallGuard(self.store, key, self.max_usd, self.guard),
         )
         answer = await generation.result()
         return answer.text, answer.cost_usd

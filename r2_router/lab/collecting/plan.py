@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from r2_router.checkpoints.format import Instruction, budget_key
 from r2_router.errors import ConfigError, InputError
+from r2_router.generate.billing import worst_case
 from r2_router.lab.data.questions import Question
 from r2_router.pools.model import Model
 from r2_router.records import Budget, Record, typed_budget
@@ -68,7 +69,7 @@ class Plan:
         if self.max_output < 1:
             raise InputError(f"max_output is tokens and at least 1; got {self.max_output}.")
         for model in self.models:
-            if model.input_usd_per_million is None or model.output_usd_per_million is None:
+            if not model.priced:
                 raise ConfigError(
                     f"{model.name} has no price, so nobody can say what asking it costs. Set it in the pool."
                 )
@@ -89,15 +90,8 @@ class Plan:
         return estimate_tokens(f"{cell.question.query}\n\n{sentence}") + _OVERHEAD_TOKENS
 
     def most_usd(self, cell: Cell) -> float:
-        """The most a call can cost, but for the estimate of its input tokens."""
-        return dollars(cell.model, self.input_tokens(cell), self.cut(cell))
-
-
-def dollars(model: Model, input_tokens: float, output_tokens: float) -> float:
-    """USD at the pool's prices; a Plan holds no model without."""
-    return (
-        input_tokens * (model.input_usd_per_million or 0) + output_tokens * (model.output_usd_per_million or 0)
-    ) / 1e6
+        """The most a call can cost."""
+        return worst_case(cell.model, self.input_tokens(cell), self.cut(cell))
 
 
 # -- what is known of answers so far -------------------------------------------------------------------------
@@ -169,11 +163,12 @@ def _of_model(
 ) -> ModelEstimate:
     cells = [cell for cell in plan.cells(model) if cell.key not in done]
     reads = sum(plan.input_tokens(cell) for cell in cells)
-    writes = seconds = most = 0.0
+    writes = seconds = expected = most = 0.0
     for cell in cells:
         known = seen.get((model.name, cell.budget)) or _guess(plan.cut(cell))
         writes += known.output_tokens
         seconds += known.latency_s
+        expected += model.cost_usd(plan.input_tokens(cell), known.output_tokens)
         most += plan.most_usd(cell)
     minutes = [seconds / 60 / pace.concurrency]
     if pace.requests_per_minute:
@@ -186,7 +181,7 @@ def _of_model(
         done=len(plan.questions) * len(plan.budgets) - len(cells),
         input_tokens=reads,
         output_tokens=round(writes),
-        expected_usd=dollars(model, reads, writes),
+        expected_usd=expected,
         most_usd=most,
         hours=max(minutes) / 60,
     )
