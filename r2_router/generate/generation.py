@@ -14,10 +14,11 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error, SpendLimitError
 from r2_router.generate.answer import Answer, Attempt, Event
 from r2_router.generate.billing import bill, worst_case
-from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
+from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError
+from r2_router.generate.refused import CAPS, Complaint, Quirks, known_quirks, remember
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
@@ -27,6 +28,7 @@ from r2_router.routing.tokens import estimate_tokens
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
 _RENEW_SECONDS = 60.0
+_LOADING_SECONDS = 2.0  # between looks at a model that is being loaded
 # The cap of an answer without a budget: what it is expected to take several times over, so that it ends one day.
 _UNLIMITED_TOKENS = 8192
 _UNLIMITED_TIMES = 4
@@ -64,16 +66,29 @@ class NoLimit:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One candidate, ready to be asked; `prompt_tokens` is an estimate, `tries` counts those that failed."""
+    """One candidate, ready to be asked; `prompt_tokens` is an estimate, `tries` counts those that failed.
+
+    `body` is what we would like to ask, `quirks` what the model does not take of it.
+    """
 
     candidate: Candidate
     model: Model
     endpoint: Endpoint
     body: Body
     prompt_tokens: int
-    worst_case_usd: float
+    quirks: Quirks
     tries: int = 0
     thought_only: bool = False  # a try brought reasoning but no answer
+
+    @property
+    def sent(self) -> Body:
+        return self.quirks.apply(self.body)
+
+    @property
+    def worst_case_usd(self) -> float:
+        """The most that a try may cost."""
+        sent = self.sent
+        return worst_case(self.model, self.prompt_tokens, next(sent[cap] for cap in CAPS if cap in sent))
 
 
 class Generation:
@@ -124,6 +139,7 @@ class Generation:
         self._failures: list[R2Error] = []
         self._first_token_s: float | None = None
         self._tried = False
+        self._loading_since: float | None = None
         self._room_usd: float | None = None  # what a spending limit left when it refused a try
         self._pieces = self._run()
 
@@ -184,7 +200,7 @@ class Generation:
         self._keep_renewed(reservation)
         try:
             self._tell("asking", request)
-            asked = ask(request.model, request.endpoint, request.body, self._options, self._until, reply)
+            asked = ask(request.model, request.endpoint, request.sent, self._options, self._until, reply)
             async with aclosing(asked) as pieces:
                 async for piece in pieces:
                     if piece:
@@ -200,6 +216,8 @@ class Generation:
                 raise
         finally:
             self._renewal.cancel()
+            if reply.status == 200:
+                remember(request.endpoint.base_url, request.model.id, request.quirks)
             self._record(request, reservation, reply, reason, self._now() - start)
 
     def _keep_renewed(self, reservation: object) -> None:
@@ -254,7 +272,7 @@ class Generation:
             when = f"in {wait_s:.1f} s" if wait_s else "at once"
             self._tell("failed", request, f"{failure.reason}; asking again {when}")
             await asyncio.sleep(wait_s)
-            return again or replace(request, tries=request.tries + 1)
+            return again or replace(request, tries=request.tries + (not failure.loading))
         self._failures.append(self._failure(request, failure))
         if failure.refuses_key:
             self._refusing.add(request.endpoint)
@@ -267,14 +285,17 @@ class Generation:
             return replace(request, body=without_thinking(request.body, request.endpoint), thought_only=True)
         if failure.status not in (400, 422):
             return None
-        body = without_refused(request.body, failure.reason)
-        if body is None or (request.thought_only and not is_thinking_off(body)):
+        quirks = request.quirks.learn(request.body, Complaint.read(failure.said))
+        if quirks is None:
             return None
-        return replace(request, body=body)
+        changed = replace(request, quirks=quirks)
+        return None if request.thought_only and not is_thinking_off(changed.sent, request.endpoint) else changed
 
     def _backoff(self, request: _Request, failure: TryError) -> float | None:
         """Seconds to wait before the same is asked again, None if it should not be."""
         options = self._options
+        if failure.loading and (wait_s := self._until_loaded(failure)) is not None:
+            return wait_s
         if not failure.retry or request.tries + 1 >= options.tries:
             return None
         if failure.timed_out and (failure.status is not None or request.model.thinking_tokens):
@@ -289,6 +310,13 @@ class Generation:
         else:
             wait_s = chance * min(options.max_wait_s, options.backoff_s * 2**request.tries)
         return wait_s if self._now() + wait_s < self._until else None
+
+    def _until_loaded(self, failure: TryError) -> float | None:
+        """Seconds to wait for a model that is being loaded, None once it had the time that `Options.loading_s` is."""
+        self._loading_since = self._now() if self._loading_since is None else self._loading_since
+        wait_s = min(_LOADING_SECONDS if failure.wait_s is None else failure.wait_s, self._options.loading_s / 4)
+        end = min(self._until, self._loading_since + self._options.loading_s)
+        return wait_s if self._now() + wait_s < end else None
 
     async def _next_model(self) -> _Request | None:
         """The choice, or the best candidate left of a model that was not asked; None if there is none."""
@@ -308,6 +336,7 @@ class Generation:
                     Attempt(candidate.model, candidate.budget, str(error), None, self._now() - start, 0.0)
                 )
                 continue
+            self._loading_since = None
             if request.endpoint in self._refusing:
                 continue
             if self._room_usd is None or request.worst_case_usd <= self._room_usd:
@@ -337,22 +366,17 @@ class Generation:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
         sentence = self._instruction.render(candidate.budget)
         reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
-        max_tokens = self._cap(candidate, model, reads)
-        worst_case_usd = worst_case(model, reads, max_tokens)  # before anything is started: it wants a price
+        model.usd_per_million(reads)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
-        return _Request(
-            candidate,
-            model,
-            endpoint,
-            chat_body(
-                model.id,
-                instruct(self._messages, self._instruction, candidate.budget),
-                max_tokens,
-                self._options.sampling,
-            ),
-            reads,
-            worst_case_usd,
+        body = chat_body(
+            model.id,
+            instruct(self._messages, self._instruction, candidate.budget),
+            self._cap(candidate, model, reads),
+            self._options.sampling,
         )
+        refused = set(endpoint.profile.refuses).difference(CAPS)
+        body = {name: value for name, value in body.items() if name not in refused}
+        return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))
 
     def _cap(self, candidate: Candidate, model: Model, prompt_tokens: int) -> int:
         """The tokens at which the answer is cut, thoughts included; always some: else nobody knows the worst."""

@@ -18,6 +18,7 @@ from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_config_dir
 from r2_router.errors import ConfigError
 from r2_router.pools.model import Model, PriceTier
+from r2_router.pools.profiles import profile, profiles
 
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -101,9 +102,17 @@ def _tiers(value: object) -> tuple[PriceTier, ...]:
     return tuple(tiers)
 
 
+def _provider(value: object) -> str:
+    name = cf.text(value)
+    if name and name not in profiles():
+        raise ValueError(f"must be one of {', '.join(profiles())}, not {cf.shown(name)}")
+    return name
+
+
 _POOL_KEYS: Mapping[str, cf.Check] = {
     "name": cf.text,
     "prices_date": cf.day,
+    "provider": _provider,
     "base_url": cf.url,
     "api_key_env": cf.variable,
     "usd_per_hour": cf.amount,
@@ -114,6 +123,7 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "available": cf.flag,
     "reason": cf.text,
     "context_window": cf.count_above_zero,
+    "provider": _provider,
     "base_url": cf.url,
     "api_key_env": cf.variable,
     "thinking_tokens": cf.count,
@@ -168,8 +178,8 @@ def _overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
         stale.update(SPEEDS, BESIDE, ("tiers",))
     if not values.keys().isdisjoint(SPEEDS):
         stale.add("usd_per_million")
-    if "base_url" in values:
-        stale.add("api_key_env")  # a key never goes to a server it was not given for
+    if not values.keys().isdisjoint(("base_url", "provider")):
+        stale.update(("api_key_env", "base_url", "provider"))  # a key never goes to a server it was not given for
     if "available" in values:
         stale.add("reason")
     return {key: value for key, value in base.items() if key not in stale} | dict(values)
@@ -216,6 +226,12 @@ def _model(name: str, entry: _Entry) -> Model:
     if available and not values.get("id"):
         raise entry.file.error(("models", name), f"{name} has no id: give the provider's name for it.")
     base_url, api_key_env = values.get("base_url", ""), values.get("api_key_env", "")
+    if values.get("provider"):
+        provider = profile(values["provider"])
+        base_url, api_key_env = base_url or provider.base_url, api_key_env or provider.api_key_env
+        if not base_url:
+            fault = f"{name} needs a base_url: {provider.name} gives each customer an address of his own."
+            raise entry.file.error(("models", name), fault)
     if not base_url and not values.get("weights"):
         base_url, api_key_env = DEFAULT_BASE_URL, api_key_env or DEFAULT_API_KEY_ENV
     return Model(
