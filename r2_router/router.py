@@ -281,7 +281,7 @@ class R2Router:
             messages = [{"role": "system", "content": system}, *messages]
         decision = self._decide_messages(messages, lambda_val, model, budget, wishes)
         limits = decision.limits
-        options = options or Options()
+        options = options or Options(first_token_s=self.settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
         if (measured_at := self.checkpoint.instruction.temperature) is not None:

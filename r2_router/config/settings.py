@@ -70,6 +70,7 @@ class Settings(Record):
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
+    first_token_s: float = 60.0  # patience with a model that has not begun to answer
     sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
     _llm_api_key: Secret | None = field(default=None, repr=False)
 
@@ -169,9 +170,10 @@ _CHECKS: Mapping[str, cf.Check] = {
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,
     "max_usd_per_month": cf.amount,
+    "first_token_s": cf.speed,
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS} | {"lambda_val": "R2_LAMBDA"}
-_NUMBERS = (cf.amount, cf.fraction)
+_NUMBERS = (cf.amount, cf.fraction, cf.speed)
 _FLAGS = {
     "1": True,
     "true": True,

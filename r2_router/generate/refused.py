@@ -90,10 +90,15 @@ def _walk(value: object, names: list[str], depth: int) -> Iterator[str]:
     elif isinstance(value, dict):
         for key, item in cast("dict[str, object]", value).items():
             if key in ("param", "parameter", "field", "loc"):
-                path = cast("list[object]", [item] if not isinstance(item, list) else item)
-                names += [part for step in path for part in re.split(r"[.\[\]]+", str(step)) if part]
+                names += _path(item)
             if key not in ("input", "body", "request", "ctx", "url"):
                 yield from _walk(item, names, depth + 1)
+
+
+def _path(place: object) -> list[str]:
+    """The names on the way to a field: "messages[0].role", or ["body", "messages", 0, "role"]."""
+    steps = cast("list[object]", place) if isinstance(place, list) else (place,)
+    return [part for step in steps for part in re.split(r"[.\[\]]+", str(step)) if part]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,7 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any]]] = {
         {"max_tokens": GONE, "max_completion_tokens": 9000},
     ),
     "OpenAI: a cap too large": (
-        error(
-            "max_tokens is too large: 9000. This model supports at most 4096 completion tokens, whereas you provided 9000."
-        ),
+        error("max_tokens is too large: 9000. This model supports at most 4096 completion tokens."),
         {"max_tokens": 4096},
     ),
     "Anthropic: a cap too large": (
