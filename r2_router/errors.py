@@ -2,7 +2,9 @@
 
 
 class R2Error(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose. `attempts`: what was tried, and billed, before it."""
+
+    attempts: tuple[object, ...] = ()
 
 
 class InputError(R2Error, ValueError):
@@ -64,7 +66,7 @@ class SpendLimitError(R2Error, RuntimeError):
 
 
 class ProviderError(R2Error, RuntimeError):
-    """No model answered; the message says why and what to do. `attempts` holds every try."""
+    """No model answered; the message says why and what to do."""
 
     def __init__(self, message: str, attempts: tuple[object, ...] = ()) -> None:
         super().__init__(message)

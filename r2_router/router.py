@@ -292,7 +292,7 @@ class R2Router:
 
         decision = self.decide(request, ready_only=True)
         limits, instruction = decision.limits, self.checkpoint.instruction
-        options = options or Options()
+        options = options or Options(first_token_s=self._settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
         if instruction.temperature is not None:

@@ -72,6 +72,7 @@ class Settings(Record):
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
     key_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # variable -> origins
+    first_token_s: float = 60.0  # patience with a model that has not begun to answer
     sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
     _llm_api_key: Secret | None = field(default=None, repr=False)
 
@@ -176,6 +177,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,
     "max_usd_per_month": cf.amount,
+    "first_token_s": cf.speed,
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
@@ -184,7 +186,12 @@ _PLACES: Mapping[str, Callable[[str], bool]] = {  # what in a file may be a path
     "checkpoint": is_path,
     "models_dir": bool,
 }
-_NUMBERS: Mapping[cf.Check, type[float]] = {cf.amount: float, cf.fraction: float, cf.count_above_zero: int}
+_NUMBERS: Mapping[cf.Check, type[float]] = {
+    cf.amount: float,
+    cf.fraction: float,
+    cf.speed: float,
+    cf.count_above_zero: int,
+}
 _FLAGS = {
     "1": True,
     "true": True,

@@ -163,6 +163,13 @@ def price_pair(value: object) -> tuple[float, float]:
     return amount(pair[0]), amount(pair[1])
 
 
+def tables(value: object) -> list[Table]:
+    """A list of tables."""
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of tables, [{{ ... }}], not {shown(value)}")
+    return [table(entry) for entry in cast("list[object]", value)]
+
+
 def count(value: object) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 53:

@@ -58,4 +58,5 @@ class AnswerStream:
 
     def _close(self, error: BaseException | None) -> None:
         if not self.id:
-            self.id = self._record(self.decision, answer=self.answer, error=error)
+            attempts = self._generation.attempts
+            self.id = self._record(self.decision, answer=self.answer, error=error, attempts=attempts)

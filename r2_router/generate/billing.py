@@ -1,4 +1,4 @@
-"""What a try costs: the provider's own figures where it gives them, else estimates that say so."""
+"""What a try costs: the provider's own figures where it gives them, else the most it may have billed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.tokens import estimate_tokens
 
+# An estimate of tokens may be a third too low; what is held for a try, or told without figures, must not be.
+_MARGIN = 1.5
+_MARGIN_TOKENS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Tokens used and dollars owed. completion_tokens holds reasoning_tokens."""
+    """Tokens used and dollars owed. completion_tokens holds reasoning_tokens.
+
+    `estimated`: the provider gave no figures. Then `cost_usd` is on the safe side: a whole answer is counted with a
+    margin, and a try of which nobody knows how far it went costs the most that it may have.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -20,20 +28,44 @@ class Bill:
     cost_usd: float = 0.0
 
 
-def bill(model: Model, prompt_tokens: int, reply: Reply) -> Bill:
-    """The bill for `reply`: nothing before the model wrote something. `prompt_tokens` is the estimate."""
-    if not reply.begun:
-        return Bill()
+def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
+    """The most in USD that a try may cost which reads `prompt_tokens`, estimated, and writes up to its cap.
+
+    Raises ConfigError for a model without a price.
+    """
+    return model.most_usd(_at_most(prompt_tokens), max_tokens)
+
+
+def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) -> Bill:
+    """The bill for `reply`. `prompt_tokens` is the estimate, `worst_case_usd` the most that the try may cost."""
     thought = estimate_tokens("".join(reply.reasoning_pieces)) if reply.reasoning_pieces else 0
+    said = estimate_tokens(reply.written) if reply.written else 0
     usage = reply.usage
-    if usage is None or (usage.completion_tokens == 0 and (thought or reply.text_pieces)):
-        completion = thought + (estimate_tokens(reply.text) if reply.text_pieces else 0)
-        return Bill(prompt_tokens, completion, thought, True, model.cost_usd(prompt_tokens, completion))
-    reasoning = usage.reasoning_tokens
-    return Bill(
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        min(thought, usage.completion_tokens) if reasoning is None else reasoning,
-        False,
-        model.cost_usd(usage.prompt_tokens, usage.completion_tokens) if usage.cost_usd is None else usage.cost_usd,
-    )
+    if usage is None or (usage.completion_tokens == 0 and usage.cost_usd is None and (thought or said)):
+        if reply.unbilled:
+            return Bill()
+        most_usd = max(worst_case_usd, worst_case(model, prompt_tokens, thought + said))  # it may pass its cap
+        if reply.whole and (thought or said) and (thought or not model.thinking_tokens):
+            most_usd = min(worst_case_usd, worst_case(model, prompt_tokens, _at_most(thought + said)))
+        return Bill(prompt_tokens, thought + said, thought, True, most_usd)
+    completion, reasoning, estimated = usage.completion_tokens, usage.reasoning_tokens, False
+    if usage.cost_usd is None and thought and completion < (thought + said) / 2:  # it counts the text alone
+        completion, reasoning, estimated = completion + thought, thought, True
+    if reasoning is None:
+        reasoning = min(thought, completion)
+    cost_usd = usage.cost_usd
+    if cost_usd is None:
+        cost_usd = model.cost_usd(
+            usage.prompt_tokens,
+            completion,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            thinking_tokens=reasoning,
+        )
+    if not (reply.usage_final or reply.whole):  # it told of a part, and broke off
+        cost_usd, estimated = max(cost_usd, worst_case_usd), True
+    return Bill(usage.prompt_tokens, completion, reasoning, estimated, cost_usd)
+
+
+def _at_most(tokens: float) -> float:
+    return tokens * _MARGIN + _MARGIN_TOKENS

@@ -15,7 +15,6 @@ from r2_router.routing.messages import Message
 Body = dict[str, Any]
 
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
-_THINKING = ("chat_template_kwargs", "reasoning_effort", "reasoning")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +26,14 @@ class Options(Record):
     Raises InputError for a number out of range.
     """
 
-    first_token_s: float = 60.0  # from the request to the first token, thought or text
+    first_token_s: float = 60.0  # from the request to the first token; a model that thinks first gets more
     idle_s: float = 30.0  # from one token to the next
     try_s: float = 300.0
     total_s: float = 600.0
     tries: int = 3  # of one model
     models: int = 3  # asked at most: the choice and its fallbacks
     backoff_s: float = 0.5  # doubles with each try; a random part of it is waited
+    loading_s: float = 60.0  # for a model that its server is loading
     max_wait_s: float = 20.0  # between tries; where Retry-After asks for more, the next model is asked
     max_tokens: int | None = None  # of an unlimited budget
     max_bytes: int = 16 << 20  # of a response, unpacked
@@ -41,7 +41,7 @@ class Options(Record):
     request_key: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("first_token_s", "idle_s", "try_s", "total_s", "backoff_s", "max_wait_s"):
+        for name in ("first_token_s", "idle_s", "try_s", "total_s", "backoff_s", "loading_s", "max_wait_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is seconds and more than 0; got {value!r}.")
@@ -66,29 +66,10 @@ def chat_body(model_id: str, messages: Sequence[Message], max_tokens: int | None
 
 
 def without_thinking(body: Body, endpoint: Endpoint) -> Body:
-    """`body` asking for an answer without reasoning, in the words the server at `endpoint` may know.
-
-    OpenRouter has a word of its own. Elsewhere `reasoning_effort` (OpenAI, Ollama) and `chat_template_kwargs` (vLLM,
-    SGLang, llama.cpp) go together: most servers ignore what they do not know, and `without_refused` serves the rest.
-    """
-    if endpoint.host == "openrouter.ai":
-        return {**body, "reasoning": {"enabled": False}}
-    return {**body, "reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
+    """`body` asking for an answer without reasoning, in the words the server at `endpoint` may know."""
+    return {**body, **endpoint.profile.thinking_off}
 
 
-def is_thinking_off(body: Body) -> bool:
+def is_thinking_off(body: Body, endpoint: Endpoint) -> bool:
     """Whether `body` still holds a word of `without_thinking`."""
-    return any(name in body for name in _THINKING)
-
-
-def without_refused(body: Body, complaint: str) -> Body | None:
-    """`body` without the field that a server's `complaint` (of status 400 or 422) names, None if it names none.
-
-    max_tokens is not left out but goes by the name that newer OpenAI models want.
-    """
-    if "max_tokens" in body and "max_completion_tokens" in complaint:
-        return {("max_completion_tokens" if key == "max_tokens" else key): value for key, value in body.items()}
-    for name in ("stream_options", *_THINKING):
-        if name in body and name in complaint:
-            return {key: value for key, value in body.items() if key != name}
-    return None
+    return any(name in body for name in endpoint.profile.thinking_off)

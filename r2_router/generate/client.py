@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
@@ -12,18 +13,23 @@ from urllib.parse import urljoin, urlsplit
 
 from r2_router.generate.body import Body, Options
 from r2_router.generate.endpoint import Endpoint
-from r2_router.generate.faults import ThoughtOnlyError, TryError, status_error
+from r2_router.generate.faults import MAY_BE_BILLED, ThoughtOnlyError, TryError, status_error
 from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error, read_json, unpacker
 from r2_router.net.connections import lent_client
-from r2_router.net.retry_after import retry_after
+from r2_router.net.retry_after import asked_wait
 from r2_router.pools.model import Model
+from r2_router.routing.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     import httpx
 
 _AFTERMATH_SECONDS = 2.0  # for what is of use but not needed: the usage after a whole text, the words of a refusal
+_THOUGHTS_PER_SECOND = 50.0  # tokens a slow model thinks
 _DRAIN_SECONDS = 0.05  # for the end of the body, so that the connection can be used again
 _MAX_REFUSAL_BYTES = 64 << 10
+# An answer is cut where it has passed its cap by more than an estimate of tokens may be wrong.
+_OVER, _OVER_TOKENS = 1.5, 64
+_FILTERED = ("content_filter", "safety", "recitation", "prohibited", "blocklist", "sensitive", "refusal")
 _HEADERS = {
     "Content-Type": "application/json",
     "Accept": "text/event-stream, application/json",
@@ -39,30 +45,39 @@ async def ask(
 ) -> AsyncGenerator[str]:
     """Send `body` and yield the text of the answer as it comes, "" for a piece of reasoning; `reply` keeps it all.
 
-    `until` is when patience ends in any case, on the loop's clock. Raises TryError.
+    `until` is when patience ends in any case, on the loop's clock. Raises TryError, also for an answer that came only
+    in part.
     """
-    clock = _Clock(options, until)
-    with _translated(model, endpoint, clock):
-        async with _posted(endpoint, body, options.request_key, clock) as response:
-            reply.status = response.status_code
-            if response.status_code != 200:
-                raise await _refusal(response, model, endpoint, clock)
-            reply.request_id = response.headers.get("x-request-id", "")
-            reader = BodyReader(options.max_bytes, response.headers.get("content-encoding", ""))
-            blocks = response.aiter_raw()
-            while not reply.ended:
-                block = await _next_block(blocks, clock, reply)
-                for data in reader.feed(block) if block else reader.close():
-                    piece = reply.take(data)
-                    if piece is not None:
-                        yield piece
-                        clock.heard()
-                if not block:
-                    break
-                if reply.finish_reason:
-                    clock.hurry()
-            await _drain(blocks)
-    _check_whole(reply)
+    clock, meter = _Clock(options, model.thinking_tokens, until), _Meter(body)
+    try:
+        with _translated(model, endpoint, clock, reply):
+            async with _posted(endpoint, body, options.request_key, clock, reply) as response:
+                reply.status = response.status_code
+                if response.status_code != 200:
+                    reply.unbilled = response.status_code not in MAY_BE_BILLED
+                    raise await _refusal(response, model, endpoint, clock)
+                reply.request_id = response.headers.get("x-request-id", "")
+                reader = BodyReader(options.max_bytes, response.headers.get("content-encoding", ""))
+                blocks = response.aiter_raw()
+                while not reply.ended:
+                    block = await _next_block(blocks, clock, reply)
+                    clock.alive()
+                    for data in reader.feed(block) if block else reader.close():
+                        piece = reply.take(data)
+                        if piece is not None:
+                            yield piece
+                            clock.heard(shown=reply.shown)
+                            meter.check(reply)
+                    if not block:
+                        break
+                    if reply.finish_reason:
+                        clock.hurry()
+                await _drain(blocks)
+        if last := reply.close():
+            yield last
+    finally:
+        reply.close()
+    _check_whole(reply, endpoint)
 
 
 async def _next_block(blocks: AsyncIterator[bytes], clock: _Clock, reply: Reply) -> bytes:
@@ -87,47 +102,94 @@ async def _drain(blocks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def _check_whole(reply: Reply) -> None:
+def _check_whole(reply: Reply, endpoint: Endpoint) -> None:
     """Raise TryError unless the provider said that it is done, and gave an answer."""
-    if reply.finish_reason == "error" or not (reply.finish_reason or reply.ended):
+    if not reply.whole:
         raise TryError("the provider broke off" if reply.begun else "the provider sent no answer", retry=True)
+    reason = reply.finish_reason.lower()
+    if any(word in reason for word in _FILTERED):
+        stopped = "cut the answer off" if reply.shown else "let nothing through"
+        raise TryError(f"the provider's content filter {stopped}")
+    if reply.refusal_pieces:
+        raise TryError(f"the model refused: {endpoint.shown(''.join(reply.refusal_pieces))}")
     if reply.shown:
         return
-    if reply.finish_reason == "length":
+    if reason in ("length", "max_tokens"):
         raise ThoughtOnlyError("all its tokens went by before a word of the answer")
-    if reply.finish_reason == "content_filter":
-        raise TryError("the provider's content filter let nothing through")
-    if not reply.finish_reason:
+    if reply.call_pieces:
+        raise TryError("the model called a tool and wrote no answer")
+    if reply.reasoning_pieces:
+        raise TryError("the model thought and wrote no answer")
+    if not reply.begun:
         raise TryError("the provider sent no answer", retry=True)
+    raise TryError("the model wrote nothing")
+
+
+class _Meter:
+    """Cuts an answer that runs on past the cap it was given."""
+
+    def __init__(self, body: Body) -> None:
+        self._cap = body.get("max_tokens", body.get("max_completion_tokens"))
+        self._most = math.inf if self._cap is None else self._cap * _OVER + _OVER_TOKENS
+        self._counted = 0.0
+        self._pieces = (0, 0)
+
+    def check(self, reply: Reply) -> None:
+        """Raise TryError if what came is more than the cap allows."""
+        before, self._pieces = self._pieces, (len(reply.text_pieces), len(reply.reasoning_pieces))
+        new = (*reply.text_pieces[before[0] :], *reply.reasoning_pieces[before[1] :])
+        self._counted += sum(estimate_tokens(piece) for piece in new)
+        if self._counted <= self._most:
+            return
+        # Counted piece by piece, words that came in several pieces count for more than they are.
+        self._counted = estimate_tokens(reply.text) + estimate_tokens("".join(reply.reasoning_pieces))
+        if self._counted > self._most:
+            raise TryError(f"the answer ran on past its limit of {self._cap} tokens")
 
 
 # -- one exchange --------------------------------------------------------------------------------------------
 
 
 class _Clock:
-    """When patience ends: with the first token, then with each next one, at last with the whole try."""
+    """When patience ends: with the first token, then with each next one, at last with the whole try.
 
-    def __init__(self, options: Options, until: float) -> None:
+    A model that may think first, and says nothing meanwhile, gets the time its thoughts may take. Whatever else comes,
+    be it a comment that keeps the connection open, says that somebody is at work.
+    """
+
+    def __init__(self, options: Options, thinking_tokens: int, until: float) -> None:
         self._now = asyncio.get_running_loop().time
-        self._idle_s = options.idle_s
+        thinking_s = thinking_tokens / _THOUGHTS_PER_SECOND
+        self._first_s, self._idle_s = options.first_token_s + thinking_s, options.idle_s
         self._start = self._now()
-        self._end = min(until, self._start + options.try_s)
-        self._next = self._start + options.first_token_s
-        self._reason = f"no token came within {options.first_token_s:g} s"
+        self._end = min(until, self._start + options.try_s + thinking_s)
+        self._patience_s, self._what = self._first_s, "no token"
+        self._next = self._start + self._patience_s
+        self._hurried = False
 
-    def heard(self) -> None:
-        """A token came: the next one may take as long again."""
-        self._next = self._now() + self._idle_s
-        self._reason = f"no further token came within {self._idle_s:g} s"
+    def heard(self, *, shown: bool) -> None:
+        """A token came: the next one may take as long again, and longer while the model may still be thinking."""
+        if not self._hurried:
+            self._patience_s = self._idle_s if shown else max(self._first_s, self._idle_s)
+            self._what = "no further token"
+            self._next = self._now() + self._patience_s
+
+    def alive(self) -> None:
+        """Something came, if no token."""
+        if not self._hurried:
+            self._next = self._now() + self._patience_s
 
     def hurry(self) -> None:
         """Nothing that is still to come is needed."""
+        self._hurried = True
         self._next = min(self._next, self._now() + _AFTERMATH_SECONDS)
 
     @property
     def reason(self) -> str:
         """Why `wait` gave up."""
-        return self._reason if self._next < self._end else f"it was not done after {self._end - self._start:.3g} s"
+        if self._next < self._end:
+            return f"{self._what} came within {self._patience_s:g} s"
+        return f"it was not done after {self._end - self._start:.3g} s"
 
     async def wait(self, awaitable: Awaitable[_T]) -> _T:
         """`awaitable`, or TimeoutError when patience ends first."""
@@ -136,11 +198,14 @@ class _Clock:
 
 
 @asynccontextmanager
-async def _posted(endpoint: Endpoint, body: Body, key: str, clock: _Clock) -> AsyncGenerator[httpx.Response]:
+async def _posted(
+    endpoint: Endpoint, body: Body, key: str, clock: _Clock, reply: Reply
+) -> AsyncGenerator[httpx.Response]:
     content = json.dumps(body).encode()
     named = {"Idempotency-Key": _request_name(key, content)} if key else {}
     async with lent_client() as http:
         request = http.build_request("POST", endpoint.chat_url, content=content, headers={**_HEADERS, **named})
+        reply.unbilled = False  # from here on nobody knows, until the server says so
         response = await clock.wait(http.send(request, stream=True, auth=endpoint.sign, follow_redirects=False))
         try:
             yield response
@@ -155,18 +220,19 @@ def _request_name(key: str, content: bytes) -> str:
 
 async def _refusal(response: httpx.Response, model: Model, endpoint: Endpoint, clock: _Clock) -> TryError:
     """What a status other than 200 means."""
-    status, wait_s = response.status_code, retry_after(response.headers.get("retry-after"))
+    status = response.status_code
     if response.has_redirect_location:
         target = urlsplit(urljoin(endpoint.chat_url, response.headers["location"]))
         return status_error(status, f"redirects to {target.scheme}://{target.hostname}", model, endpoint)
-    error = await _refusal_error(response, clock)
+    said = (await _refusal_body(response, clock)).decode("utf-8", "replace")
+    error = _refusal_error(said)
     if error.status == 402:  # an exhausted account calls itself 429 at some providers
         status = 402
-    return status_error(status, error.reason, model, endpoint, wait_s)
+    return status_error(status, error.reason, model, endpoint, asked_wait(response.headers, said), said)
 
 
-async def _refusal_error(response: httpx.Response, clock: _Clock) -> BodyError:
-    """The error in the body of a refusal, as far as there is one."""
+async def _refusal_body(response: httpx.Response, clock: _Clock) -> bytes:
+    """The body of a refusal, as far as it comes."""
     import httpx
 
     body = b""
@@ -176,30 +242,40 @@ async def _refusal_error(response: httpx.Response, clock: _Clock) -> BodyError:
         blocks = response.aiter_raw()
         while len(body) < _MAX_REFUSAL_BYTES and (block := await clock.wait(anext(blocks, b""))):
             body += unpack(block, _MAX_REFUSAL_BYTES - len(body))[:_MAX_REFUSAL_BYTES]
+    return body
+
+
+def _refusal_error(said: str) -> BodyError:
+    """The error that a refusal states, as far as it states one."""
     try:
-        return read_error(read_json(body)) or BodyError("")
+        return read_error(read_json(said.encode()), refused=True) or BodyError("")
     except BodyError:
-        return BodyError("" if body.lstrip().startswith(b"<") else body.decode("utf-8", "replace"))
+        return BodyError("" if said.lstrip().startswith("<") else said)
 
 
 @contextmanager
-def _translated(model: Model, endpoint: Endpoint, clock: _Clock) -> Generator[None]:
-    """Every failure as a TryError that holds neither the request nor the key."""
+def _translated(model: Model, endpoint: Endpoint, clock: _Clock, reply: Reply) -> Generator[None]:
+    """Every failure as a TryError that holds neither the request nor the key; `reply` learns what was not billed."""
     import httpx
 
     try:
         yield
     except TimeoutError:
-        raise TryError(clock.reason, retry=True) from None
+        raise TryError(clock.reason, retry=True, timed_out=True) from None
     except BodyError as error:
+        if not reply.begun and (error.strange or (error.status or 408) not in MAY_BE_BILLED):
+            reply.unbilled = True
         if error.status is not None:
-            raise status_error(error.status, error.reason, model, endpoint) from None
+            said = error.raw.decode("utf-8", "replace")
+            raise status_error(error.status, error.reason, model, endpoint, asked_wait({}, said), said) from None
         raise TryError(f"{endpoint.host} {endpoint.shown(error.reason)}", retry=True) from None
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        reply.unbilled = True
         raise _connect_error(error, endpoint) from None
     except httpx.TransportError:
         raise TryError(f"the connection to {endpoint.host} broke", retry=True) from None
     except (httpx.HTTPError, httpx.InvalidURL):
+        reply.unbilled = True
         raise TryError(f"{endpoint.host} cannot be asked", advice="Check its base_url in the pool.") from None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from r2_router.config.redaction import shown
 from r2_router.errors import ConfigError
+from r2_router.pools.profiles import Profile, profile_of
 
 if TYPE_CHECKING:
     import httpx
@@ -50,13 +51,21 @@ class Endpoint:
         return urlsplit(self.base_url).hostname or ""
 
     @property
+    def profile(self) -> Profile:
+        """How the provider wants to be asked."""
+        return profile_of(self.host)
+
+    @property
     def chat_url(self) -> str:
-        return f"{self.base_url.rstrip('/')}/chat/completions"
+        base, query = self.base_url.rstrip("/"), self.profile.query
+        behind = f"?{urlencode(query)}" if query and not base.endswith("/v1") else ""
+        return f"{base}/chat/completions{behind}"
 
     def sign(self, request: httpx.Request) -> httpx.Request:
         """Put the key on a request, at the last moment: no frame of ours holds it for a traceback to show."""
         if self.key is not None:
-            request.headers["Authorization"] = f"Bearer {self.key.reveal()}"
+            header = self.profile.key_header
+            request.headers[header or "Authorization"] = self.key.reveal() if header else f"Bearer {self.key.reveal()}"
         return request
 
     def shown(self, text: str) -> str:

@@ -8,6 +8,9 @@ from r2_router.generate.endpoint import Endpoint
 from r2_router.pools.model import Model
 
 _RETRIED_STATUS = frozenset({408, 409, 425, 429})
+# A gateway gave up waiting, which does not say that the model behind it did.
+MAY_BE_BILLED = frozenset({408, 499, 504, 524})
+_LOADING = re.compile(r"loading model|model\b.{0,80}\b(is )?(still |currently )?(being )?load(ing|ed)|warming up", re.I)
 _TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|too long|too many (input )?tokens|max_model_len", re.I)
 
 
@@ -15,7 +18,8 @@ class TryError(Exception):
     """One try failed. `reason` and `advice` are fit to be shown, `advice` a sentence or "".
 
     `retry`: the same request may succeed later, after `wait_s` seconds if the server says so. `status`: the HTTP
-    status, None if none came.
+    status, None if none came. `said`: all that the server said, not fit to be shown. `loading`: the model is not in
+    memory yet. `timed_out`: patience ended.
     """
 
     def __init__(
@@ -26,6 +30,9 @@ class TryError(Exception):
         status: int | None = None,
         wait_s: float | None = None,
         advice: str = "",
+        said: str = "",
+        loading: bool = False,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -33,6 +40,9 @@ class TryError(Exception):
         self.status = status
         self.wait_s = wait_s
         self.advice = advice
+        self.said = said
+        self.loading = loading
+        self.timed_out = timed_out
 
     @property
     def refuses_key(self) -> bool:
@@ -44,15 +54,20 @@ class ThoughtOnlyError(TryError):
     """The model used up its tokens before it wrote a word of its answer."""
 
 
-def status_error(status: int, said: str, model: Model, endpoint: Endpoint, wait_s: float | None = None) -> TryError:
-    """The failure that HTTP status `status` stands for; `said` is the server's own message, "" if none."""
-    said = endpoint.shown(said)
+def status_error(
+    status: int, reason: str, model: Model, endpoint: Endpoint, wait_s: float | None = None, said: str = ""
+) -> TryError:
+    """The failure that HTTP status `status` stands for; `reason` is the server's own message, "" if none, `said` its
+    whole body."""
+    reason = endpoint.shown(reason)
     return TryError(
-        f"HTTP {status}{f' ({said})' if said else ''}",
+        f"HTTP {status}{f' ({reason})' if reason else ''}",
         retry=status in _RETRIED_STATUS or status >= 500,
         status=status,
         wait_s=wait_s,
-        advice=_advice(status, said, model, endpoint),
+        advice=_advice(status, reason, model, endpoint),
+        said=said,
+        loading=status in (429, 503) and bool(_LOADING.search(reason or said)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -10,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from r2_router.checkpoints.format import Instruction
-from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error
+from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error, SpendLimitError
 from r2_router.generate.answer import Answer, Attempt, Event
-from r2_router.generate.billing import bill
-from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_refused, without_thinking
+from r2_router.generate.billing import bill, worst_case
+from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError
+from r2_router.generate.refused import CAPS, Complaint, Quirks, known_quirks, remember
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
@@ -25,9 +27,16 @@ from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
+_RENEW_SECONDS = 60.0
+_LOADING_SECONDS = 2.0  # between looks at a model that is being loaded
+# The cap of an answer without a budget: what it is expected to take several times over, so that it ends one day.
+_UNLIMITED_TOKENS = 8192
+_UNLIMITED_TIMES = 4
+_LEAST_TOKENS = 16  # of a cap that makes room for a prompt
+
 
 class Guard(Protocol):
-    """Keeps spending limits. Both calls are made on the event loop: what may wait is awaited, or put off."""
+    """Keeps spending limits. All calls are made on the event loop: what may wait is awaited, or put off."""
 
     async def reserve(self, candidate: Candidate, worst_case_usd: float, /) -> Any:
         """Before each try: set the dollars aside. What is returned is given to `settle`, once, whatever happens;
@@ -37,7 +46,10 @@ class Guard(Protocol):
         """
 
     def settle(self, reservation: Any, cost_usd: float, /) -> None:
-        """After the try: what it really costs."""
+        """After the try: what it really costs, or the most it may have where nobody knows."""
+
+    def renew(self, reservation: Any, /) -> None:
+        """While the try goes on, every `_RENEW_SECONDS`: its owner lives."""
 
 
 class NoLimit:
@@ -49,19 +61,35 @@ class NoLimit:
     def settle(self, reservation: None, cost_usd: float, /) -> None:
         pass
 
+    def renew(self, reservation: None, /) -> None:
+        pass
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One candidate, ready to be asked; `prompt_tokens` is an estimate, `tries` counts those that failed."""
+    """One candidate, ready to be asked; `prompt_tokens` is an estimate, `tries` counts those that failed.
+
+    `body` is what we would like to ask, `quirks` what the model does not take of it.
+    """
 
     candidate: Candidate
     model: Model
     endpoint: Endpoint
     body: Body
     prompt_tokens: int
-    worst_case_usd: float
+    quirks: Quirks
     tries: int = 0
     thought_only: bool = False  # a try brought reasoning but no answer
+
+    @property
+    def sent(self) -> Body:
+        return self.quirks.apply(self.body)
+
+    @property
+    def worst_case_usd(self) -> float:
+        """The most that a try may cost."""
+        sent = self.sent
+        return worst_case(self.model, self.prompt_tokens, next(sent[cap] for cap in CAPS if cap in sent))
 
 
 class Generation:
@@ -113,6 +141,9 @@ class Generation:
         self._attempts: list[Attempt] = []
         self._failures: list[R2Error] = []
         self._first_token_s: float | None = None
+        self._tried = False
+        self._loading_since: float | None = None
+        self._room_usd: float | None = None  # what a spending limit left when it refused a try
         self._pieces = self._run()
 
     def __aiter__(self) -> Generation:
@@ -134,6 +165,11 @@ class Generation:
             raise ProviderError("The generation was ended before any text came.", tuple(self._attempts))
         return self.answer
 
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every try so far, with what it costs."""
+        return tuple(self._attempts)
+
     # -- the course of it ------------------------------------------------------------------------------------
 
     async def _run(self) -> AsyncGenerator[str]:
@@ -144,6 +180,9 @@ class Generation:
         while request is not None:
             try:
                 reservation = await self._guard.reserve(request.candidate, request.worst_case_usd)
+            except SpendLimitError as refusal:
+                request = await self._cheaper(request, refusal)
+                continue
             except R2Error as refusal:
                 self._failures.append(refusal)
                 break
@@ -161,9 +200,10 @@ class Generation:
         """One try, from reservation to bill. Raises TryError where no text came."""
         reply, start = Reply(), self._now()
         reason = "it was interrupted"
+        self._keep_renewed(reservation)
         try:
             self._tell("asking", request)
-            asked = ask(request.model, request.endpoint, request.body, self._options, self._until, reply)
+            asked = ask(request.model, request.endpoint, request.sent, self._options, self._until, reply)
             async with aclosing(asked) as pieces:
                 async for piece in pieces:
                     if piece:
@@ -178,11 +218,22 @@ class Generation:
             if not reply.shown:
                 raise
         finally:
+            self._renewal.cancel()
+            if reply.status == 200:
+                remember(request.endpoint.base_url, request.model.id, request.quirks)
             self._record(request, reservation, reply, reason, self._now() - start)
+
+    def _keep_renewed(self, reservation: object) -> None:
+        """Renew `reservation` now and then, while the try goes on."""
+        self._renewal = asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew, reservation)
+
+    def _renew(self, reservation: object) -> None:
+        self._guard.renew(reservation)
+        self._keep_renewed(reservation)
 
     def _record(self, request: _Request, reservation: object, reply: Reply, reason: str, seconds: float) -> None:
         """Settle the bill of a try, note it, and make the answer if it gave one."""
-        billed = bill(request.model, request.prompt_tokens, reply)
+        billed = bill(request.model, request.prompt_tokens, request.worst_case_usd, reply)
         self._guard.settle(reservation, billed.cost_usd)
         candidate, shown = request.candidate, request.endpoint.shown
         self._attempts.append(
@@ -224,7 +275,7 @@ class Generation:
             when = f"in {wait_s:.1f} s" if wait_s else "at once"
             self._tell("failed", request, f"{failure.reason}; asking again {when}")
             await asyncio.sleep(wait_s)
-            return again or replace(request, tries=request.tries + 1)
+            return again or replace(request, tries=request.tries + (not failure.loading))
         self._failures.append(self._failure(request, failure))
         if failure.refuses_key:
             self._refusing.add(request.endpoint)
@@ -237,15 +288,22 @@ class Generation:
             return replace(request, body=without_thinking(request.body, request.endpoint), thought_only=True)
         if failure.status not in (400, 422):
             return None
-        body = without_refused(request.body, failure.reason)
-        if body is None or (request.thought_only and not is_thinking_off(body)):
+        quirks = request.quirks.learn(request.body, Complaint.read(failure.said))
+        if quirks is None:
             return None
-        return replace(request, body=body)
+        changed = replace(request, quirks=quirks)
+        return None if request.thought_only and not is_thinking_off(changed.sent, request.endpoint) else changed
 
     def _backoff(self, request: _Request, failure: TryError) -> float | None:
         """Seconds to wait before the same is asked again, None if it should not be."""
         options = self._options
+        if failure.loading and (wait_s := self._until_loaded(failure)) is not None:
+            return wait_s
         if not failure.retry or request.tries + 1 >= options.tries:
+            return None
+        if failure.timed_out and (failure.status is not None or request.model.thinking_tokens):
+            return None  # it was at work, and what it did is billed: to ask again would be to pay again
+        if self._spent_usd and not self._affordable(request.candidate):
             return None
         chance = random.random()  # noqa: S311  (keeps clients apart, no secret)
         if failure.wait_s is not None:
@@ -256,13 +314,21 @@ class Generation:
             wait_s = chance * min(options.max_wait_s, options.backoff_s * 2**request.tries)
         return wait_s if self._now() + wait_s < self._until else None
 
+    def _until_loaded(self, failure: TryError) -> float | None:
+        """Seconds to wait for a model that is being loaded, None once it had the time that `Options.loading_s` is."""
+        self._loading_since = self._now() if self._loading_since is None else self._loading_since
+        wait_s = min(_LOADING_SECONDS if failure.wait_s is None else failure.wait_s, self._options.loading_s / 4)
+        end = min(self._until, self._loading_since + self._options.loading_s)
+        return wait_s if self._now() + wait_s < end else None
+
     async def _next_model(self) -> _Request | None:
         """The choice, or the best candidate left of a model that was not asked; None if there is none."""
         for candidate in self._candidates:
             if len(self._asked) >= self._options.models or self._now() >= self._until:
                 return None
-            if candidate.model in self._asked or (self._asked and not self._affordable(candidate)):
+            if candidate.model in self._asked or (self._tried and not self._affordable(candidate)):
                 continue
+            self._tried = True
             self._asked.add(candidate.model)
             start = self._now()
             try:
@@ -273,9 +339,25 @@ class Generation:
                     Attempt(candidate.model, candidate.budget, str(error), None, self._now() - start, 0.0)
                 )
                 continue
-            if request.endpoint not in self._refusing:
+            self._loading_since = None
+            if request.endpoint in self._refusing:
+                continue
+            if self._room_usd is None or request.worst_case_usd <= self._room_usd:
                 return request
+            self._asked.discard(candidate.model)  # of a smaller budget it may fit
         return None
+
+    async def _cheaper(self, request: _Request, refusal: SpendLimitError) -> _Request | None:
+        """The best candidate left that fits what a spending limit leaves; None, and the refusal kept, if none does."""
+        room_usd = max(0.0, refusal.limit_usd - refusal.spent_usd - refusal.reserved_usd)
+        self._room_usd = room_usd if self._room_usd is None else min(room_usd, self._room_usd)
+        self._asked.discard(request.candidate.model)
+        cheaper = await self._next_model()
+        if cheaper is None:
+            self._failures.append(refusal)
+        else:
+            self._tell("failed", request, f"{refusal} Asking {cheaper.candidate.label} instead")
+        return cheaper
 
     def _affordable(self, candidate: Candidate) -> bool:
         limit = self._max_cost_usd
@@ -285,25 +367,32 @@ class Generation:
         model = self._models.get(candidate.model)
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
-        model.cost_usd(0, 0)  # raises where nobody knows what it costs
-        endpoint = await self._endpoint(model)
-        cap = self._instruction.cap(candidate.budget)
-        max_tokens = self._options.max_tokens if cap is None else cap + model.thinking_tokens
         sentence = self._instruction.render(candidate.budget)
         reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
-        return _Request(
-            candidate,
-            model,
-            endpoint,
-            chat_body(
-                model.id,
-                instruct(self._messages, self._instruction, candidate.budget),
-                max_tokens,
-                self._options.sampling,
-            ),
-            reads,
-            model.cost_usd(reads, max_tokens or candidate.predicted_output_tokens),
+        model.usd_per_million(reads)  # before anything is started: it wants a price
+        endpoint = await self._endpoint(model)
+        body = chat_body(
+            model.id,
+            instruct(self._messages, self._instruction, candidate.budget),
+            self._cap(candidate, model, reads),
+            self._options.sampling,
         )
+        refused = set(endpoint.profile.refuses).difference(CAPS)
+        body = {name: value for name, value in body.items() if name not in refused}
+        return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))
+
+    def _cap(self, candidate: Candidate, model: Model, prompt_tokens: int) -> int:
+        """The tokens at which the answer is cut, thoughts included; always some: else nobody knows the worst."""
+        cap = self._instruction.cap(candidate.budget)
+        if cap is not None:
+            return cap + model.thinking_tokens
+        if self._options.max_tokens is not None:
+            return self._options.max_tokens
+        expected = candidate.predicted_output_tokens
+        cap = max(_UNLIMITED_TOKENS, math.ceil(_UNLIMITED_TIMES * expected) if math.isfinite(expected) else 0)
+        if model.context_window is None:
+            return cap + model.thinking_tokens
+        return min(cap + model.thinking_tokens, max(_LEAST_TOKENS, model.context_window - 2 * prompt_tokens))
 
     async def _endpoint(self, model: Model) -> Endpoint:
         endpoint = self._resolve(model)
@@ -341,8 +430,9 @@ class Generation:
 
     def _error(self) -> R2Error:
         """What is raised when nobody answered."""
-        attempts = tuple(self._attempts)
+        attempts = self.attempts
         if len(self._failures) == 1:
+            self._failures[0].attempts = attempts
             return self._failures[0]
         empty = all(isinstance(failure, EmptyAnswerError) for failure in self._failures)
         kind = EmptyAnswerError if self._failures and empty else ProviderError

@@ -117,12 +117,22 @@ class _Background:
 
     def __init__(self) -> None:
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="r2-router", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="r2-router", daemon=True)
         self._thread.start()
         self._ready.wait()
 
-    async def _serve(self) -> None:
-        self.loop = asyncio.get_running_loop()
+    def _serve(self) -> None:
+        """What asyncio.run does, but for the thread it waits with for the threads of the executor: while a process
+        ends, Python 3.12 and later start none. Closing the loop lets them go."""
+        self.loop = asyncio.new_event_loop()
+        try:
+            self.loop.run_until_complete(self._until_stopped())
+            self.loop.run_until_complete(_cancel_others())
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
+
+    async def _until_stopped(self) -> None:
         self._stopped = asyncio.Event()
         self._ready.set()
         await self._stopped.wait()
@@ -131,6 +141,13 @@ class _Background:
         """Cancel what runs, close connections, end the thread."""
         self.loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(_EXIT_SECONDS)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 _lock = threading.Lock()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, cast
 
-Document: TypeAlias = dict[str, Any]
+from r2_router.generate.usage import Document, Usage, as_dict, find_usage
+from r2_router.words import whole_characters
 
 _DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 
 _MAX_NAME_CHARS = 200
-_MAX_TOKENS = 10**9  # what is more is not a count
+# Between these some models write what they think, at the start of their answer.
+_THOUGHT_TAGS = {"<think>": "</think>", "<thinking>": "</thinking>", "<thought>": "</thought>"}
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 # What providers call their errors, as the HTTP status it stands for; the first that fits counts.
@@ -33,52 +35,134 @@ _STATUS_OF_NAME = (
     ("invalid_request", 400),
 )
 _UNNAMED_STATUS = 500
+_MAX_DEPTH = 8
 
 
 class BodyError(Exception):
-    """The body is not an answer: broken (status None), or an error the provider reports with this status."""
+    """The body is not an answer: broken (status None), or an error the provider reports with this status, in `raw`.
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    `strange`: it comes from something that is no chat API.
+    """
+
+    def __init__(self, reason: str, status: int | None = None, raw: bytes = b"", *, strange: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.raw = raw
+        self.strange = strange
 
 
 # -- meaning -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the provider counted. completion_tokens holds reasoning_tokens; None where it did not say."""
+class _Halves:
+    """Joins characters whose two halves came apart; half a character alone becomes the replacement character."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int | None
-    cost_usd: float | None
+    def __init__(self) -> None:
+        self._held = ""
+
+    def join(self, text: str) -> str:
+        text, self._held = self._held + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        return text if text.isascii() else whole_characters(text)
+
+    def close(self) -> str:
+        held, self._held = self._held, ""
+        return whole_characters(held)
+
+
+class _Thoughts:
+    """Parts an answer from the thoughts that stand in it between tags, at its start, whether they are closed or not."""
+
+    def __init__(self) -> None:
+        self._held = ""  # may yet become a tag
+        self._closing = ""  # the tag that ends the thoughts at hand
+        self._at_start = True
+        self._after_thoughts = False
+
+    def part(self, piece: str) -> tuple[str, str]:
+        """The text and the thoughts in the next piece."""
+        rest, self._held = self._held + piece, ""
+        text = thought = ""
+        while rest:
+            if self._closing:
+                said, rest = self._until_closed(rest)
+                thought += said
+            elif self._at_start:
+                rest = self._open(rest)
+            else:
+                text, rest = text + rest, ""
+        return text, thought
+
+    def close(self) -> tuple[str, str]:
+        """What was held back, as text and as thoughts."""
+        held, self._held = self._held, ""
+        return ("", held) if self._closing else (held, "")
+
+    def _open(self, rest: str) -> str:
+        body = rest.lstrip()
+        for opening, closing in _THOUGHT_TAGS.items():
+            if body[: len(opening)].lower() == opening:
+                self._closing = closing
+                return body[len(opening) :]
+        if any(opening.startswith(body.lower()) for opening in _THOUGHT_TAGS):
+            self._held = rest
+            return ""
+        self._at_start = False
+        return body if self._after_thoughts else rest
+
+    def _until_closed(self, rest: str) -> tuple[str, str]:
+        """The thoughts up to their end, and what follows it."""
+        closing = self._closing
+        place = rest.lower().find(closing)
+        if place >= 0:
+            self._closing, self._after_thoughts = "", True
+            return rest[:place], rest[place + len(closing) :]
+        kept = next((n for n in range(len(closing) - 1, 0, -1) if rest[-n:].lower() == closing[:n]), 0)
+        self._held = rest[len(rest) - kept :]
+        return rest[: len(rest) - kept], ""
 
 
 @dataclass(slots=True)
 class Reply:
     """What one try has brought so far.
 
-    `begun`: the model has written something, so there is something to bill; `shown`: some of it is text for the
-    user, where white space alone does not count; `ended`: the provider says that this is all.
+    `begun`: the model has done something; `shown`: some of it is text for the user, where white space alone does not
+    count; `ended`: the provider says that this is all. `unbilled`: nobody can have been billed: nothing was asked yet,
+    or it was refused.
     """
 
     status: int | None = None  # of HTTP
+    unbilled: bool = True
     text_pieces: list[str] = field(default_factory=list[str])
     reasoning_pieces: list[str] = field(default_factory=list[str])
+    refusal_pieces: list[str] = field(default_factory=list[str])
+    call_pieces: list[str] = field(default_factory=list[str])  # names and arguments of the tools it asks for
     finish_reason: str = ""
     usage: Usage | None = None
+    usage_final: bool = False  # else more may have been billed since
     served_model: str = ""
     request_id: str = ""
     begun: bool = False
     shown: bool = False
     ended: bool = False
+    _halves: _Halves = field(default_factory=_Halves)
+    _thoughts: _Thoughts = field(default_factory=_Thoughts)
 
     @property
     def text(self) -> str:
         return "".join(self.text_pieces)
+
+    @property
+    def written(self) -> str:
+        """All that the model wrote but its thoughts: text, refusals, calls of tools."""
+        return "".join((*self.text_pieces, *self.refusal_pieces, *self.call_pieces))
+
+    @property
+    def whole(self) -> bool:
+        """Whether the provider said that it is done."""
+        return self.finish_reason != "error" and bool(self.finish_reason or self.ended)
 
     def take(self, data: bytes) -> str | None:
         """Read one JSON document, a chunk of a stream or a whole answer.
@@ -90,33 +174,73 @@ class Reply:
             self.ended = True
             return None
         document = read_json(data)
+        choices: object = document.get("choices")
+        choice = _first_choice(choices)
+        if (usage := find_usage(document)) is not None:
+            self.usage = usage.merged(self.usage)
+            self.usage_final = not choices or bool(choice.get("finish_reason")) or "message" in choice
         error = read_error(document)
         if error is not None:
-            raise BodyError(error.reason, error.status or _UNNAMED_STATUS)
+            raise BodyError(error.reason, error.status or _UNNAMED_STATUS, data)
         self.served_model = self.served_model or _name(document.get("model"))
         self.request_id = _name(document.get("id")) or self.request_id
-        self.usage = _read_usage(document.get("usage")) or self.usage
-        choices: object = document.get("choices")
-        if not isinstance(choices, list) or not choices:
-            return None
-        return self._take_choice(_dict(cast("list[object]", choices)[0]))
+        return self._take_choice(choice) if choice else None
 
     def _take_choice(self, choice: Document) -> str | None:
-        streamed = "delta" in choice
-        self.ended = not streamed
+        delta, message = choice.get("delta"), choice.get("message")
+        whole = isinstance(message, dict) and not isinstance(delta, dict)
         self.finish_reason = _name(choice.get("finish_reason")) or self.finish_reason
-        said = _dict(choice.get("delta" if streamed else "message"))
-        text, thought = _split(said.get("content"))
+        said = as_dict(cast("object", message if whole else delta))
+        content, thought = _split(said.get("content"))
         thought += _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
-        new = bool(text or thought)
+        refusal, calls = _text(said.get("refusal")), _calls(said)
+        new = bool(content or thought or refusal or calls)
         self.begun = self.begun or new or bool(self.finish_reason)
+        self.refusal_pieces += [refusal] if refusal else []
+        self.call_pieces += calls
+        text, thought_inside = self._thoughts.part(self._halves.join(content))
+        text = self._add(text, thought + thought_inside)
+        if whole:
+            text += self.close()
+            self.ended = True
+        return text if new else None
+
+    def close(self) -> str:
+        """The text that was held back because more might have followed: nothing does."""
+        text, thought = self._thoughts.part(self._halves.close())
+        said, thought_last = self._thoughts.close()
+        return self._add(text + said, thought + thought_last)
+
+    def _add(self, text: str, thought: str) -> str:
+        """Keep what came; the text that can be shown now."""
         if thought:
             self.reasoning_pieces.append(thought)
         if text:
             self.text_pieces.append(text)
-        if not self.shown:
-            self.shown, text = (True, self.text) if text.strip() else (False, "")
-        return text if new else None
+        if self.shown:
+            return text
+        self.shown = bool(text.strip())
+        return self.text if self.shown else ""
+
+
+def _first_choice(choices: object) -> Document:
+    """The choice of index 0: others are answers that nobody asked for."""
+    if not isinstance(choices, list):
+        return {}
+    known = [as_dict(choice) for choice in cast("list[object]", choices)]
+    return next((choice for choice in known if choice.get("index") in (0, None)), as_dict(None))
+
+
+def _calls(said: Document) -> list[str]:
+    """Names and arguments of the tools that are called."""
+    calls: object = said.get("tool_calls")
+    functions = (
+        [as_dict(as_dict(call).get("function")) for call in cast("list[object]", calls)]
+        if isinstance(calls, list)
+        else []
+    )
+    functions.append(as_dict(said.get("function_call")))
+    return [part for function in functions for key in ("name", "arguments") if (part := _text(function.get(key)))]
 
 
 def read_json(data: bytes) -> Document:
@@ -132,19 +256,35 @@ def read_json(data: bytes) -> Document:
     return cast("Document", value)
 
 
-def read_error(document: Document) -> BodyError | None:
-    """The error a document reports, in any of the forms servers use; its status is None if it names none."""
-    error: object = document.get("error") or document.get("detail")
-    if document.get("object") == "error":
+def read_error(document: Document, *, refused: bool = False) -> BodyError | None:
+    """The error a document reports, in any of the forms servers use; its status is None if it names none.
+
+    `refused`: the document is one, so what would be no error elsewhere, as a bare message, is one here.
+    """
+    error: object = document.get("error") or document.get("detail") or document.get("errors")
+    if document.get("object") == "error" or (refused and not error and document.get("message")):
         error = document
     if not error:
         return None
-    if not isinstance(error, dict):
-        return BodyError(str(error))
-    known = cast("Document", error)
-    raw = _text(_dict(known.get("metadata")).get("raw"))  # what the provider behind a gateway said
-    message = _text(known.get("message")) or "reported an error without a message"
+    known = as_dict(error)
+    raw = _text(as_dict(known.get("metadata")).get("raw"))  # what the provider behind a gateway said
+    message = _words(error) or "reported an error without a message"
     return BodyError(f"{message} ({raw})" if raw else message, _status(known))
+
+
+def _words(error: object, depth: int = 0) -> str:
+    """What an error says, however it is nested: messages, each after the place it is about."""
+    if depth > _MAX_DEPTH or isinstance(error, str):
+        return _text(error)
+    if isinstance(error, list):
+        return "; ".join(filter(None, (_words(item, depth + 1) for item in cast("list[object]", error))))
+    known = as_dict(error)
+    for key in ("message", "msg", "detail", "errors"):
+        if words := _words(known.get(key), depth + 1):
+            place: object = known.get("loc") or known.get("param") or known.get("field") or ""
+            path = ".".join(map(str, cast("list[object]", place))) if isinstance(place, list) else _text(place)
+            return words if path in words else f"{path}: {words}"
+    return ""
 
 
 def _status(error: Document) -> int | None:
@@ -152,20 +292,8 @@ def _status(error: Document) -> int | None:
     for name, status in _STATUS_OF_NAME:
         if name in said:
             return status
-    code = _count(error.get("code"))
-    return code if code is not None and 400 <= code <= 599 else None
-
-
-def _read_usage(value: object) -> Usage | None:
-    usage = _dict(value)
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    if prompt is None or completion is None:
-        return None
-    reasoning = _count(_dict(usage.get("completion_tokens_details")).get("reasoning_tokens"))
-    cost = _amount(usage.get("cost"))
-    if cost is not None and usage.get("is_byok") is True:  # the gateway's fee; the provider bills beside it
-        cost += _amount(_dict(usage.get("cost_details")).get("upstream_inference_cost")) or 0.0
-    return Usage(prompt, completion, None if reasoning is None else min(reasoning, completion), cost)
+    code = str(error.get("code"))
+    return int(code) if code.isdecimal() and len(code) == 3 and 400 <= int(code) <= 599 else None
 
 
 def _split(content: object) -> tuple[str, str]:
@@ -174,7 +302,7 @@ def _split(content: object) -> tuple[str, str]:
         return _text(content), ""
     text, thought = "", ""
     for item in cast("list[object]", content):
-        part = _dict(item)
+        part = as_dict(item)
         if part.get("type") == "thinking":
             thought += _split(part.get("thinking"))[0]
         else:
@@ -182,28 +310,12 @@ def _split(content: object) -> tuple[str, str]:
     return text, thought
 
 
-def _dict(value: object) -> Document:
-    return cast("Document", value) if isinstance(value, dict) else {}
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
 def _name(value: object) -> str:
-    return _text(value)[:_MAX_NAME_CHARS]
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= _MAX_TOKENS else None
-
-
-def _amount(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if 0 <= value < math.inf else None
+    return whole_characters(_text(value)[:_MAX_NAME_CHARS])
 
 
 # -- bytes ---------------------------------------------------------------------------------------------------
@@ -218,6 +330,8 @@ class BodyReader:
     def __init__(self, max_bytes: int, encoding: str = "") -> None:
         self._unpack = unpacker(encoding)
         self._left = max_bytes
+        self._head = b""  # the first bytes, while they may be a byte order mark
+        self._begun = False
         self._kind: Literal["unknown", "json", "events"] = "unknown"
         self._lines = _Lines()
         self._parts: list[bytes] = []  # of the JSON body, or the data lines of the event at hand
@@ -228,9 +342,10 @@ class BodyReader:
         self._left -= len(block)
         if self._left < 0:
             raise BodyError("sent more than an answer can hold")
+        block = self._without_mark(block)
         if self._kind == "unknown" and (start := block.lstrip()):
             if start.startswith(b"<"):
-                raise BodyError("sent a web page: is its base_url right? It often ends in /v1")
+                raise BodyError("sent a web page: is its base_url right? It often ends in /v1", strange=True)
             self._kind = "json" if start.startswith((b"{", b"[")) else "events"
         if self._kind == "json":
             self._parts.append(block)
@@ -245,6 +360,16 @@ class BodyReader:
             self._read_line(line)
         data = self._read_line(b"")
         return [data] if data else []
+
+    def _without_mark(self, block: bytes) -> bytes:
+        if self._begun:
+            return block
+        block, self._head = self._head + block, b""
+        if len(block) < len(_BOM) and _BOM.startswith(block):
+            self._head = block
+            return b""
+        self._begun = True
+        return block.removeprefix(_BOM)
 
     def _read_line(self, line: bytes) -> bytes:
         """Read one line of an event stream; the data of the event that ends with it, b"" if none does."""

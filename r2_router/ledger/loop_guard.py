@@ -38,6 +38,10 @@ class LoopGuard:
         """As SpendGuard's, soon. Killed before that, the process leaves the reservation: the worst case counts."""
         self._ledger.put_off(partial(self._guard.settle, reservation, cost_usd))
 
+    def renew(self, reservation: Reservation, /) -> None:
+        """As SpendGuard's, soon."""
+        self._ledger.put_off(partial(self._guard.renew, reservation))
+
     def _give_back(self, reserving: Future[Reservation]) -> None:
         if not reserving.cancelled() and reserving.exception() is None:
             self.settle(reserving.result(), 0.0)

@@ -15,7 +15,7 @@ from r2_router.ledger.store import Ledger
 from r2_router.routing.explanation import baseline
 
 if TYPE_CHECKING:
-    from r2_router.generate import Answer
+    from r2_router.generate import Answer, Attempt
     from r2_router.routing.decision import Decision
 
 
@@ -51,12 +51,13 @@ class Recorder:
         *,
         answer: Answer | None = None,
         error: BaseException | None = None,
+        attempts: tuple[Attempt, ...] = (),
     ) -> str:
         """Write a decision, its answer or its failure to the ledger; the entry's id."""
         best = decision.best
         obvious = baseline(decision)
         outcome, reason = _outcome(answer, error)
-        tried = answer.attempts if answer else getattr(error, "attempts", ())
+        tried = answer.attempts if answer else attempts or getattr(error, "attempts", ())
         return self.ledger.record(
             Entry(
                 face=self.face,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -26,10 +27,21 @@ _VARIABLES: dict[Period, str] = {
 _SPENT = "SELECT COALESCE(SUM(nanos), 0) FROM spend WHERE day BETWEEN ? AND ?"
 _RESERVED = "SELECT COALESCE(SUM(nanos), 0) FROM reservations WHERE day BETWEEN ? AND ?"
 _RESERVE = "INSERT INTO reservations (id, day, nanos, lease_end) VALUES (?, ?, ?, ?)"
+_RENEW = "UPDATE reservations SET lease_end = ? WHERE id = ? AND nanos > 0"
 _SPEND = """
     INSERT INTO spend (day, nanos) VALUES (?, ?)
+    ON CONFLICT (day) DO UPDATE SET nanos = MAX(0, nanos + excluded.nanos)
+"""
+# A reservation whose lease is over is spent at its worst case. It stays, of nothing, for the owner who was slow and
+# not dead: what he settles then replaces the worst case.
+_SPEND_ABANDONED = """
+    INSERT INTO spend (day, nanos)
+    SELECT day, SUM(nanos) FROM reservations WHERE lease_end <= ? AND nanos > 0 GROUP BY day
     ON CONFLICT (day) DO UPDATE SET nanos = nanos + excluded.nanos
 """
+_EMPTY_ABANDONED = "UPDATE reservations SET nanos = 0 WHERE lease_end <= ?"
+_FORGET_ABANDONED = "DELETE FROM reservations WHERE nanos = 0 AND lease_end <= ?"
+_REMEMBERED_S = 7 * 86_400.0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,13 +52,15 @@ class Reservation:
     nanos: int
     id: int = field(default_factory=lambda: secrets.randbits(62))
     settled: bool = False
+    written: bool = False  # the ledger holds it
 
 
 class SpendGuard:
     """Lets a call pass only if its worst case fits the limits: dollars a call, a UTC day, a UTC month.
 
-    None is no limit. Every process that shares the ledger counts, whether it has limits or not. What a dead
-    process had reserved counts until `lease_s` seconds are over; make that longer than the longest call.
+    None is no limit. Every process that shares the ledger counts, whether it has limits or not. A reservation that
+    nobody settled or renewed for `lease_s` seconds is a dead process's, and counts as spent: its call may have been
+    billed to the last token.
     """
 
     def __init__(
@@ -84,12 +98,11 @@ class SpendGuard:
         try:
             with self._ledger.lock:
                 with self._ledger.transaction() as db:
-                    self._write_settled(db)
-                    db.execute("DELETE FROM reservations WHERE lease_end <= ?", (now.timestamp(),))
+                    self._write_settled(db, now)
                     self._check_periods(db, candidate, nanos, now)
-                    lease_end = (now + self._lease).timestamp()
-                    db.execute(_RESERVE, (reservation.id, reservation.day, nanos, lease_end))
+                    db.execute(_RESERVE, (reservation.id, reservation.day, nanos, self._lease_end(now)))
                 self._unwritten.clear()
+                reservation.written = True
         except LedgerError as error:
             self._pass_unreserved(error)
         return reservation
@@ -112,15 +125,33 @@ class SpendGuard:
             self._unwritten.append((reservation, nanos))
             try:
                 with self._ledger.transaction() as db:
-                    self._write_settled(db)
+                    self._write_settled(db, self._ledger.now())
                 self._unwritten.clear()
             except LedgerError as error:
                 self._ledger.warn(error)
 
-    def _write_settled(self, db: sqlite3.Connection) -> None:
+    def renew(self, reservation: Reservation) -> None:
+        """Say that the call goes on: its lease begins anew. Nothing happens where the ledger cannot be written."""
+        if reservation.settled or not reservation.written:
+            return
+        with suppress(LedgerError), self._ledger.transaction() as db:
+            db.execute(_RENEW, (self._lease_end(self._ledger.now()), reservation.id))
+
+    def _lease_end(self, now: datetime) -> float:
+        return (now + self._lease).timestamp()
+
+    def _write_settled(self, db: sqlite3.Connection, now: datetime) -> None:
+        """Write what this process settled, and what others left behind."""
         for reservation, nanos in self._unwritten:
+            held = db.execute("SELECT nanos FROM reservations WHERE id = ?", (reservation.id,)).fetchone()
+            spent_already = reservation.nanos - held[0] if held else 0
             db.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
-            db.execute(_SPEND, (reservation.day, nanos))
+            db.execute(_SPEND, (reservation.day, nanos - spent_already))
+        over = now.timestamp()
+        if db.execute("SELECT 1 FROM reservations WHERE lease_end <= ? AND nanos > 0", (over,)).fetchone():
+            db.execute(_SPEND_ABANDONED, (over,))
+            db.execute(_EMPTY_ABANDONED, (over,))
+            db.execute(_FORGET_ABANDONED, (over - _REMEMBERED_S,))
 
     def _pass_unreserved(self, error: LedgerError) -> None:
         """Let a call pass that no ledger knows of, unless a limit rests on the ledger."""

@@ -10,10 +10,20 @@ from r2_router.records import Record
 
 
 @dataclass(frozen=True, slots=True)
+class PriceTier(Record):
+    """Prices, USD per million tokens, of a request that reads more than `above_input_tokens` tokens: all of it."""
+
+    above_input_tokens: int
+    input_usd_per_million: float
+    output_usd_per_million: float
+
+
+@dataclass(frozen=True, slots=True)
 class Model(Record):
     """One LLM that can answer.
 
-    Prices are USD per million tokens; None means unpriced (never routed to, never called).
+    Prices are USD per million tokens; None means unpriced (never routed to, never called). What is read from the
+    provider's prompt cache, written to it, or thought has a price of its own where one is given, else the plain one.
     `id` is the provider's name for it; `unavailable` says why it cannot be used, "" if it can.
     """
 
@@ -33,6 +43,11 @@ class Model(Record):
     expires: str = ""  # ISO date after which the provider may take it away, "" if none is known
     max_input_tokens: int | None = None  # the longest query the provider takes
     max_output_tokens: int | None = None  # the longest answer the provider gives, thinking included
+    cache_read_usd_per_million: float | None = None
+    cache_write_usd_per_million: float | None = None
+    thinking_usd_per_million: float | None = None
+    request_usd: float = 0.0  # of each request, whatever it reads and writes
+    tiers: tuple[PriceTier, ...] = ()  # rising
 
     @property
     def available(self) -> bool:
@@ -43,11 +58,50 @@ class Model(Record):
         """Whether it is known what an answer costs. What is not priced is never routed to and never called."""
         return self.input_usd_per_million is not None and self.output_usd_per_million is not None
 
-    def cost_usd(self, input_tokens: float, output_tokens: float) -> float:
-        """USD of one answer. Raises ConfigError where the model has no price."""
+    def usd_per_million(self, input_tokens: float) -> tuple[float, float]:
+        """The prices, of input and of output, of a request that reads `input_tokens` tokens.
+
+        Raises ConfigError for a model without a price.
+        """
         if self.input_usd_per_million is None or self.output_usd_per_million is None:
             raise ConfigError(f"{self.name} has no price. Set its usd_per_million in the pool; [0, 0] if it is free.")
-        return answer_usd(input_tokens, self.input_usd_per_million, output_tokens, self.output_usd_per_million)
+        for tier in reversed(self.tiers):
+            if input_tokens > tier.above_input_tokens:
+                return tier.input_usd_per_million, tier.output_usd_per_million
+        return self.input_usd_per_million, self.output_usd_per_million
+
+    def cost_usd(
+        self,
+        input_tokens: float,
+        output_tokens: float,
+        *,
+        cache_read_tokens: float = 0,
+        cache_write_tokens: float = 0,
+        thinking_tokens: float = 0,
+    ) -> float:
+        """USD of one request. `input_tokens` holds those of the cache, `output_tokens` the thoughts.
+
+        In a tier the prices of cache and thoughts rise as the plain ones do. Raises ConfigError for a model without
+        a price.
+        """
+        price_in, price_out = self.usd_per_million(input_tokens)
+        usd = answer_usd(input_tokens, price_in, output_tokens, price_out)
+        for price, plain, untiered, tokens in (
+            (self.cache_read_usd_per_million, price_in, self.input_usd_per_million, cache_read_tokens),
+            (self.cache_write_usd_per_million, price_in, self.input_usd_per_million, cache_write_tokens),
+            (self.thinking_usd_per_million, price_out, self.output_usd_per_million, thinking_tokens),
+        ):
+            if price is not None and tokens:
+                usd += tokens * ((price * plain / untiered if untiered else price) - plain) / 1e6
+        return usd + self.request_usd
+
+    def most_usd(self, input_tokens: float, output_tokens: float) -> float:
+        """The most such a request can cost: all of it written to the cache and all of it thought, if that is dearer."""
+        return max(
+            self.cost_usd(input_tokens, output_tokens, cache_write_tokens=written, thinking_tokens=thought)
+            for written in (0, input_tokens)
+            for thought in (0, output_tokens)
+        )
 
 
 def answer_usd(input_tokens: Any, input_price: Any, output_tokens: Any, output_price: Any) -> Any:

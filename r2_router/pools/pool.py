@@ -18,7 +18,8 @@ from typing import Any
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import is_own, is_path, shipped, spelled, user_config_dir
 from r2_router.errors import ConfigError
-from r2_router.pools.model import Model
+from r2_router.pools.model import Model, PriceTier
+from r2_router.pools.profiles import profile, profiles
 
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -27,6 +28,8 @@ DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"
 EXPIRED = "expired on "  # a reason that begins so follows from `expires`
 
 SPEEDS = ("input_tokens_per_second", "output_tokens_per_second")
+# What else a provider may bill; the names are those of Model.
+BESIDE = ("cache_read_usd_per_million", "cache_write_usd_per_million", "thinking_usd_per_million")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,32 @@ class _Entry:
     address: cf.ConfigFile
 
 
+def _tiers(value: object) -> tuple[PriceTier, ...]:
+    """Tiers of a price, rising: [{ above_input_tokens = 200_000, usd_per_million = [2.5, 15] }]."""
+    tiers: list[PriceTier] = []
+    for entry in cf.tables(value):
+        if set(entry) != {"above_input_tokens", "usd_per_million"}:
+            raise ValueError("must hold above_input_tokens and usd_per_million in each of its tables, and nothing else")
+        tiers.append(
+            PriceTier(cf.count_above_zero(entry["above_input_tokens"]), *cf.price_pair(entry["usd_per_million"]))
+        )
+    limits = [tier.above_input_tokens for tier in tiers]
+    if limits != sorted(set(limits)):
+        raise ValueError("must rise: the lowest above_input_tokens first, each once")
+    return tuple(tiers)
+
+
+def _provider(value: object) -> str:
+    name = cf.text(value)
+    if name and name not in profiles():
+        raise ValueError(f"must be one of {', '.join(profiles())}, not {cf.shown(name)}")
+    return name
+
+
 _POOL_KEYS: Mapping[str, cf.Check] = {
     "name": cf.text,
     "prices_date": cf.day,
+    "provider": _provider,
     "base_url": cf.url,
     "api_key_env": cf.variable,
     "usd_per_hour": cf.amount,
@@ -122,6 +148,7 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "max_input_tokens": cf.count_above_zero,
     "max_output_tokens": cf.count_above_zero,
     "expires": lambda value: "" if value == "" else cf.day(value),
+    "provider": _provider,
     "base_url": cf.url,
     "api_key_env": cf.variable,
     "thinking_tokens": cf.count,
@@ -129,9 +156,12 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "note": cf.text,
     "weights": cf.text,
     "usd_per_hour": cf.amount,
+    "request_usd": cf.amount,
+    "tiers": _tiers,
+    **dict.fromkeys(BESIDE, cf.amount),
     **dict.fromkeys(SPEEDS, cf.speed),
 }
-_PRICE_KEYS = {"usd_per_million", "usd_per_hour", *SPEEDS}
+_PRICE_KEYS = {"usd_per_million", "usd_per_hour", "request_usd", "tiers", *BESIDE, *SPEEDS}
 
 
 def _folders() -> tuple[Path, Path]:
@@ -170,11 +200,11 @@ def _overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
     """`base` with `values` over it; what a new value makes untrue is dropped from the base."""
     stale: set[str] = set()
     if "usd_per_million" in values:
-        stale.update(SPEEDS)
+        stale.update(SPEEDS, BESIDE, ("tiers",))
     if not values.keys().isdisjoint(SPEEDS):
         stale.add("usd_per_million")
-    if "base_url" in values:
-        stale.add("api_key_env")  # a key never goes to a server it was not given for
+    if not values.keys().isdisjoint(("base_url", "provider")):
+        stale.update(("api_key_env", "base_url", "provider"))  # a key never goes to a server it was not given for
     if "available" in values:
         stale.add("reason")
     return {key: value for key, value in base.items() if key not in stale} | dict(values)
@@ -227,6 +257,12 @@ def _model(name: str, entry: _Entry) -> Model:
     if available and not values.get("id"):
         raise entry.file.error(("models", name), f"{name} has no id: give the provider's name for it.")
     base_url, api_key_env = values.get("base_url", ""), values.get("api_key_env", "")
+    if values.get("provider"):
+        provider = profile(values["provider"])
+        base_url, api_key_env = base_url or provider.base_url, api_key_env or provider.api_key_env
+        if not base_url:
+            fault = f"{name} needs a base_url: {provider.name} gives each customer an address of his own."
+            raise entry.file.error(("models", name), fault)
     if not base_url and not values.get("weights"):
         base_url, api_key_env = DEFAULT_BASE_URL, api_key_env or DEFAULT_API_KEY_ENV
     unavailable = "" if available else values.get("reason") or f"switched off in {entry.file.path.name}"
@@ -247,6 +283,9 @@ def _model(name: str, entry: _Entry) -> Model:
         expires=values.get("expires", ""),
         max_input_tokens=values.get("max_input_tokens"),
         max_output_tokens=values.get("max_output_tokens"),
+        request_usd=values.get("request_usd", 0.0),
+        tiers=values.get("tiers", ()),
+        **{key: values.get(key) for key in BESIDE},
     )
 
 

@@ -80,6 +80,14 @@ def instruct(messages: Sequence[Message], instruction: Instruction, budget: Budg
     return [_append(message, sentence) if message is place else message for message in messages]
 
 
+def fold_system(messages: Sequence[Message]) -> list[Message]:
+    """`messages` for a model that knows no system role: what it holds is put before the first user text."""
+    system = [content_text(message) for message in messages if message["role"] in ("system", "developer")]
+    kept = [message for message in messages if message["role"] not in ("system", "developer")]
+    first = next((message for message in kept if message["role"] == "user"), None)
+    return [_prepend(message, "\n\n".join(system)) if message is first else message for message in kept]
+
+
 def content_text(message: Mapping[str, Any]) -> str:
     """The text of a message: its content, or its text parts one after the other."""
     content: object = message.get("content") or ""
@@ -123,3 +131,10 @@ def _append(message: Message, sentence: str) -> Message:
     if isinstance(content, str):
         return {**message, "content": f"{content}\n\n{sentence}"}
     return {**message, "content": [*content, {"type": "text", "text": f"\n\n{sentence}"}]}
+
+
+def _prepend(message: Message, text: str) -> Message:
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": f"{text}\n\n{content}"}
+    return {**message, "content": [{"type": "text", "text": f"{text}\n\n"}, *content]}

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.chat_server import completion, delta
 
-from r2_router.generate.wire import BodyError, BodyReader, Reply, Usage, read_error
+from r2_router.generate.usage import Usage
+from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error
 
 MIB = 1 << 20
 NAMES = """
@@ -184,7 +185,7 @@ def test_content_may_be_a_list_of_parts() -> None:
         ({"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": None}, Usage(1, 2, None, None)),
         (
             {"prompt_tokens": 1, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 9}},
-            Usage(1, 2, 2, None),
+            Usage(1, 11, 9, None),
         ),
         ({"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5}, Usage(1, 2, None, 0.5)),
         ({"prompt_tokens": 1, "completion_tokens": 2, "cost": 0}, Usage(1, 2, None, 0.0)),

@@ -82,7 +82,7 @@ def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
         guard.reserve(CANDIDATE, 0.1)
 
 
-def test_a_killed_process_keeps_what_it_committed_and_its_reservation_until_the_lease_ends(path):
+def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(path):
     worker = start("reserve_and_record", path, 0.9)
     seen = [json.loads(worker.stdout.readline()) for _ in range(50)]
     worker.kill()
@@ -96,7 +96,8 @@ def test_a_killed_process_keeps_what_it_committed_and_its_reservation_until_the_
     assert refused.value.reserved_usd == 0.9
     later = datetime.now(UTC) + timedelta(seconds=901)
     with Ledger(path, now=lambda: later) as after_lease:
-        SpendGuard(after_lease, per_day=1.0).reserve(CANDIDATE, 0.2)
+        SpendGuard(after_lease).settle(SpendGuard(after_lease).reserve(CANDIDATE, 0.2), 0.0)
+    assert query(path, "SELECT SUM(nanos) FROM spend") == [(900_000_000,)]
 
 
 @pytest.mark.slow

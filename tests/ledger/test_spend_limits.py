@@ -231,16 +231,40 @@ def test_a_month_ends_with_its_last_day(ledger, clock, last, first):
     guard.reserve(CANDIDATE, 1.0)
 
 
-def test_an_abandoned_reservation_counts_until_its_lease_ends(ledger, clock):
+def test_an_abandoned_reservation_is_spent_at_its_worst_case(ledger, clock):
     guard = SpendGuard(ledger, per_day=1.0, lease_s=60)
     clock.time = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    abandoned = guard.reserve(CANDIDATE, 1.0)
+    abandoned = guard.reserve(CANDIDATE, 0.9)
     clock.time += timedelta(seconds=59)
-    refusal(lambda: guard.reserve(CANDIDATE, 0.1))
+    refusal(lambda: guard.reserve(CANDIDATE, 0.2))
     clock.time += timedelta(seconds=1)
+    other = SpendGuard(ledger, per_day=1.0)
+    assert refusal(lambda: other.reserve(CANDIDATE, 0.2)).spent_usd == 0.9
     guard.settle(guard.reserve(CANDIDATE, 0.1), 0.1)
-    guard.settle(abandoned, 0.8)  # it was not dead, only slow: what it cost counts all the same
+    assert (spent(ledger), reserved(ledger)) == (1_000_000_000, 0)
+    guard.settle(abandoned, 0.8)  # it was not dead, only slow: what it cost takes the place of the worst case
     assert (spent(ledger), reserved(ledger)) == (900_000_000, 0)
+
+
+def test_what_others_left_behind_is_spent_by_whoever_settles_next(ledger, clock):
+    SpendGuard(ledger).reserve(CANDIDATE, 0.5)
+    mine = SpendGuard(ledger).reserve(CANDIDATE, 0.25)
+    clock.time += timedelta(days=1)
+    SpendGuard(ledger).settle(mine, 0.125)
+    assert (spent(ledger), reserved(ledger)) == (625_000_000, 0)
+
+
+def test_a_lease_is_renewed_while_its_call_lives(ledger, clock):
+    guard, other = SpendGuard(ledger, lease_s=60), SpendGuard(ledger)
+    mine = guard.reserve(CANDIDATE, 0.5)
+    for _ in range(3):
+        clock.time += timedelta(seconds=50)
+        guard.renew(mine)
+        other.settle(other.reserve(CANDIDATE, 0.1), 0.0)
+    assert (spent(ledger), reserved(ledger)) == (0, 500_000_000)
+    guard.settle(mine, 0.25)
+    guard.renew(mine)
+    assert (spent(ledger), reserved(ledger)) == (250_000_000, 0)
 
 
 # -- without a ledger ----------------------------------------------------------------------------------------
@@ -289,6 +313,7 @@ def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):
     clock = Clock()
     lease = timedelta(seconds=900)
     held: dict[object, tuple[str, int, datetime]] = {}  # reservation -> day, amount, end of its lease
+    noticed = clock.time  # leases that ended before are spent
     spend: dict[str, int] = {}
     day_limit, month_limit = to_nanos(per_day, ""), to_nanos(per_month, "")
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l", now=clock) as ledger:
@@ -303,9 +328,10 @@ def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):
                     day, nanos, _ = held.pop(reservation)
                     spend[day] = spend.get(day, 0) + (nanos if real is None else to_nanos(real, ""))
                     guard.settle(reservation, real)
+                    noticed = clock.time if nanos or real else noticed
             else:
                 nanos, today = to_nanos(arguments[0], ""), clock.time.date().isoformat()
-                live = [(day, n) for day, n, end in held.values() if end > clock.time] + list(spend.items())
+                live = [(day, n) for day, n, _ in held.values()] + list(spend.items())
                 day = sum(n for when, n in live if when == today)
                 month = sum(n for when, n in live if when[:7] == today[:7])
                 fits = nanos == 0 or (day + nanos <= day_limit and month + nanos <= month_limit)
@@ -315,9 +341,12 @@ def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):
                     assert not fits
                 else:
                     assert fits
+                    noticed = clock.time if nanos else noticed
                     held[reservation] = (today, nanos, clock.time + lease)
         if ledger.path.exists():
-            assert spent(ledger) == sum(spend.values())
+            abandoned = sum(n for _, n, end in held.values() if end <= noticed)
+            assert spent(ledger) == sum(spend.values()) + abandoned
+            assert spent(ledger) + reserved(ledger) == sum(spend.values()) + sum(n for _, n, _ in held.values())
 
 
 @given(st.floats(0, 1e9))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from r2_router.errors import ConfigError
-from r2_router.pools.model import Model
+from r2_router.pools.model import Model, PriceTier
 from r2_router.pools.pool import DEFAULT_API_KEY_ENV, DEFAULT_BASE_URL, Pool, load_pool, models_file, pool_names
 
 MINE = """\
@@ -140,6 +140,11 @@ def test_every_field(tmp_path: Path) -> None:
         prices_date = 2026-03-04
         note = "a note"
         weights = "w"
+        cache_read_usd_per_million = 0.25
+        cache_write_usd_per_million = 1.25
+        thinking_usd_per_million = 3
+        request_usd = 0.005
+        tiers = [{ above_input_tokens = 200_000, usd_per_million = [2, 4.5] }]
         """,
     )
     pool = load_pool(path)
@@ -168,7 +173,44 @@ def test_every_field(tmp_path: Path) -> None:
         note="a note",
         weights="w",
         untrusted=str(path),
+        cache_read_usd_per_million=0.25,
+        cache_write_usd_per_million=1.25,
+        thinking_usd_per_million=3.0,
+        request_usd=0.005,
+        tiers=(PriceTier(200_000, 2.0, 4.5),),
     )
+
+
+def test_a_new_price_drops_the_prices_beside_the_old_one_but_no_fee(tmp_path: Path) -> None:
+    path = pool_file(
+        tmp_path,
+        MINE
+        + "cache_read_usd_per_million = 0.01\nrequest_usd = 0.005\n"
+        + "tiers = [{ above_input_tokens = 9, usd_per_million = [1, 2] }]\n",
+    )
+    user_models("[models.my-model]\nusd_per_million = [7, 8]\n")
+    changed = only(load_pool(path))
+    assert (changed.input_usd_per_million, changed.cache_read_usd_per_million, changed.tiers) == (7.0, None, ())
+    assert changed.request_usd == 0.005
+
+
+@pytest.mark.parametrize(
+    ("tiers", "fault"),
+    [
+        ("3", "must be a list of tables"),
+        ("[3]", "must be a table"),
+        ("[{ above_input_tokens = 9 }]", "must hold above_input_tokens and usd_per_million"),
+        ("[{ above_input_tokens = 0, usd_per_million = [1, 2] }]", "must be above 0"),
+        ("[{ above_input_tokens = 9, usd_per_million = 1 }]", "must be two numbers"),
+        (
+            f"[{', '.join(['{ above_input_tokens = 9, usd_per_million = [1, 2] }'] * 2)}]",
+            "must rise",
+        ),
+    ],
+)
+def test_tiers_that_make_no_sense(tmp_path: Path, tiers: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=f"line 4: tiers {fault}"):
+        load_pool(pool_file(tmp_path, f"{MINE}tiers = {tiers}\n"))
 
 
 def test_a_pools_key_does_not_go_to_a_models_own_server(tmp_path: Path) -> None:

@@ -69,6 +69,9 @@ class Books:
         assert reservation not in self.settled, "settled twice"
         self.settled[reservation] = cost_usd
 
+    def renew(self, reservation: int) -> None:
+        assert reservation not in self.settled, "renewed after it was settled"
+
     @property
     def balanced(self) -> bool:
         """Every reservation settled."""

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from r2_router.config.files import make_private
-from r2_router.errors import InputError, R2Error
+from r2_router.errors import InputError, R2Error, SpendLimitError
+from r2_router.generate.generation import Guard
 from r2_router.lab.collecting.plan import Key
 from r2_router.lab.data.questions import Question
 from r2_router.ledger.money import to_nanos, to_usd
 from r2_router.ledger.schema import immediate
 from r2_router.records import Budget, Record
+from r2_router.routing.decision import Candidate
 
 VERSION = 1
 
@@ -208,10 +210,12 @@ class Store:
             return db.execute("DELETE FROM calls").rowcount
 
     def begin(self, key: Key, most_usd: float, max_usd: float | None) -> bool:
-        """Note a call that may cost `most_usd`; False, and nothing noted, where `max_usd` would be passed."""
+        """Note a call that may cost `most_usd`, in place of what was noted of it before; False, and nothing changed,
+        where `max_usd` would be passed."""
         nanos = to_nanos(most_usd, "The cost of a call")
         with self._transaction() as db:
-            if max_usd is not None and self._spent_nanos() + nanos > to_nanos(max_usd, "max_usd"):
+            noted = self._one(f"SELECT nanos FROM calls WHERE {_CELL}", key) or 0  # noqa: S608
+            if max_usd is not None and self._spent_nanos() - noted + nanos > to_nanos(max_usd, "max_usd"):
                 return False
             db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)", (*key, nanos, _now()))
         return True
@@ -338,6 +342,33 @@ class Store:
             f"SELECT a.* FROM answers a JOIN questions q USING (query_id) {where} ORDER BY q.rowid, a.model, a.budget"  # noqa: S608
         )
         return [_answer(row) for row in self._db_open.execute(query, values)]
+
+
+class CallGuard:
+    """Keeps `max_usd` over the tries of one call, of which `Store.begin` has noted the first; then asks `guard`."""
+
+    def __init__(self, store: Store, key: Key, max_usd: float | None, guard: Guard) -> None:
+        self._store = store
+        self._key = key
+        self._max_usd = max_usd
+        self._guard = guard
+        self._tries = 0
+        self._billed_usd = 0.0
+
+    def reserve(self, candidate: Candidate, worst_case_usd: float) -> Any:
+        """Before each try. Raises SpendLimitError where another one might pass the limit."""
+        again = self._tries and self._billed_usd
+        if again and not self._store.begin(self._key, self._billed_usd + worst_case_usd, self._max_usd):
+            raise SpendLimitError(f"--max-usd {self._max_usd:g} leaves nothing for another try of {candidate.label}.")
+        self._tries += 1
+        return self._guard.reserve(candidate, worst_case_usd)
+
+    def settle(self, reservation: Any, cost_usd: float) -> None:
+        self._billed_usd += cost_usd
+        self._guard.settle(reservation, cost_usd)
+
+    def renew(self, reservation: Any) -> None:
+        self._guard.renew(reservation)
 
 
 def _answer(row: tuple[Any, ...]) -> StoredAnswer:

@@ -10,8 +10,9 @@ from secrets import token_hex
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import SpendLimitError
 from r2_router.generate import Generation, Options, Resolve
+from r2_router.generate.billing import worst_case
 from r2_router.generate.generation import Guard
-from r2_router.lab.collecting.answers import Store
+from r2_router.lab.collecting.answers import CallGuard, Store
 from r2_router.lab.collecting.plan import Key
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED
@@ -39,7 +40,7 @@ class JudgeCalls:
         """The judge's words and their cost in USD. Raises ProviderError or SpendLimitError."""
         model = self.judge
         reads = sum(estimate_tokens(message["content"]) + _OVERHEAD_TOKENS for message in messages)
-        most = model.cost_usd(reads, _MAX_OUTPUT + model.thinking_tokens)
+        most = worst_case(model, reads, _MAX_OUTPUT + model.thinking_tokens)
         key: Key = (token_hex(8), f"judge {model.name}", UNLIMITED)
         if not self.store.begin(key, most, self.max_usd):
             raise SpendLimitError(f"--max-usd {self.max_usd:g} leaves nothing for the judge.")
@@ -56,7 +57,7 @@ class JudgeCalls:
                 sampling={"temperature": 0.0},
                 request_key="\n".join(map(str, key)),
             ),
-            guard=self.guard,
+            guard=CallGuard(self.store, key, self.max_usd, self.guard),
         )
         answer = await generation.result()
         return answer.text, answer.cost_usd

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from r2_router.checkpoints.format import Instruction, budget_key
 from r2_router.errors import InputError
+from r2_router.generate.billing import worst_case
 from r2_router.lab.data.questions import Question
 from r2_router.pools.model import Model
 from r2_router.records import Budget, Record, read_budget
@@ -86,8 +87,8 @@ class Plan:
         return estimate_tokens(f"{cell.question.query}\n\n{sentence}") + _OVERHEAD_TOKENS
 
     def most_usd(self, cell: Cell) -> float:
-        """The most a call can cost, but for the estimate of its input tokens."""
-        return cell.model.cost_usd(self.input_tokens(cell), self.cut(cell))
+        """The most a call can cost."""
+        return worst_case(cell.model, self.input_tokens(cell), self.cut(cell))
 
 
 # -- what is known of answers so far -------------------------------------------------------------------------
@@ -159,11 +160,12 @@ def _of_model(
 ) -> ModelEstimate:
     cells = [cell for cell in plan.cells(model) if cell.key not in done]
     reads = sum(plan.input_tokens(cell) for cell in cells)
-    writes = seconds = most = 0.0
+    writes = seconds = expected = most = 0.0
     for cell in cells:
         known = seen.get((model.name, cell.budget)) or _guess(plan.cut(cell))
         writes += known.output_tokens
         seconds += known.latency_s
+        expected += model.cost_usd(plan.input_tokens(cell), known.output_tokens)
         most += plan.most_usd(cell)
     minutes = [seconds / 60 / pace.concurrency]
     if pace.requests_per_minute:
@@ -176,7 +178,7 @@ def _of_model(
         done=len(plan.questions) * len(plan.budgets) - len(cells),
         input_tokens=reads,
         output_tokens=round(writes),
-        expected_usd=model.cost_usd(reads, writes),
+        expected_usd=expected,
         most_usd=most,
         hours=max(minutes) / 60,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from r2_router.errors import R2Error, SpendLimitError
 from r2_router.generate import Answer, Generation, Options, Resolve
 from r2_router.generate.generation import Guard, NoLimit
-from r2_router.lab.collecting.answers import Store, StoredAnswer
+from r2_router.lab.collecting.answers import CallGuard, Store, StoredAnswer
 from r2_router.lab.collecting.plan import Cell, Key, Pace, Plan, in_turn
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate
@@ -167,7 +167,7 @@ class _Lane:
         try:
             answer = await generation.result()
         except SpendLimitError as error:
-            run.store.lose(cell.key, "refused by a spending limit", 0.0)
+            run.store.lose(cell.key, "refused by a spending limit", failed_usd(error))
             run.outcome.over_limit = str(error)
             return str(error), False
         except R2Error as error:
@@ -175,7 +175,7 @@ class _Lane:
             return str(error), False
         if answer.partial:
             run.store.lose(cell.key, f"broke off: {answer.error}"[:300], answer.cost_usd)
-            return f"its answer broke off: {answer.error}", True
+            return f"its answer broke off: {answer.error}", not answer.finish_reason
         stored = _stored(cell, answer)
         run.store.finish(stored)
         run.outcome.answers += 1
@@ -202,13 +202,13 @@ class _Lane:
             models={model.name: model},
             resolve=run.resolve,
             options=options,
-            guard=run.guard,
+            guard=CallGuard(run.store, cell.key, run.max_usd, run.guard),
         )
 
 
 def failed_usd(error: R2Error) -> float:
     """What the tries that ended in `error` cost."""
-    return sum(getattr(attempt, "cost_usd", 0.0) for attempt in getattr(error, "attempts", ()))
+    return sum(getattr(attempt, "cost_usd", 0.0) for attempt in error.attempts)
 
 
 def candidate(cell: Cell, plan: Plan) -> Candidate:

@@ -23,7 +23,7 @@ def test_the_most_a_call_costs_is_its_input_and_its_cut():
     plan = make_plan(URL)
     limited, unlimited = list(plan.cells(model("a", URL, thinking_tokens=50)))[:2]
     assert (plan.cut(limited), plan.cut(unlimited)) == (70, 100)
-    assert plan.most_usd(limited) == pytest.approx((plan.input_tokens(limited) * 1.0 + 70 * 2.0) / 1e6)
+    assert plan.most_usd(limited) == pytest.approx((plan.input_tokens(limited) * 1.5 + 16 + 70 * 2.0) / 1e6)
     assert plan.input_tokens(limited) > plan.input_tokens(unlimited)  # it reads the instruction
 
 

@@ -1,0 +1,100 @@
+"""Profiles: how each provider wants to be asked, as data (config/providers.toml, and the user's own)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from r2_router.config import toml_file as cf
+from r2_router.config.folders import shipped, user_config_dir
+from r2_router.errors import ConfigError
+from r2_router.records import Record
+
+# For a server nobody describes: OpenAI's word, and that of vLLM, SGLang and llama.cpp. Most ignore what they do not
+# know, and a word that is refused is dropped.
+_THINKING_OFF: Mapping[str, Any] = {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile(Record):
+    """How one provider is asked; the fields are those of config/providers.toml. `name` is "" for an unknown one."""
+
+    name: str = ""
+    base_url: str = ""
+    hosts: tuple[str, ...] = ()
+    api_key_env: str = ""
+    key_header: str = ""
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    thinking_off: Mapping[str, Any] = field(default_factory=lambda: _THINKING_OFF)
+    refuses: tuple[str, ...] = ()
+
+
+def providers_file() -> Path:
+    """The user's own profiles. It may not exist."""
+    return user_config_dir() / "providers.toml"
+
+
+def profiles() -> Mapping[str, Profile]:
+    """Every profile by name, the user's in place of the shipped.
+
+    Raises ConfigError naming file and line for an unknown key or a bad value.
+    """
+    files = [shipped("config") / "providers.toml", providers_file()]
+    return _read(tuple((path, path.stat().st_mtime_ns) for path in files if path.is_file()))
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name. Raises ConfigError for an unknown one."""
+    known = profiles()
+    if name not in known:
+        raise ConfigError(f"No provider {cf.shown(name)}. Known: {', '.join(known)}. Yours go into {providers_file()}.")
+    return known[name]
+
+
+def profile_of(host: str) -> Profile:
+    """The profile of the server `host`; one without a name where nobody describes it."""
+    found = (known for known in profiles().values() if any(fnmatchcase(host.lower(), glob) for glob in known.hosts))
+    return next(found, Profile())
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of texts in quotes, not {cf.shown(value)}")
+    return tuple(cf.text(item) for item in cast("list[object]", value))
+
+
+def _query(value: object) -> Mapping[str, str]:
+    return {key: cf.text(item) for key, item in cf.table(value).items()}
+
+
+def _header(value: object) -> str:
+    name = cf.text(value)
+    if name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name):
+        raise ValueError('must be the name of a header, like "api-key"')
+    return name
+
+
+_KEYS: Mapping[str, cf.Check] = {
+    "base_url": cf.url,
+    "hosts": _texts,
+    "api_key_env": cf.variable,
+    "key_header": _header,
+    "query": _query,
+    "thinking_off": cf.table,
+    "refuses": _texts,
+}
+
+
+@lru_cache(maxsize=4)
+def _read(files: tuple[tuple[Path, int], ...]) -> Mapping[str, Profile]:
+    known: dict[str, Profile] = {}
+    for path, _ in files:
+        file = cf.read_config(path)
+        for name in file.values((), dict.fromkeys(file.data, cf.table)):
+            known[name] = Profile(name, **file.values((name,), _KEYS))
+    return known
