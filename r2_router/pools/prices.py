@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from r2_router.config.files import replace_file
+from r2_router.config.safe_files import replace_file
 from r2_router.config.settings import Secret
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, DownloadError
