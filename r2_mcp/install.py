@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from r2_mcp import jsonc
-from r2_router.config.files import read_plain, replace_file
+from r2_router.config.safe_files import read_plain, replace_file
 from r2_router.errors import ConfigError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]

@@ -98,6 +98,14 @@ def over_window(tokens: float, window: int) -> str:
     return f"query and answer need {tokens:,.0f} tokens, over its context window of {window:,}"
 
 
+def over_answer(tokens: float, most: float) -> str:
+    return f"{tokens:,.0f} tokens, over the {most:,.0f} its provider gives at most"
+
+
+def over_query(tokens: float, most: float) -> str:
+    return f"a query of {tokens:,.0f} tokens, over the {most:,.0f} its provider takes"
+
+
 def other_budget(budget: Budget) -> str:
     return f"budget is {budget_text(budget)}"
 

@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from r2_router.config.files import replace_file
+from r2_router.config.safe_files import replace_file
 from r2_router.errors import CheckpointError
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
 

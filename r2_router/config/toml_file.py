@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from r2_router.config.files import read_plain
 from r2_router.config.folders import user_config_dir
+from r2_router.config.safe_files import read_plain
 from r2_router.errors import ConfigError
 
 Check = Callable[[object], Any]

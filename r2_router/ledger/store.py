@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
-from r2_router.config.files import make_private
 from r2_router.config.folders import user_data_dir
+from r2_router.config.safe_files import make_private
 from r2_router.errors import InputError, LedgerError
 from r2_router.ledger.entry import Entry, new_id, query_hash
 from r2_router.ledger.money import is_amount, to_nanos, to_usd

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from r2_router.config.files import replace_file
 from r2_router.config.folders import shipped, user_data_dir
+from r2_router.config.safe_files import replace_file
 from r2_router.config.toml_file import read_config, shown
 from r2_router.errors import ConfigError
 

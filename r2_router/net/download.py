@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from r2_router.config.files import open_plain
 from r2_router.config.redaction import plain_url
+from r2_router.config.safe_files import open_plain
 from r2_router.errors import DownloadError
 from r2_router.net.loopback import UNPROXIED, is_loopback
 

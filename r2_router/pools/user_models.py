@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from r2_router.config.files import replace_file
+from r2_router.config.safe_files import replace_file
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError
 from r2_router.pools.pool import EXPIRED, SPEEDS, models_file

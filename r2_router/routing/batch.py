@@ -88,7 +88,7 @@ def choose_rows(
         score -= np.multiply.outer(input_tokens[rows], price_in)
         score[:, predictor.heads] -= predictor.head_tokens(outputs[rows]) * price_out[predictor.heads]
         best[rows] = _sure(score)
-    best[input_tokens > allowed.input_limit] = _RANKED_SINGLY
+    best[input_tokens > min(allowed.input_limit, table.tiered_above)] = _RANKED_SINGLY
     return best
 
 

@@ -54,15 +54,24 @@ class CandidateTable:
         self.output_price = self._prices([m.output_usd_per_million for m in self.models])
         told = [0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates]
         self.instruction_tokens = np.array(told, dtype=np.float64)
+        self.request_usd = np.array([0.0 if compat else m.request_usd for m in self.models])[self.model_index]
+        self.tiered_above = min((t.above_input_tokens for m in self.models for t in m.tiers), default=math.inf)
         self.windows = None if compat else self._windows()
+        self.longest_answer = self._limit([None if compat else m.max_output_tokens for m in self.models])
+        self.longest_query = self._limit([None if compat else m.max_input_tokens for m in self.models])
         self.segments = self._segments()
         self._longest = np.where(np.isinf(self.budgets), checkpoint.token_ceiling, self.budgets)
         self._blocked = ["" if compat else _unusable(model) for model in self.models]
         self._allowed: dict[tuple[object, ...], Allowed] = {}
 
     def cost(self, tokens: Floats, input_tokens: float) -> Floats:
-        """USD for each candidate: (input + instruction)·price_in + output·price_out, (C,)."""
-        return answer_usd(self.instruction_tokens + input_tokens, self.input_price, tokens, self.output_price)
+        """USD for each candidate: (input + instruction)·price_in + output·price_out + the request's fee, (C,)."""
+        input_price, output_price = self.input_price, self.output_price
+        if input_tokens > self.tiered_above and not self.compat:
+            tiered = np.array([m.usd_per_million(input_tokens) if m.priced else (0.0, 0.0) for m in self.models])
+            input_price, output_price = tiered[self.model_index].T
+        usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
+        return usd + self.request_usd
 
     def allowed(self, limits: Limits) -> Allowed:
         """The candidates that may be chosen under the names in `limits`.
@@ -81,10 +90,16 @@ class CandidateTable:
         reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self._blocked, strict=True)]
         mask = np.array([not reason for reason in reasons])[self.model_index]
         room = np.inf if self.windows is None else np.min((self.windows - self._longest)[mask], initial=np.inf)
-        return Allowed(reasons, mask, np.flatnonzero(mask), float(room))
+        room = min(float(room), float(np.min(self.longest_query[mask], initial=np.inf)))
+        if (self._longest > self.longest_answer)[mask].any():
+            room = -np.inf  # some answer is too long whatever the query
+        return Allowed(reasons, mask, np.flatnonzero(mask), room)
 
     def _prices(self, usd_per_million: Sequence[float | None]) -> Floats:
         return np.array([0.0 if price is None else price for price in usd_per_million])[self.model_index]
+
+    def _limit(self, tokens: Sequence[int | None]) -> Floats:
+        return np.array([math.inf if limit is None else float(limit) for limit in tokens])[self.model_index]
 
     def _windows(self) -> Floats | None:
         """Tokens each candidate has for query and answer: its context window less the instruction, (C,)."""

@@ -115,6 +115,8 @@ class _Bounds:
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:
             room = np.minimum(room, table.windows - input_tokens)
+        room = np.minimum(room, table.longest_answer)
+        room = np.where(input_tokens > table.longest_query, -1.0, room)
         return cls(
             room=room,
             max_cost=np.inf if limits.max_cost_usd is None else limits.max_cost_usd,
@@ -267,6 +269,12 @@ def _over(table: CandidateTable, c: Candidate, i: int, input_tokens: float, limi
     if table.windows is not None and length + input_tokens > table.windows[i]:
         window = table.models[int(table.model_index[i])].context_window or 0
         found.append((words.over_window(length + input_tokens, window), _excess(length + input_tokens, window)))
+    if length > table.longest_answer[i]:
+        most = float(table.longest_answer[i])
+        found.append((words.over_answer(length, most), _excess(length, most)))
+    if input_tokens > table.longest_query[i]:
+        most = float(table.longest_query[i])
+        found.append((words.over_query(input_tokens, most), _excess(input_tokens, most)))
     if limits.budget not in (None, c.budget):
         found.append((words.other_budget(limits.budget or UNLIMITED), 0.0))
     return found

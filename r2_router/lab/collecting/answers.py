@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from r2_router.config.files import make_private
+from r2_router.config.safe_files import make_private
 from r2_router.errors import InputError, R2Error, SpendLimitError
 from r2_router.generate.generation import Guard
 from r2_router.lab.collecting.plan import Key

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from r2_router.config.files import make_private
 from r2_router.config.folders import user_data_dir
+from r2_router.config.safe_files import make_private
 from r2_router.embedders import Embedder, clip_text
 from r2_router.lab.learning.probes import PROBES
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from r2_router.config.files import replacing
+from r2_router.config.safe_files import replacing
 from r2_router.errors import InputError
 from r2_router.lab.data.files import ABOUT_KEY, Columns, parquet_module
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from r2_router.config.files import replace_file
+from r2_router.config.safe_files import replace_file
 from r2_router.errors import InputError
 from r2_router.lab.evaluation.plots import calibration_plot, deferral_plot, label
 from r2_router.words import usd

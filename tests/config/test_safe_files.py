@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from r2_router.config.files import make_private, open_plain, read_plain, replace_file, replacing
+from r2_router.config.safe_files import make_private, open_plain, read_plain, replace_file, replacing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither modes nor FIFOs")
 
