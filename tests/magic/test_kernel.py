@@ -37,7 +37,10 @@ class Kernel:
             messages.append(message)
             on_message(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                return self.client.get_shell_msg(timeout=60)["content"], messages
+                break
+        while (reply := self.client.get_shell_msg(timeout=60))["parent_header"].get("msg_id") != asked:
+            pass  # a late answer to what was asked while the kernel started
+        return reply["content"], messages
 
 
 def of_type(messages: list[Message], kind: str) -> list[dict[str, Any]]:
