@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,16 @@ from support.chat_server import ChatServer, chat_server
 from support.mcp_client import KEY, KEY_VARIABLE, make_router, provided
 
 from r2_router import R2Router
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tools_made_once() -> Generator[None]:
+    """A server is made for each test; to derive the same schemas from the same signatures takes most of that."""
+    import r2_mcp.server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(r2_mcp.server, "make_tools", cache(r2_mcp.server.make_tools))
+        yield
 
 
 @pytest.fixture
