@@ -68,7 +68,7 @@ def choose_embedder(
 
         key = settings.key(EMBED_API_KEY)
         return make_embedder(
-            settings.embedder or checkpoint.embedder.id,
+            settings.embedder or recorded_embedder(checkpoint),
             url=settings.embed_url or None,
             model=settings.embed_model or None,
             api_key=key and key.reveal(),
@@ -76,6 +76,20 @@ def choose_embedder(
         )
 
     return make
+
+
+def recorded_embedder(checkpoint: Checkpoint) -> str:
+    """The embedder that `checkpoint` names. Raises CheckpointError where it names a file of this machine: which files
+    are loaded is the user's to say."""
+    from r2_router.embedders import is_file
+
+    name = checkpoint.embedder.id
+    if is_file(name):
+        raise CheckpointError(
+            f"Checkpoint '{checkpoint.name}' names a file as its embedder ({name}). If you trust that file, say so "
+            f"yourself: R2_EMBEDDER={name}, or `embedder` in the settings."
+        )
+    return name
 
 
 def configured_trade_off(settings: Settings) -> TradeOff:

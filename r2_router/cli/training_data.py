@@ -120,6 +120,7 @@ def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Em
     """The embedder the options name, by default that of `base` or the embedded one, and how a checkpoint records it."""
     from importlib.metadata import version
 
+    from r2_router.checkpoints.find import recorded_embedder
     from r2_router.checkpoints.format import EmbedderInfo
     from r2_router.config.settings import EMBED_API_KEY, load_settings
     from r2_router.embedders import USE_ID
@@ -127,7 +128,7 @@ def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Em
     from r2_router.lab.learning.probes import PROBES
 
     settings = load_settings(embedder=args.embedder, embed_url=args.embed_url)
-    spec = settings.embedder or (base.embedder.id if base else settings.embed_model)
+    spec = settings.embedder or (recorded_embedder(base) if base else settings.embed_model)
     if not spec and args.embed_url:
         raise InputError(f"Which model does {args.embed_url} serve? Give its name: --embedder NAME.")
     key = settings.key(EMBED_API_KEY)
