@@ -8,14 +8,12 @@ the sweep also with each category left out; results go into benchmarks/results/r
 import json
 import os
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
 from common import RESULTS
-from pyarrow import parquet
-from sweep_table import joined
+from sweep_table import sweep_table
 
 from r2_router.checkpoints.format import EmbedderInfo, Instruction
 from r2_router.embedders.use import UseEmbedder
@@ -66,9 +64,7 @@ def measure(name: str, data: Path) -> dict:
     if name in files:
         table = read_table(data / f"{files[name]}.parquet")
     if name in ("sweep", "transfer"):
-        with tempfile.TemporaryDirectory() as folder:
-            parquet.write_table(joined(data), Path(folder) / "sweep.parquet")
-            sweep = read_table(Path(folder) / "sweep.parquet")
+        sweep = sweep_table(data)
         table = sweep if name == "sweep" else table
     if name in ("zeroeval", "mmlu_pro"):
         pool = listed_pool()

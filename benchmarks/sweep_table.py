@@ -9,9 +9,13 @@ exam_queries.parquet in FOLDER.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from pyarrow import parquet
+
+from r2_router.lab.data.read import read_table
+from r2_router.lab.data.table import Table
 
 COMMITTED = Path(__file__).parent / "results" / "sweep.parquet"
 OURS = "made-"
@@ -40,6 +44,13 @@ def joined(folder: Path):
     pairs = zip(table.column("query_id").to_pylist(), table.column("query").to_pylist(), strict=True)
     texts = [text if text is not None else known[name] for name, text in pairs]
     return table.set_column(table.column_names.index("query"), table.schema.field("query"), [texts])
+
+
+def sweep_table(folder: Path) -> Table:
+    """The whole table, as training reads it."""
+    with tempfile.TemporaryDirectory() as made:
+        parquet.write_table(joined(folder), Path(made) / "sweep.parquet")
+        return read_table(Path(made) / "sweep.parquet")
 
 
 def main() -> None:

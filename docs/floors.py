@@ -19,6 +19,7 @@ FACES = ("r2_mcp", "r2_magic")
 # From the ground up. A room is a folder or a file of r2_router; it may import from the floors below its own.
 FLOORS: Mapping[str, str] = {
     "errors": "the exceptions a user can meet",
+    "plugins": "embedders and graders of other packages",
     "records": "what all data classes share, budgets, JSON",
     "words": "numbers as people read them",
     "config": "settings, keys, folders, TOML with line numbers",

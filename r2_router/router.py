@@ -478,11 +478,11 @@ def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]
     """Makes the embedder that the settings name, by default the one the checkpoint was trained with."""
 
     def make() -> Embedder:
-        from r2_router.embedders import make_embedder
+        from r2_router.embedders import make_embedder, recorded_embedder
 
         key = settings.key(EMBED_API_KEY)
         return make_embedder(
-            settings.embedder or checkpoint.embedder.id,
+            settings.embedder or recorded_embedder(checkpoint),
             url=settings.embed_url or None,
             model=settings.embed_model or None,
             api_key=key and key.reveal(),

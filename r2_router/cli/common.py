@@ -56,6 +56,17 @@ def add_router_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--embed-url", metavar="URL", help="an OpenAI-compatible embedding server")
 
 
+def add_heads_option(parser: argparse.ArgumentParser, which: str) -> None:
+    """Which regressor learns the heads."""
+    parser.add_argument(
+        "--heads",
+        metavar="SPEC",
+        default="",
+        help=f'learn with this scikit-learn regressor, such as "BayesianRidge" or "Ridge(alpha=3)", instead of our own '
+        f"ridge ({which})",
+    )
+
+
 def count_above_zero(text: str) -> int:
     """An option's whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -20,8 +20,8 @@ def register(commands: common.Commands) -> None:
         "evaluate",
         help="does routing pay? compare it with the simple choices",
         description="Compare routing with every constant choice, the best mix that does not look at the query, nearest "
-        "neighbours, a router without length choice, chance and the oracle, on a training table. Writes report.html, "
-        "report.json and plots.",
+        "neighbours, the paper's heads, a router without length choice, chance and the oracle, on a training table. "
+        "Writes report.html, report.json and plots.",
     )
     parser.add_argument("--data", metavar="F", required=True, help="the training table")
     parser.add_argument("--output", metavar="DIR", required=True, help="the folder of the report")
@@ -38,6 +38,13 @@ def register(commands: common.Commands) -> None:
     parser.add_argument("--ood", action="store_true", help="also leave out each category whole")
     parser.add_argument("--folds", type=common.count_above_zero, default=5, metavar="N", help="default: 5")
     parser.add_argument("--seeds", type=common.count_above_zero, default=5, metavar="N", help="default: 5")
+    common.add_heads_option(parser, "any, linear or not")
+    parser.add_argument(
+        "--jobs",
+        type=common.count_above_zero,
+        metavar="N",
+        help="folds at once (default: one a processor)",
+    )
     parser.add_argument("--json", action="store_true", help="the report as one JSON object on stdout")
     parser.set_defaults(run=run)
 
@@ -52,8 +59,12 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.lab.data.read import read_table
     from r2_router.lab.evaluation.assessment import evaluate
     from r2_router.lab.evaluation.report import write_report
+    from r2_router.lab.learning.regressors import make_regressor, regress
     from r2_router.lab.learning.training import train
 
+    if args.heads and args.checkpoint:
+        raise InputError("--heads says how to learn, and --checkpoint is learned already: give one of them.")
+    heads = make_regressor(args.heads) if args.heads else None
     if args.folds < 2:
         raise InputError("--folds is at least 2: what is learned from must not be what is judged.")
     checkpoint = load_checkpoint(args.checkpoint) if args.checkpoint else None
@@ -68,11 +79,21 @@ def run(args: argparse.Namespace) -> int:
     # What an instruction says decides nothing here; where it cuts does, and tables without one were not cut.
     told: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
     instruction = Instruction(**told)
-    learn = checkpoint or partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
+    own = partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
+    learn = checkpoint or (partial(regress, heads=heads, instruction=instruction) if heads else own)
     with Path(args.data).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     found = evaluate(
-        table, embed(embedder, table), pool, learn, folds=args.folds, seeds=args.seeds, ood=args.ood, sha256=digest
+        table,
+        embed(embedder, table),
+        pool,
+        learn,
+        folds=args.folds,
+        seeds=args.seeds,
+        ood=args.ood,
+        sha256=digest,
+        heads=args.heads,
+        jobs=args.jobs,
     )
     folder = Path(args.output).expanduser()
     left_out = write_report(found.report, folder)
@@ -145,6 +166,7 @@ def _show(report: dict[str, Any], folder: Path) -> None:
         tables.constant_rows(report["best_constants"], with_worth=True),
         tables.choice_rows(report),
         tables.category_rows(report["gain_by_category"]),
+        tables.head_rows(report),
     ):
         if rows[1]:
             show_table(*rows, numbers=range(1, len(rows[0])))

@@ -44,6 +44,7 @@ def register(commands: common.Commands) -> None:
     parser.add_argument("--words-per-token", type=float, metavar="R", help="what {words} of the instruction meant")
     parser.add_argument("--cap-extra", type=int, metavar="N", help="answers were cut at budget + N tokens")
     parser.add_argument("--temperature", type=float, metavar="T", help="the temperature of the answers")
+    common.add_heads_option(parser, "linear ones: a checkpoint holds one matrix")
     parser.add_argument("--no-evaluate", action="store_true", help="leave out the cross-validation")
     parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -84,6 +85,11 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from r2_router.lab.learning.training import train
     from r2_router.pools.pool import load_pool
 
+    heads = None
+    if args.heads:
+        from r2_router.lab.learning.regressors import make_regressor
+
+        heads = make_regressor(args.heads)
     pool = load_pool(args.pool or "local")
     table, instruction = read_data(args)
     _check_priced(table, pool, only_say=args.no_evaluate)
@@ -93,7 +99,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     embedder, info = make_embedder(args, None)
     vectors = embed(embedder, table)
     name = _name(args)
-    learn = partial(train, embedder=info, instruction=instruction, name=name, pool=_pool_name(args, pool))
+    pool_name = _pool_name(args, pool)
+    learn = partial(train, embedder=info, instruction=instruction, name=name, pool=pool_name, heads=heads)
     checkpoint = learn(table, vectors, probe_texts=PROBES, probe_vectors=embedder.embed(PROBES), data_card=card)
     if args.no_evaluate:
         return checkpoint, table
@@ -117,6 +124,8 @@ def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
             "--add MODEL and the checkpoint it is added to, --base DIR, go together. To learn from labels beside the "
             "table a checkpoint was trained on: --from-ledger --data F."
         )
+    if args.heads:
+        raise InputError("--heads is for a new checkpoint: a model that is added is learned from the base's heads.")
     base = load_checkpoint(args.base)
     table = read_data(args, base)[0].only(args.add)
     pool = load_pool(args.pool or base.pool or "local")

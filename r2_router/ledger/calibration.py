@@ -149,7 +149,7 @@ def _compared(predicted: Floats, real: Floats) -> tuple[Any, ...]:
     bias, mean = float(difference.mean()), float(predicted.mean())
     interval = None
     if n > 1:
-        from scipy import special
+        from scipy import special  # scikit-learn brings it; its statistics module would take a second to load
 
         half = float(cast("Any", special).stdtrit(n - 1, 0.975)) * float(difference.std(ddof=1)) / n**0.5
         interval = bias - half, bias + half

@@ -56,6 +56,29 @@ def test_json_is_one_object_on_stdout(data, tmp_path, capsys):
     assert json.loads(out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
 
 
+def test_heads_that_no_checkpoint_can_hold_are_judged(data, tmp_path, capsys):
+    options = ("--data", data, *PRICES, "--seeds", 1, "--jobs", 1, "--heads", "KNeighborsRegressor(n_neighbors=3)")
+    code, out, _ = run(capsys, *options, "--output", tmp_path / "out")
+    assert code == 0
+    assert "Choosing by query beats the best constant of each worth" in out
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["heads_by"] == "KNeighborsRegressor(n_neighbors=3)"
+    assert "training with KNeighborsRegressor(n_neighbors=3)" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--heads", "Ridge", "--checkpoint", "local"), "--heads says how to learn, and --checkpoint is learned"),
+        (("--heads", "Ridge(print())"), "--heads names a regressor, with arguments by name"),
+    ],
+)
+def test_heads_that_cannot_be_used(data, tmp_path, capsys, more, words):
+    code, _, err = run(capsys, "--data", data, "--output", tmp_path / "out", *PRICES, *more)
+    assert code == 1
+    assert words in err
+
+
 def test_models_without_a_price_are_named(data, tmp_path, capsys):
     code, _, err = run(capsys, "--data", data, "--output", tmp_path / "out", "--price", "brief=1,2")
     assert code == 1

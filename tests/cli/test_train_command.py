@@ -15,7 +15,7 @@ import pytest
 from r2_router import R2Router
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.cli import main
-from r2_router.lab.learning.training import MIN_QUERIES
+from r2_router.lab.learning.targets import MIN_QUERIES
 from r2_router.ledger import Entry, Ledger
 
 INSTRUCTION = "Answer in at most {words} words."
@@ -383,3 +383,28 @@ def test_too_few_labels_say_which_candidate_lacks_how_many(train):
         label(query, float(easy))
     _, err = train("--from-ledger", "--instruction", INSTRUCTION, code=1)
     assert f"needs {MIN_QUERIES} queries with a label: small @ 30 has 5" in err
+
+
+# -- heads of scikit-learn's -----------------------------------------------------------------------------------------
+
+
+def test_heads_of_another_regressor_are_saved_as_ours_are(data, train, tmp_path):
+    train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", "--heads", "Ridge(alpha=0.5)")
+    checkpoint = heads(tmp_path)
+    assert checkpoint.metrics["heads_by"] == "Ridge(alpha=0.5)"
+    assert {file.name for file in (tmp_path / "heads").iterdir()} == {"checkpoint.json", "heads.safetensors"}
+    router = R2Router.from_pretrained(tmp_path / "heads")
+    assert router.route_text("What is 17 + 4?", worth_usd=0.001).best.model == "small"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("KNeighborsRegressor", "are not linear, and a checkpoint holds one matrix, never a program"),
+        ("Nothing", "scikit-learn has no regressor Nothing"),
+    ],
+)
+def test_heads_that_cannot_be_saved_are_refused(data, train, tmp_path, spec, words):
+    _, err = train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", "--heads", spec, code=1)
+    assert words in err
+    assert not (tmp_path / "heads").exists()

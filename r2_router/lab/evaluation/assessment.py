@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from r2_router.checkpoints.format import Checkpoint
+from r2_router.lab.data.folds import category_folds, random_folds
 from r2_router.lab.data.table import Table
 from r2_router.lab.evaluation.compare import interval
-from r2_router.lab.evaluation.cross_validation import Learn, Validation, as_json, category_folds, random_folds, validate
+from r2_router.lab.evaluation.cross_validation import Learn, Validation, as_json, validate
 from r2_router.lab.evaluation.metrics import Curve
 from r2_router.pools.pool import Pool
 
@@ -30,6 +31,7 @@ class Evaluation:
     main: Validation
     ood: Validation | None
     checkpoint: str  # the given one, "" where training was evaluated
+    heads: str  # the regressor that was evaluated instead of ours
     warning: str  # what keeps the numbers from meaning what they seem to
 
     @cached_property
@@ -38,6 +40,7 @@ class Evaluation:
         found = {
             "schema": SCHEMA,
             "checkpoint": self.checkpoint or None,
+            "heads_by": self.heads or None,
             "warning": self.warning,
             "counts": self.table.counts(),
             **self.main.metrics,
@@ -65,17 +68,21 @@ def evaluate(
     seeds: int = 5,
     ood: bool = False,
     sha256: str = "",
+    heads: str = "",
+    jobs: int | None = None,
 ) -> Evaluation:
     """Evaluate what `learn` makes of the folds of `table`, or a given checkpoint, at the prices of `pool`.
 
     `embeddings` (n, d) are unit vectors of the queries, in order. With `ood`, also each category by what was learned
-    from the others. `sha256` of the table's file tells whether a given checkpoint was trained on it. Raises InputError
-    as `validate` does.
+    from the others. `sha256` of the table's file tells whether a given checkpoint was trained on it, `heads` which
+    regressor `learn` uses where that is not ours; `jobs` is as in `validate`. Raises InputError as that does.
     """
     given = learn if isinstance(learn, Checkpoint) else None
-    main = validate(table, embeddings, pool, learn, random_folds(table, folds, seeds))
-    other = validate(table, embeddings, pool, learn, category_folds(table)) if ood else None
-    return Evaluation(table, main, other, given.name if given else "", _warning(given, table, sha256) if given else "")
+    by_chance = [random_folds(table, folds, seed) for seed in range(seeds)]
+    main = validate(table, embeddings, pool, learn, by_chance, jobs=jobs)
+    other = validate(table, embeddings, pool, learn, [category_folds(table)], jobs=jobs) if ood else None
+    warning = _warning(given, table, sha256) if given else ""
+    return Evaluation(table, main, other, given.name if given else "", heads, warning)
 
 
 def _warning(checkpoint: Checkpoint, table: Table, sha256: str) -> str:

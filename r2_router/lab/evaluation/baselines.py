@@ -1,4 +1,4 @@
-"""k nearest neighbours: what the most similar measured queries got, the baseline every learned router must beat."""
+"""What every learned router must beat: what the most similar measured queries got, and the paper's own heads."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.lab.learning.regressors import fit
+from r2_router.lab.untyped import linear_model, neighbors
+
 Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 
+_PAPER_ALPHA = 10.0  # of the paper's released checkpoint
 _KS = (5, 10, 20, 40, 80)
-_REACH = 400  # neighbours looked at; a fifth of them may be held out
 _JUDGES = 500  # queries by which their number is chosen
-_BLOCK = 1024
 
 
 class Neighbours:
-    """For each of n queries its nearest others by cosine, nearest first, (n, m); equal texts count as well."""
+    """The nearest of (m, d) unit vectors to (q, d) others. One search serves every number of neighbours and every
+    target, which a grid search over KNeighborsRegressor would repeat for each."""
 
-    def __init__(self, vectors: Floats) -> None:
-        rows = vectors.astype(np.float32)
-        reach = min(_REACH, len(rows) - 1)
-        self._order = np.empty((len(rows), reach), dtype=np.intp)
-        for start in range(0, len(rows), _BLOCK):
-            near = rows[start : start + _BLOCK] @ rows.T
-            near[np.arange(len(near)), np.arange(start, start + len(near))] = -np.inf
-            top = np.argpartition(-near, reach - 1, axis=1)[:, :reach]
-            order = np.argsort(-np.take_along_axis(near, top, axis=1), axis=1, kind="stable")
-            self._order[start : start + len(near)] = np.take_along_axis(top, order, axis=1)
+    def __init__(self, known: Floats, others: Floats) -> None:
+        reach = min(max(_KS), len(known) - 1)
+        index = neighbors.NearestNeighbors(n_neighbors=reach, algorithm="brute").fit(known)
+        self._near: Index = index.kneighbors(others, return_distance=False)
+        self._judges = np.arange(0, len(known), max(1, len(known) // _JUDGES))
+        found: Index = index.kneighbors(known[self._judges], n_neighbors=reach + 1, return_distance=False)
+        own: NDArray[np.bool_] = found == self._judges[:, None]
+        own[~own.any(axis=1), -1] = True  # among enough equal vectors a query need not be its own neighbour
+        self._near_judges = found[~own].reshape(len(found), reach)
 
-    def expect(self, queries: Index, kept: NDArray[np.bool_], targets: Floats) -> Floats:
-        """(q, C): the mean of `targets` (n, C) over the nearest of the `kept` (n,) queries, without NaN cells; over as
-        many as foretold the kept ones best."""
-        seen = np.flatnonzero(kept)
-        blind = np.nanmean(targets[seen], axis=0)
-        seen = seen[:: max(1, len(seen) // _JUDGES)]
-        errors = [np.nanmean((self._means(seen, kept, targets, k, blind) - targets[seen]) ** 2) for k in _KS]
-        return self._means(queries, kept, targets, _KS[int(np.argmin(errors))], blind)
+    def expect(self, targets: Floats) -> Floats:
+        """(q, C): the mean of `targets` (m, C) over the nearest, without NaN cells; over as many as foretold the known
+        ones best."""
+        errors = [np.nanmean((_means(self._near_judges[:, :k], targets) - targets[self._judges]) ** 2) for k in _KS]
+        return _means(self._near[:, : _KS[int(np.argmin(errors))]], targets)
 
-    def _means(self, queries: Index, kept: NDArray[np.bool_], targets: Floats, k: int, blind: Floats) -> Floats:
-        near = self._order[queries]
-        usable = kept[near]
-        usable &= np.cumsum(usable, axis=1) <= k
-        means = np.empty((len(queries), targets.shape[1]))
-        for i, (row, used) in enumerate(zip(near, usable, strict=True)):
-            found = targets[row[used]]
-            known = ~np.isnan(found)
-            counts = known.sum(axis=0)
-            sums = np.where(known, found, 0.0).sum(axis=0)
-            means[i] = np.where(counts > 0, sums / np.maximum(counts, 1), blind)
-        return means
+
+def paper_heads(known: Floats, others: Floats, targets: Floats) -> Floats:
+    """(q, C): what ridge heads as the paper's, each by itself, learn from `targets` (m, C), within what was seen."""
+    learned = fit(linear_model.Ridge(alpha=_PAPER_ALPHA), known, targets).expect(others)
+    return np.clip(learned, np.nanmin(targets, axis=0), np.nanmax(targets, axis=0))
+
+
+def _means(near: Index, targets: Floats) -> Floats:
+    """The means over each row's neighbours; of all where no neighbour was measured."""
+    found = targets[near]
+    known = ~np.isnan(found)
+    counts = known.sum(axis=1)
+    sums = np.where(known, found, 0.0).sum(axis=1)
+    blind: Floats = np.nanmean(targets, axis=0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), blind)

@@ -17,7 +17,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _WORTHS = 17  # points of the decision value, evenly in log worth
 _CURVE_POINTS = 81
 _RESAMPLES = 1000
-_NO_RIVALS = frozenset({"router", "mix", "oracle"})  # "mix" has a key of its own; nobody beats the oracle
+_NO_RIVALS = frozenset({"router", "oracle"})  # nobody beats the oracle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +80,7 @@ def compare(
     within = {name: _run(ways[name], quality, cost, inner) for name in ways}
     gain = (_net(within["router"], inner) - _net(within["mix"], inner)).mean(axis=0)  # (worths, n), seeds averaged
     shares = {name: _shares(run.index, len(candidates)) for name, run in within.items()}
+    gains = _audc_gains(runs, cost_range)
     metrics: dict[str, Any] = {
         "cost_range_usd": cost_range,
         "worth_range_usd": (low, high),
@@ -95,10 +96,8 @@ def compare(
             **interval(gain.mean(axis=0)),
             "by_worth_usd": [[float(w), float(g)] for w, g in zip(inner, gain.mean(axis=1), strict=True)],
         },
-        "audc_gain_over_mix": _audc_gain(runs["router"], runs["mix"], cost_range),
-        "audc_gains": {
-            name: _audc_gain(runs["router"], runs[name], cost_range) for name in runs if name not in _NO_RIVALS
-        },
+        "audc_gain_over_mix": gains.pop("mix"),
+        "audc_gains": gains,
     }
     together = {name: _mean_curve(runs[name]) for name in runs}
     return Comparison(metrics, together, gain.mean(axis=0), inner, shares["router"])
@@ -210,18 +209,22 @@ def interval(differences: Floats) -> dict[str, Any]:
     return {"mean": float(differences.mean()), "interval_95": [float(low), float(high)]}
 
 
-def _audc_gain(router: _Run, mix: _Run, cost_range: tuple[float, float]) -> dict[str, Any]:
-    """The router's padded AUDC less the mix's, and its 95 % paired bootstrap interval over queries."""
+def _audc_gains(runs: Mapping[str, _Run], cost_range: tuple[float, float]) -> dict[str, dict[str, Any]]:
+    """The router's padded AUDC less that of each rival, and its 95 % paired bootstrap interval over queries."""
+    n = runs["router"].cost.shape[2]
+    shares = np.concatenate((np.full((1, n), 1 / n), _resamples(n)))
+    areas = {name: _areas(run, shares, cost_range) for name, run in runs.items() if name != "oracle"}
+    found: dict[str, dict[str, Any]] = {}
+    for name in areas.keys() - _NO_RIVALS:
+        mean, *drawn = (areas["router"] - areas[name]).tolist()
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found[name] = {"mean": mean, "interval_95": [float(low), float(high)]}
+    return {name: found[name] for name in runs if name in found}
 
-    def areas(run: _Run, shares: Floats) -> float:
-        pairs = zip(run.cost @ shares, run.quality @ shares, strict=True)
-        return float(np.mean([audc(Curve.of(x, y), cost_range, "padded") for x, y in pairs]))
 
-    n = router.cost.shape[2]
-    drawn = [areas(router, shares) - areas(mix, shares) for shares in _resamples(n)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    uniform = np.full(n, 1 / n)
-    return {
-        "mean": areas(router, uniform) - areas(mix, uniform),
-        "interval_95": [float(low), float(high)],
-    }
+def _areas(run: _Run, shares: Floats, cost_range: tuple[float, float]) -> Floats:
+    """(r,): the padded AUDC, the mean over seeds, for each weighting (r, n) of the queries."""
+    pairs = zip(run.cost @ shares.T, run.quality @ shares.T, strict=True)  # (worths, r) of each seed
+    return np.mean(
+        [[audc(Curve.of(x, y), cost_range, "padded") for x, y in zip(c.T, q.T, strict=True)] for c, q in pairs], axis=0
+    )

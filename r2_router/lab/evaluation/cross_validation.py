@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -11,30 +11,43 @@ from numpy.typing import ArrayLike, NDArray
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
+from r2_router.lab.data.folds import Folds, Index, random_folds
 from r2_router.lab.data.table import Table
-from r2_router.lab.evaluation.baselines import Neighbours
+from r2_router.lab.evaluation.baselines import Neighbours, paper_heads
 from r2_router.lab.evaluation.compare import Comparison, Expectation, compare
-from r2_router.lab.learning.training import MIN_QUERIES, unit_rows
+from r2_router.lab.learning.regressors import Regressed
+from r2_router.lab.learning.targets import MIN_QUERIES, unit_rows
+from r2_router.lab.untyped import isotonic, joblib, model_selection, threadpoolctl
+from r2_router.lab.untyped import metrics as sk_metrics
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.routing.predict import Predictor
 
 Floats: TypeAlias = NDArray[np.float64]
-Index: TypeAlias = NDArray[np.intp]
-Learn: TypeAlias = Callable[[Table, Floats], Checkpoint]
+Pair: TypeAlias = tuple[Floats, Floats]  # quality and output tokens, (n, C) each
+Learned: TypeAlias = Checkpoint | Regressed
+Learn: TypeAlias = Callable[[Table, Floats], Learned]
 _BINS = 5
 _DIGITS = 4  # of every number kept
 _NOTHING = 1e-12  # a smaller number is rounding
 
 
 def cross_validate(
-    table: Table, embeddings: ArrayLike, learn: Learn, pool: Pool, *, folds: int = 5, seeds: int = 5
+    table: Table,
+    embeddings: ArrayLike,
+    learn: Learn,
+    pool: Pool,
+    *,
+    folds: int = 5,
+    seeds: int = 5,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Learn on all folds but one, choose for the one left out, at the prices of `pool`; metrics as JSON.
 
-    `learn` makes a checkpoint of a table and its (n, d) unit vectors, as `train` does. See `validate`.
+    `learn` makes heads of a table and its (n, d) unit vectors, as `train` and `regress` do. See `validate`.
     """
-    return validate(table, embeddings, pool, learn, random_folds(table, folds, seeds)).metrics
+    splits = [random_folds(table, folds, seed) for seed in range(seeds)]
+    return validate(table, embeddings, pool, learn, splits, jobs=jobs).metrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,15 +60,22 @@ class Validation:
 
 
 def validate(
-    table: Table, embeddings: ArrayLike, pool: Pool, learn: Learn | Checkpoint, folds: Sequence[Index]
+    table: Table,
+    embeddings: ArrayLike,
+    pool: Pool,
+    learn: Learn | Learned,
+    splits: Sequence[Folds],
+    *,
+    jobs: int | None = None,
 ) -> Validation:
     """Compare ways to choose on the queries every candidate answered, by what was expected of each query from the
-    folds it is not in: `folds` (n,) for each seed.
+    folds it is not in: `splits` has the folds of each seed, `jobs` of which are learned from at once (None: one for
+    each processor). What comes out is the same for any number.
 
-    "router": checkpoints that `learn` makes of each fold's rest, or the given one; "reactive", the same heads
-    choosing among unlimited answers only; "knn", nearest neighbours; "mix", the best that can be had without looking
-    at the query, and "mix_unlimited", the same without budgets; "oracle", which knows the truth. Raises InputError
-    where too few queries are complete, or a price is missing.
+    "router": what `learn` makes of each fold's rest, or the given checkpoint; "reactive", the same heads choosing among
+    unlimited answers only; "knn", nearest neighbours; "paper", ridge heads as the paper's; "mix", the best that can be
+    had without looking at the query, and "mix_unlimited", the same without budgets; "oracle", which knows the truth.
+    Raises InputError where too few queries are complete, or a price is missing.
     """
     vectors = unit_rows(table, embeddings)
     complete = np.flatnonzero(table.complete)
@@ -66,25 +86,16 @@ def validate(
         )
     truth = table.take(complete)
     cost = cost_usd(truth, pool, truth.output_tokens)
-    near = Neighbours(vectors)
-    expected = [
-        {name: array[complete] for name, array in _held_out(table, vectors, learn, near, fold_of).items()}
-        for fold_of in folds
-    ]
-    priced = [
-        Expectation(
-            quality=each["quality"],
-            cost=cost_usd(truth, pool, each["tokens"]),
-            blind_quality=each["blind_quality"],
-            blind_cost=cost_usd(truth, pool, each["blind_tokens"]),
-            others={"knn": (each["knn_quality"], cost_usd(truth, pool, each["knn_tokens"]))},
-        )
-        for each in expected
-    ]
-    qualities = np.array([each["quality"] for each in expected])
-    tokens = np.array([each["tokens"] for each in expected])
-    comparison = compare(table.candidates, truth.quality, cost, priced)
-    count = {"folds": int(folds[0].max()) + 1, "seeds": len(folds), "queries": len(complete), "pool": pool.name}
+    # One thread in each job: sums do not depend on how many there are, and jobs do not wait for each other.
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        expected = [
+            {way: (quality[complete], tokens[complete]) for way, (quality, tokens) in seed.items()}
+            for seed in _held_out(table, vectors, learn, splits, jobs)
+        ]
+        priced = [_priced_ways(truth, pool, seed) for seed in expected]
+        comparison = compare(table.candidates, truth.quality, cost, priced)
+    qualities, tokens = (np.array([seed["router"][i] for seed in expected]) for i in (0, 1))
+    count = {"folds": len(splits[0]), "seeds": len(splits), "queries": len(complete), "pool": pool.name}
     metrics: dict[str, Any] = {
         "protocol": count,
         "usd_per_million": {m.name: [m.input_usd_per_million, m.output_usd_per_million] for m in _priced(table, pool)},
@@ -135,52 +146,70 @@ def _priced(table: Table, pool: Pool) -> list[Model]:
 # -- predictions for queries left out ----------------------------------------------------------------------
 
 
-def random_folds(table: Table, folds: int, seeds: int) -> list[Index]:
-    """The fold (n,) of each query, for each seed. Equal texts share one, or the router would be asked what it was
-    told."""
-    places: dict[str, int] = {}
-    text_of = np.array([places.setdefault(text, len(places)) for text in table.queries], dtype=np.intp)
-    orders = [np.random.default_rng(seed).permutation(len(places)) for seed in range(seeds)]
-    return [(order % folds)[text_of] for order in orders]
-
-
-def category_folds(table: Table) -> list[Index]:
-    """One seed whose folds are the categories, so that each is foretold from the others. Raises InputError where the
-    table has fewer than two."""
-    names = sorted(set(table.categories))
-    if len(names) < 2:
-        raise InputError("Leaving categories out needs a column `category` with at least two of them.")
-    place = {name: i for i, name in enumerate(names)}
-    return [np.array([place[name] for name in table.categories], dtype=np.intp)]
-
-
 def _held_out(
-    table: Table, vectors: Floats, learn: Learn | Checkpoint, near: Neighbours, fold_of: Index
-) -> dict[str, Floats]:
-    """(n, C) expectations of each query, by a checkpoint learned without its fold, by neighbours and plain means."""
-    names = ("quality", "tokens", "blind_quality", "blind_tokens", "knn_quality", "knn_tokens")
-    expected = {name: np.empty(table.quality.shape) for name in names}
-    for fold in range(int(fold_of.max()) + 1):
-        out, kept = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        seen = table.take(kept)
-        predictor = Predictor(learn if isinstance(learn, Checkpoint) else learn(seen, vectors[kept]))
-        outputs = predictor.outputs(vectors[out].astype(np.float32))
-        columns = _columns(predictor.checkpoint, table)
-        expected["quality"][out] = predictor.quality(outputs)[:, columns]
-        expected["tokens"][out] = np.array([predictor.tokens(row) for row in outputs])[:, columns]
-        expected["blind_quality"][out] = np.nanmean(seen.quality, axis=0)
-        expected["blind_tokens"][out] = np.nanmean(seen.output_tokens, axis=0)
-        expected["knn_quality"][out] = near.expect(out, fold_of != fold, table.quality)
-        expected["knn_tokens"][out] = near.expect(out, fold_of != fold, table.output_tokens)
-    return expected
+    table: Table, vectors: Floats, learn: Learn | Learned, splits: Sequence[Folds], jobs: int | None
+) -> list[dict[str, Pair]]:
+    """Of each seed what each way to expect says of the queries left out, (n, C) each."""
+    # Threads: what takes time runs outside the interpreter's lock, and nothing is copied.
+    parallel = joblib.Parallel(n_jobs=jobs or -1, backend="threading")
+    task = joblib.delayed(_expected)
+    parts = iter(parallel(task(table, vectors, learn, *fold) for folds in splits for fold in folds))
+    found: list[dict[str, Pair]] = []
+    for folds in splits:
+        seed: dict[str, Pair] = {}
+        for _, out in folds:
+            for way, pair in next(parts).items():
+                whole = seed.setdefault(way, (np.empty(table.quality.shape), np.empty(table.quality.shape)))
+                for array, part in zip(whole, pair, strict=True):
+                    array[out] = part
+        found.append(seed)
+    return found
 
 
-def _columns(checkpoint: Checkpoint, table: Table) -> list[int]:
-    """Where the table's candidates stand in the checkpoint. Raises InputError for one that is not there."""
-    places = {candidate: j for j, candidate in enumerate(checkpoint.candidates)}
+def _expected(table: Table, vectors: Floats, learn: Learn | Learned, kept: Index, out: Index) -> dict[str, Pair]:
+    """Quality and tokens (q, C) of the queries `out`, by what is learned from those `kept`, by neighbours, by the
+    paper's heads and by plain means."""
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):  # which is each thread's own
+        seen, known, others = table.take(kept), vectors[kept], vectors[out]
+        learned = learn(seen, known) if callable(learn) else learn
+        columns = _columns(learned, table)
+        quality, tokens = _foretold(learned, others)
+        near = Neighbours(known, others)
+        targets = seen.quality, seen.output_tokens
+        return {
+            "router": (quality[:, columns], tokens[:, columns]),
+            "blind": _pair(np.broadcast_to(np.nanmean(each, axis=0), (len(out), each.shape[1])) for each in targets),
+            "knn": _pair(near.expect(each) for each in targets),
+            "paper": _pair(paper_heads(known, others, each) for each in targets),
+        }
+
+
+def _pair(arrays: Iterable[Floats]) -> Pair:
+    quality, tokens = arrays
+    return quality, tokens
+
+
+def _foretold(learned: Learned, vectors: Floats) -> Pair:
+    """Expected quality and tokens (q, C') of each candidate that was learned."""
+    if isinstance(learned, Regressed):
+        return learned.expect(vectors)
+    predictor = Predictor(learned)
+    outputs = predictor.outputs(vectors.astype(np.float32))
+    return predictor.quality(outputs), np.array([predictor.tokens(row) for row in outputs])
+
+
+def _priced_ways(truth: Table, pool: Pool, seed: Mapping[str, Pair]) -> Expectation:
+    priced = {way: (quality, cost_usd(truth, pool, tokens)) for way, (quality, tokens) in seed.items()}
+    return Expectation(*priced.pop("router"), *priced.pop("blind"), others=priced)
+
+
+def _columns(learned: Learned, table: Table) -> list[int]:
+    """Where the table's candidates stand in what was learned. Raises InputError for one that is not there."""
+    places = {candidate: j for j, candidate in enumerate(learned.candidates)}
     missing = [f"{model} @ {budget}" for model, budget in table.candidates if (model, budget) not in places]
     if missing:
-        raise InputError(f"Checkpoint '{checkpoint.name}' has no heads for {', '.join(missing)}.")
+        name = learned.name if isinstance(learned, Checkpoint) else learned.spec
+        raise InputError(f"'{name}' has no heads for {', '.join(missing)}.")
     return [places[candidate] for candidate in table.candidates]
 
 
@@ -188,31 +217,43 @@ def _columns(checkpoint: Checkpoint, table: Table) -> list[int]:
 
 
 def _head_metrics(truth: Table, qualities: Floats, tokens: Floats) -> list[dict[str, Any]]:
-    """Of each candidate, from (seeds, n, C) predictions: both R², and expected over real tokens."""
-    quality_r2, tokens_r2 = _r2(truth.quality, qualities), _r2(truth.output_tokens, tokens)
-    ratio = tokens.mean(axis=(0, 1)) / np.maximum(truth.output_tokens.mean(axis=0), 1.0)
+    """Of each candidate, from (seeds, n, C) predictions: both R², the first also after isotonic calibration, and
+    expected over real tokens."""
+    columns = {
+        "quality_r2": _r2(truth.quality, qualities),
+        "quality_r2_calibrated": _r2(truth.quality, _calibrated(truth, qualities.mean(axis=0))[None]),
+        "tokens_r2": _r2(truth.output_tokens, tokens),
+        "tokens_expected_over_real": (
+            tokens.mean(axis=(0, 1)) / np.maximum(truth.output_tokens.mean(axis=0), 1.0)
+        ).tolist(),
+    }
     return [
-        {
-            "model": model,
-            "budget": budget,
-            "quality_r2": quality_r2[j],
-            "tokens_r2": tokens_r2[j],
-            "tokens_expected_over_real": float(ratio[j]),
-        }
+        {"model": model, "budget": budget, **{name: values[j] for name, values in columns.items()}}
         for j, (model, budget) in enumerate(truth.candidates)
     ]
 
 
 def _r2(true: Floats, predicted: Floats) -> list[float | None]:
-    """Of each column; None where the truth does not vary."""
-    residual, total = ((predicted - true) ** 2).mean(axis=(0, 1)), true.var(axis=0)
-    return [float(1 - r / t) if t > _NOTHING else None for r, t in zip(residual, total, strict=True)]
+    """Of each column of (n, C) by (seeds, n, C); None where the truth does not vary."""
+    count = true.shape[1]
+    every = np.broadcast_to(true, predicted.shape).reshape(-1, count)
+    scores = sk_metrics.r2_score(every, predicted.reshape(-1, count), multioutput="raw_values")
+    return [float(r2) if spread > _NOTHING else None for r2, spread in zip(scores, true.var(axis=0), strict=True)]
+
+
+def _calibrated(truth: Table, qualities: Floats) -> Floats:
+    """(n, C): predictions brought by each column's isotonic regression to what such predictions turned out to be on
+    other queries: how much better than `qualities` they are says how far off those are."""
+    monotone, folds = isotonic.IsotonicRegression(out_of_bounds="clip"), random_folds(truth, 5, 0)
+    columns = zip(qualities.T, truth.quality.T, strict=True)
+    return np.stack([model_selection.cross_val_predict(monotone, x, y, cv=folds) for x, y in columns], axis=1)
 
 
 def _calibration(true: Floats, predicted: Floats) -> list[dict[str, float]]:
-    """Mean predicted and mean true values in groups of equally many predictions, from low to high."""
+    """Mean predicted and mean true values in groups of equally many predictions, from low to high. (scikit-learn's
+    calibration_curve takes labels of 0 and 1 only.)"""
     flat, truths = predicted.ravel(), np.broadcast_to(true, predicted.shape).ravel()
-    groups: Sequence[NDArray[np.intp]] = np.array_split(np.argsort(flat, kind="stable"), _BINS)
+    groups: Sequence[Index] = np.array_split(np.argsort(flat, kind="stable"), _BINS)
     return [{"predicted": float(flat[g].mean()), "real": float(truths[g].mean())} for g in groups]
 
 

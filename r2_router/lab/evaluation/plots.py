@@ -15,6 +15,7 @@ from r2_router.errors import InputError
 _WAYS = {  # name in the report: label, colour, line; those that read on light and dark grey alike
     "oracle": ("oracle", "#8c8c8c", ":"),
     "knn": ("k nearest neighbours", "#2e9e6b", "--"),
+    "paper": ("ridge heads as the paper's", "#8455b8", "--"),
     "mix_unlimited": ("blind mix, unlimited only", "#c9a227", ":"),
     "reactive": ("reactive router (unlimited only)", "#c9a227", "--"),
     "mix": ("blind mix", "#d1495b", "--"),

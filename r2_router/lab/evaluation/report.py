@@ -31,7 +31,11 @@ _CONVENTIONS = """<p>AUDC padded: the non-decreasing curve, continued flat to bo
 methods. AUDC paper: the points as they are; costs not reached count nothing, so whoever gets there cheaply looks bad.
 QNC: the least cost that reaches the quality of the best single model, over its cost. Entropy: bits of a choice. The
 best constant of each worth is the one that the training folds would have picked.</p>"""
+_CALIBRATED = """<p>R² if calibrated: of the predictions brought to what such predictions turned out to be on other
+queries (isotonic regression). Where it is clearly above R² quality, a head is systematically off.</p>"""
 _NO_REACTIVE = "<p>No reactive router: there are not both limited and unlimited answers.</p>"
+
+_R2 = ("quality_r2", "quality_r2_calibrated", "tokens_r2")
 
 Row = Sequence[str]
 
@@ -62,7 +66,8 @@ def write_report(report: Mapping[str, Any], folder: Path) -> list[str]:
 def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
     """One page: verdict, curves, tables. `svg` holds the plots by file name; what is missing is left out."""
     protocol = report["protocol"]
-    what = f"checkpoint {report['checkpoint']}" if report["checkpoint"] else "training, cross-validated"
+    heads = f" with {report['heads_by']}" if report["heads_by"] else ""
+    what = f"checkpoint {report['checkpoint']}" if report["checkpoint"] else f"training{heads}, cross-validated"
     no_reactive = "" if "reactive" in report["methods"] else _NO_REACTIVE
     parts = [
         f"<h1>Does routing pay? {escape(what)}</h1>",
@@ -79,7 +84,7 @@ def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
         "<h2>Every constant</h2>" + _table(*constant_rows(report["constants"], with_worth=False)),
         "<h2>Choices of the router</h2>" + _table(*choice_rows(report)),
         "<h2>Gain by category</h2>" + _table(*category_rows(report["gain_by_category"])),
-        "<h2>Calibration</h2>" + _figure(svg.get("calibration.svg")) + _table(*head_rows(report)),
+        "<h2>Calibration</h2>" + _figure(svg.get("calibration.svg")) + _table(*head_rows(report)) + _CALIBRATED,
     ]
     if report["ood"]:
         parts += [
@@ -170,12 +175,12 @@ def head_rows(report: Mapping[str, Any]) -> tuple[Row, list[Row]]:
         (
             str(h["model"]),
             str(h["budget"]),
-            *("-" if h[key] is None else f"{h[key]:.3f}" for key in ("quality_r2", "tokens_r2")),
+            *("-" if h[key] is None else f"{h[key]:.3f}" for key in _R2),
             f"{h['tokens_expected_over_real']:.2f}",
         )
         for h in report["heads"]
     ]
-    return ("model", "budget", "R² quality", "R² tokens", "tokens expected / real"), rows
+    return ("model", "budget", "R² quality", "R² if calibrated", "R² tokens", "tokens expected / real"), rows
 
 
 def _table(columns: Row, rows: Sequence[Row]) -> str:

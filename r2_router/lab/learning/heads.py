@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 from r2_router.lab.learning.ridge import Ridge
 
 Floats: TypeAlias = NDArray[np.float64]
+Index: TypeAlias = NDArray[np.intp]
+
+
+def alike(measured: NDArray[np.bool_]) -> list[tuple[Index, Index]]:
+    """The columns of (n, C) that are measured on the same rows, together, and those rows."""
+    patterns, pattern_of = np.unique(measured.T, axis=0, return_inverse=True)
+    return [(np.flatnonzero(pattern_of == k), np.flatnonzero(pattern)) for k, pattern in enumerate(patterns)]
 
 
 class Heads:
@@ -22,11 +29,7 @@ class Heads:
 
     def __init__(self, vectors: Floats, measured: NDArray[np.bool_]) -> None:
         self._dim = vectors.shape[1]
-        patterns, pattern_of = np.unique(measured.T, axis=0, return_inverse=True)
-        self._groups = [
-            (np.flatnonzero(pattern_of == k), rows, Ridge.of(vectors[rows]))
-            for k, rows in enumerate(np.flatnonzero(pattern) for pattern in patterns)
-        ]
+        self._groups = [(heads, rows, Ridge.of(vectors[rows])) for heads, rows in alike(measured)]
 
     def weights(self, targets: Floats, alpha: float) -> Floats:
         """(C, d+1): the weights of each head for its column of `targets` (n, C), and its bias last."""

@@ -13,7 +13,8 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.heads import Heads
-from r2_router.lab.learning.training import check_counts, shares, token_bounds, unit_rows
+from r2_router.lab.learning.targets import check_counts, left_out_error, log_tokens, smearing, token_bounds, unit_rows
+from r2_router.lab.learning.training import shares
 from r2_router.records import UNLIMITED
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -48,12 +49,12 @@ def add_model(
     count, added = len(base.candidates), len(table.candidates)
     log = base.token_scale == "log"
     quality = _fit(vectors, table, table.quality, base.weights[:count], base.bias[:count])
-    targets = np.log(np.maximum(table.output_tokens, 1.0)) if log else table.output_tokens
+    targets = log_tokens(table) if log else table.output_tokens
     tokens = _fit(vectors, table, targets, base.weights[count:], base.bias[count:])
-    if log:  # Duan's smearing, as in training
-        tokens.heads[:, -1] += np.log(np.nanmean(np.exp(targets - tokens.left_out), axis=0))
+    if log:
+        tokens.heads[:, -1] += smearing(targets, tokens.left_out)
     floor, ceiling = token_bounds(table, base.instruction)
-    error = np.sqrt(np.nanmean((np.clip(quality.left_out, 0, 1) - table.quality) ** 2, axis=0))
+    error = left_out_error(table.quality, quality.left_out)
     parts = (base.weights[:count], quality.heads[:, :-1], base.weights[count:], tokens.heads[:, :-1])
     biases = (base.bias[:count], quality.heads[:, -1], base.bias[count:], tokens.heads[:, -1])
     return replace(

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction, Precision
-from r2_router.errors import InputError
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.heads import Heads
 from r2_router.lab.learning.ridge import Ridge
+from r2_router.lab.learning.targets import check_counts, left_out_error, log_tokens, smearing, token_bounds, unit_rows
 from r2_router.records import UNLIMITED
 
-MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
+if TYPE_CHECKING:
+    from r2_router.lab.learning.regressors import Regressor
 
 Floats: TypeAlias = NDArray[np.float64]
 _ALPHAS = tuple(2.0**k for k in range(12, -3, -1))  # the largest leaves little but each candidate's mean
-_FLOOR_QUANTILE = 0.05
 _FAMILIAR_QUANTILE = 0.99
 _LEAST_SHARE = 1e-3
 _LEAST_PART = 1e-3  # a principal direction that keeps less than this moves no leverage by more
@@ -36,19 +36,20 @@ def train(
     probe_texts: Sequence[str] = (),
     probe_vectors: ArrayLike | None = None,
     data_card: Mapping[str, Any] | None = None,
+    heads: Regressor | None = None,
 ) -> Checkpoint:
     """Learn a quality head and a head of log output tokens for each candidate of `table`.
 
     `embeddings` (n, d) are unit vectors of the queries, in the table's order; `pool` names the pool the
-    table was measured on. The data card gets the table's counts, the metrics the chosen α. Raises
-    InputError for embeddings that do not fit the table, or a candidate with fewer than MIN_QUERIES queries.
+    table was measured on; `heads` a regressor to learn with instead of ours. The data card
+    gets the table's counts, the metrics the chosen α. Raises InputError for embeddings that do not fit the table, a
+    candidate with fewer than MIN_QUERIES queries, or heads that are not linear.
     """
     vectors = unit_rows(table, embeddings)
     check_counts(table)
-    heads = Heads(vectors, table.measured)
-    quality, quality_error, alphas = _fit_quality(heads, table.quality)
-    tokens, token_alphas = _fit_tokens(heads, table.output_tokens)
-    alphas |= {f"tokens_{name}": alpha for name, alpha in token_alphas.items()}
+    quality, tokens, quality_error, metrics = (
+        _regressed(table, vectors, heads, instruction) if heads else _own(table, vectors)
+    )
     floor, ceiling = token_bounds(table, instruction)
     stacked = np.concatenate((quality, tokens)).astype(np.float32)
     return Checkpoint(
@@ -63,58 +64,46 @@ def train(
         embedder=embedder,
         instruction=instruction,
         quality_error=quality_error.astype(np.float32),
-        precision=_precision(Ridge.of(vectors), alphas["quality"]),
+        precision=_precision(Ridge.of(vectors), metrics["alpha"]["quality"]),
         probe_texts=tuple(probe_texts),
         probe_vectors=None if probe_vectors is None else np.asarray(probe_vectors, dtype=np.float32),
         pool=pool,
         strongest=_strongest(table),
         data_card={**(data_card or {}), "counts": table.counts()},
-        metrics={"alpha": alphas},
+        metrics=metrics,
     )
 
 
-def unit_rows(table: Table, embeddings: ArrayLike) -> Floats:
-    """`embeddings` checked to be one unit vector a query of `table`, as (n, d) float64; else InputError."""
-    array = np.asarray(embeddings, dtype=np.float64)
-    if array.ndim != 2 or len(array) != len(table):
-        raise InputError(f"The table has {len(table)} queries; embeddings of shape {array.shape} do not fit it.")
-    if not np.isfinite(array).all() or (np.abs(np.linalg.norm(array, axis=1) - 1) > 1e-2).any():
-        raise InputError("Embeddings must be finite and of unit length, one row a query.")
-    return array
-
-
-def check_counts(table: Table) -> None:
-    """Raise InputError for a candidate with fewer than MIN_QUERIES queries."""
-    for (model, budget), count in zip(table.candidates, table.measured.sum(axis=0), strict=True):
-        if count < MIN_QUERIES:
-            raise InputError(
-                f"{model} @ {budget} has {count} measured queries; training needs {MIN_QUERIES} of each "
-                f"candidate, and hundreds to gain much. Measure more, or leave that candidate out."
-            )
-
-
-def _fit_quality(heads: Heads, quality: Floats) -> tuple[Floats, Floats, dict[str, float]]:
-    """Quality heads (C, d+1), their left-out residual deviations (C,), and each α by name.
+def _own(table: Table, vectors: Floats) -> tuple[Floats, Floats, Floats, dict[str, Any]]:
+    """Heads of quality and of log tokens (C, d+1), the deviations of the first (C,), and each α by name.
 
     "quality" among the α is the one that suits level and differences together best, and gives the standard errors.
+    benchmarks/heads.py: better and faster than RidgeCV, which has no level, no average and no exact left-out values.
     """
-    residuals = heads.left_out(quality, _ALPHAS) - quality
-    weights, expected, alphas = _in_two_parts(heads, quality, residuals)
-    deviations = np.sqrt(np.nanmean((np.clip(expected, 0.0, 1.0) - quality) ** 2, axis=0))
-    return weights, deviations, {"quality": _ALPHAS[_least(residuals)], **alphas}
+    heads, logs = Heads(vectors, table.measured), log_tokens(table)
+    residuals = heads.left_out(table.quality, _ALPHAS) - table.quality
+    quality, expected, alphas = _in_two_parts(heads, table.quality, residuals)
+    tokens, expected_logs, token_alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs)
+    tokens[:, -1] += smearing(logs, expected_logs)
+    alphas = {
+        "quality": _ALPHAS[_least(residuals)],
+        **alphas,
+        **{f"tokens_{name}": alpha for name, alpha in token_alphas.items()},
+    }
+    return quality, tokens, left_out_error(table.quality, expected), {"alpha": alphas}
 
 
-def _fit_tokens(heads: Heads, output_tokens: Floats) -> tuple[Floats, dict[str, float]]:
-    """Heads of log tokens (C, d+1) and their α by name.
+def _regressed(
+    table: Table, vectors: Floats, heads: Regressor, instruction: Instruction
+) -> tuple[Floats, Floats, Floats, dict[str, Any]]:
+    """The same by another regressor. The leverage stays that of the training vectors under ridge, with the α that
+    suits them: it says how unlike them a query is, whoever learned from them."""
+    from r2_router.lab.learning.regressors import regress
 
-    The mean of a skewed count lies above the exponential of its mean logarithm: the mean exponential
-    residual is folded into the bias (Duan's smearing, 1983). Fitted residuals are too small for that: it
-    takes the left-out ones.
-    """
-    logs = np.log(np.maximum(output_tokens, 1.0))
-    stacked, expected, alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs)
-    stacked[:, -1] += np.log(np.nanmean(np.exp(logs - expected), axis=0))
-    return stacked, alphas
+    learned = regress(table, vectors, heads=heads, instruction=instruction)
+    residuals = Heads(vectors, table.measured).left_out(table.quality, _ALPHAS) - table.quality
+    metrics = {"heads_by": heads.spec, "alpha": {"quality": _ALPHAS[_least(residuals)]}}
+    return *learned.as_rows(vectors), learned.quality_error, metrics
 
 
 def _in_two_parts(heads: Heads, targets: Floats, residuals: Floats) -> tuple[Floats, Floats, dict[str, float]]:
@@ -156,15 +145,6 @@ def _mean_alpha(shares: Floats) -> float:
 def _least(residuals: Floats) -> int:
     """Which of (A, n, C) residuals has the least mean square; the first, of the largest α, of equals."""
     return int(np.argmin(np.nanmean(residuals**2, axis=(1, 2))))
-
-
-def token_bounds(table: Table, instruction: Instruction) -> tuple[Floats, Floats]:
-    """Floor and ceiling (C,) of expected tokens: the 5 % quantile; the cut, or the longest answer seen."""
-    floor = np.maximum(np.nanquantile(table.output_tokens, _FLOOR_QUANTILE, axis=0), 1.0)
-    longest = np.nanmax(table.output_tokens, axis=0)
-    caps = [instruction.cap(budget) for _, budget in table.candidates]
-    ceiling = np.array([seen if cap is None else cap for seen, cap in zip(longest, caps, strict=True)])
-    return floor, np.maximum(ceiling, floor)
 
 
 def _precision(ridge: Ridge, alpha: float) -> Precision:

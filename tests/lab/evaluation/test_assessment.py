@@ -73,7 +73,7 @@ def test_no_checkpoint_of_the_ood_split_saw_the_category_it_judges(lab):
         return LEARN(part, unit)
 
     evaluate(table, vectors, LAB_POOL, learn, seeds=1, ood=True)
-    assert seen[-2:] == [{"odd"}, {"even"}]
+    assert sorted(map(sorted, seen[-2:])) == [["even"], ["odd"]]  # which is learned from first is not said
 
 
 def test_leaving_categories_out_needs_some():
@@ -95,4 +95,4 @@ def test_a_checkpoint_judged_by_its_own_queries_is_warned_of(lab):
 
 def test_a_table_of_unlimited_answers_has_no_reactive_router():
     report = evaluate(*make_lab(80, budgets=(None,)), LAB_POOL, LEARN, seeds=1).report
-    assert set(report["methods"]) == {"router", "mix", "knn", "oracle"}
+    assert set(report["methods"]) == {"router", "mix", "knn", "paper", "oracle"}

@@ -9,6 +9,7 @@ from support.made_up_table import LAB_POOL, make_lab
 from r2_router.checkpoints.format import EmbedderInfo, Instruction
 from r2_router.errors import InputError
 from r2_router.lab.evaluation.cross_validation import cost_usd, cross_validate, verdict
+from r2_router.lab.learning.regressors import make_regressor, regress
 from r2_router.lab.learning.training import train
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
@@ -21,7 +22,7 @@ LEARN = partial(train, embedder=EmbedderInfo("e", 6), instruction=Instruction("U
 @pytest.fixture(scope="module")
 def paying():
     """Metrics where the query says which model answers well."""
-    return cross_validate(*make_lab(160), LEARN, LAB_POOL, seeds=2)
+    return cross_validate(*make_lab(160), LEARN, LAB_POOL, seeds=2, jobs=1)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,33 @@ def test_without_signal_heads_explain_nothing(idle):
     assert max(head["quality_r2"] for head in idle["heads"]) < 0.05
 
 
-def test_metrics_are_json_and_the_same_every_time(paying):
-    again = cross_validate(*make_lab(160), LEARN, LAB_POOL, seeds=2)
+def test_metrics_are_json_and_the_same_every_time_and_for_any_number_of_jobs(paying):
+    again = cross_validate(*make_lab(160), LEARN, LAB_POOL, seeds=2, jobs=3)
     assert json.dumps(again, allow_nan=False) == json.dumps(paying, allow_nan=False)
+
+
+def test_heads_that_are_off_are_found_by_isotonic_calibration(paying):
+    """Halved predictions: R² falls, and isotonic regression brings it back."""
+
+    def half(table, vectors):
+        learned = LEARN(table, vectors)
+        rows = np.arange(len(learned.bias))[:, None] < len(learned.candidates)
+        return replace(
+            learned,
+            weights=np.where(rows, learned.weights / 2, learned.weights).astype(np.float32),
+            bias=np.where(rows[:, 0], learned.bias / 2, learned.bias).astype(np.float32),
+        )
+
+    halved = cross_validate(*make_lab(160), half, LAB_POOL, seeds=2)
+    for off, fair in zip(halved["heads"], paying["heads"], strict=True):
+        assert off["quality_r2"] < 0.3 < 0.6 < off["quality_r2_calibrated"]
+        assert abs(fair["quality_r2_calibrated"] - fair["quality_r2"]) < 0.15
+
+
+def test_heads_of_a_regressor_that_is_not_linear_are_judged_as_others_are():
+    learn = partial(regress, heads=make_regressor("KernelRidge(kernel='rbf')"), instruction=Instruction(""))
+    metrics = cross_validate(*make_lab(160), learn, LAB_POOL, seeds=1)
+    assert metrics["verdict"].startswith("Choosing by query beats")
 
 
 def test_constants_are_plain_means(paying):
@@ -88,7 +113,7 @@ def test_constants_are_plain_means(paying):
 
 def test_without_budgets_there_is_no_reactive_router_to_compare_with():
     metrics = cross_validate(*make_lab(80, budgets=(20,)), LEARN, LAB_POOL, seeds=1)
-    assert set(metrics["methods"]) == {"router", "mix", "knn", "oracle"}
+    assert set(metrics["methods"]) == {"router", "mix", "knn", "paper", "oracle"}
 
 
 def test_queries_of_equal_text_share_a_fold():
