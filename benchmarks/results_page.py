@@ -14,6 +14,7 @@ PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
+    "paper": "ridge heads as the paper's",
     "mix": "blind mix",
     "reactive": "reactive router (no length choice)",
     "mix_unlimited": "blind mix, no length choice",
@@ -41,7 +42,7 @@ def table(found: dict) -> str:
             lines.append(f"| {shown}{of} | {' | '.join(figures)} |")
     quality = found["random"]["quality"]
     lines.append(f"| random | {quality:.3f} | - | {quality:.3f} | - |")
-    gains = {"nearest neighbours": "knn", "the reactive router": "reactive"}
+    gains = {"nearest neighbours": "knn", "the paper's heads": "paper", "the reactive router": "reactive"}
     over = [
         f"over {name} {interval(found['audc_gains'][key])}" for name, key in gains.items() if key in found["audc_gains"]
     ]
@@ -73,6 +74,18 @@ def added(found: dict) -> str:
     return "\n".join(lines)
 
 
+def heads(found: dict) -> str:
+    """Ways to learn the heads, on each table."""
+    lines = ["| | heads | mean squared error | AUDC padded | AUDC over ours | gain over the best constant |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name, shown in {"sweep": "sweep", "zeroeval": "ZeroEval", "mmlu_pro": "MMLU-Pro"}.items():
+        for way, w in found[name]["ways"].items():
+            over = "-" if way == "ours" else interval(w["audc_over_ours"])
+            gain = f"{w['gain_over_best_constant']:+.4f}"
+            lines.append(f"| {shown} | {way} | {w['mse']:.4f} | {w['audc_padded'][0]:.4f} | {over} | {gain} |")
+    return "\n".join(lines)
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -82,8 +95,9 @@ def summary(found: dict) -> str:
         Does routing pay? The default checkpoint, 5-fold cross-validation x 5 seeds on {found["protocol"]["queries"]}
         queries x 3 small local models x 6 budgets, area under the deferral curve (non-decreasing, padded;
         `benchmarks/routing.py`): **router {spread(found["methods"]["router"]["audc_padded"])}**, nearest neighbours
-        {area["knn"]}, the best mix of (model, budget) that does not look at the query {area["mix"]}, a router without
-        length choice {area["reactive"]}, a mix of models without length choice {area["mix_unlimited"]}, oracle
+        {area["knn"]}, ridge heads as the paper's {area["paper"]}, the best mix of (model, budget) that does not look
+        at the query {area["mix"]}, a router without length choice {area["reactive"]}, a mix of models without length
+        choice {area["mix_unlimited"]}, oracle
         {area["oracle"]}. It reaches the quality of the best single model at
         {cost} of its cost. Its answers are worth {seen} of a perfect answer more
         than those of the best constant of each worth (in brackets the 95 % interval); on kinds of queries it never saw,
@@ -100,6 +114,7 @@ def blocks() -> dict[str, str]:
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
+        "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 
