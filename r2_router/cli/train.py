@@ -80,8 +80,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from functools import partial
 
     from r2_router.lab.data.dropped import dropped_warning
+    from r2_router.lab.data.probes import PROBES
     from r2_router.lab.evaluation.cross_validation import cross_validate
-    from r2_router.lab.learning.probes import PROBES
     from r2_router.lab.learning.training import train
     from r2_router.pools.pool import load_pool
 

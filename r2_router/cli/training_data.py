@@ -135,7 +135,7 @@ def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Em
     from r2_router.config.settings import EMBED_API_KEY, load_settings
     from r2_router.embedders import USE_ID, recorded_embedder
     from r2_router.embedders import make_embedder as make
-    from r2_router.lab.learning.probes import PROBES
+    from r2_router.lab.data.probes import PROBES
 
     settings = load_settings(embedder=args.embedder, embed_url=args.embed_url)
     spec = settings.embedder or (recorded_embedder(base) if base else settings.embed_model)

@@ -11,9 +11,9 @@ import pytest
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import shipped
 from r2_router.embedders.use import UseEmbedder
+from r2_router.lab.data.probes import PROBES
 from r2_router.lab.data.questions import read_questions
 from r2_router.lab.evaluation.cross_validation import verdict
-from r2_router.lab.learning.probes import PROBES
 from r2_router.pools.pool import load_pool
 from r2_router.routing.predict import Predictor
 

@@ -15,7 +15,7 @@ import pytest
 from r2_router import R2Router
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.cli import main
-from r2_router.lab.learning.targets import MIN_QUERIES
+from r2_router.lab.data.table import MIN_QUERIES
 from r2_router.ledger import Entry, Ledger
 
 INSTRUCTION = "Answer in at most {words} words."
@@ -154,7 +154,7 @@ def test_the_checkpoint_says_what_it_was_made_of(data, train, tmp_path):
 @pytest.mark.slow
 def test_the_same_table_makes_the_same_files_and_embeds_nothing_twice(data, train, tmp_path, monkeypatch):
     from r2_router.embedders.use import UseEmbedder
-    from r2_router.lab.learning.probes import PROBES
+    from r2_router.lab.data.probes import PROBES
 
     embedded: list[str] = []
     real = UseEmbedder.embed

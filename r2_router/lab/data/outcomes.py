@@ -10,8 +10,7 @@ from typing import Any
 
 from r2_router.errors import InputError
 from r2_router.lab.data.questions import query_id
-from r2_router.lab.data.table import Table, make_table
-from r2_router.lab.learning.targets import MIN_QUERIES
+from r2_router.lab.data.table import MIN_QUERIES, Table, make_table
 from r2_router.ledger import Entry, Ledger
 from r2_router.ledger.store import iso
 from r2_router.records import UNLIMITED, Budget, Record

@@ -20,6 +20,8 @@ from r2_router.records import UNLIMITED, Budget
 REQUIRED = ("query_id", "query", "model", "budget", "quality", "output_tokens")
 OPTIONAL = ("input_tokens", "category")
 
+MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
+
 Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from r2_router.config.folders import user_data_dir
 from r2_router.config.safe_files import make_private
 from r2_router.embedders import Embedder, clip_text
-from r2_router.lab.learning.probes import PROBES
+from r2_router.lab.data.probes import PROBES
 
 Floats: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[int, int], None]

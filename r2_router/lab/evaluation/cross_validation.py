@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.folds import Folds, Index, random_folds
-from r2_router.lab.data.table import Table
+from r2_router.lab.data.table import MIN_QUERIES, Table
 from r2_router.lab.evaluation.baselines import Neighbours, paper_heads
 from r2_router.lab.evaluation.compare import Comparison, Expectation, compare
 from r2_router.lab.learning.regressors import Regressed
-from r2_router.lab.learning.targets import MIN_QUERIES, unit_rows
+from r2_router.lab.learning.targets import unit_rows
 from r2_router.lab.untyped import isotonic, joblib, model_selection, threadpoolctl
 from r2_router.lab.untyped import metrics as sk_metrics
 from r2_router.pools.model import Model, answer_usd

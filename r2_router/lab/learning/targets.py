@@ -9,9 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
-from r2_router.lab.data.table import Table
-
-MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
+from r2_router.lab.data.table import MIN_QUERIES, Table
 
 Floats: TypeAlias = NDArray[np.float64]
 _FLOOR_QUANTILE = 0.05

@@ -12,7 +12,7 @@ from support.made_up_table import make_lab
 
 from r2_router.errors import InputError
 from r2_router.lab.data.outcomes import checkpoints_of, labelled, outcomes_table, table_from_ledger
-from r2_router.lab.learning.targets import MIN_QUERIES
+from r2_router.lab.data.table import MIN_QUERIES
 from r2_router.ledger import Entry, Ledger
 
 

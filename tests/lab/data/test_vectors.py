@@ -19,8 +19,8 @@ from support.made_up import DIM, LetterEmbedder
 
 from r2_router.embedders import clip_text
 from r2_router.errors import EmbedderError
+from r2_router.lab.data.probes import PROBES
 from r2_router.lab.data.vectors import cache_file, embed_cached
-from r2_router.lab.learning.probes import PROBES
 
 
 class Counting(LetterEmbedder):
