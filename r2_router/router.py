@@ -9,8 +9,9 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
+from r2_router.arrays import Singles
 from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
-from r2_router.checkpoints.format import Checkpoint, Floats
+from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import R2Error
@@ -167,7 +168,7 @@ class R2Router:
 
         threading.Thread(target=load, name="r2-preload", daemon=True).start()
 
-    def embed(self, texts: Iterable[str]) -> Floats:
+    def embed(self, texts: Iterable[str]) -> Singles:
         """Unit vectors (n, d) of n texts, a list or a column; long ones are cut as `Embedder.max_chars` says.
 
         Raises InputError naming the row that is no text, and what `embedder` raises.
@@ -382,14 +383,14 @@ class R2Router:
         trade, preset, limits = read_wishes(lambda_val, wishes)
         return trade or (preset_trade_off(preset, self.presets) if preset else self.trade_off), limits
 
-    def _embed(self, texts: Sequence[str]) -> Floats:
+    def _embed(self, texts: Sequence[str]) -> Singles:
         from r2_router.embedders import clip_text
 
         embedder = self.embedder
         vectors = embedder.embed([clip_text(text, embedder.max_chars) for text in texts])
         return self._predictor.check_batch(vectors)
 
-    def _outputs(self, vectors: Floats) -> Floats:
+    def _outputs(self, vectors: Singles) -> Singles:
         predictor = self._predictor
         return predictor.outputs_as_released(vectors) if self._compat else predictor.outputs(vectors)
 
@@ -424,8 +425,8 @@ class R2Router:
 
     def _decide(
         self,
-        vector: Floats,
-        outputs: Floats,
+        vector: Singles,
+        outputs: Singles,
         *,
         input_tokens: int,
         trade: TradeOff,

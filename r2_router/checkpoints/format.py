@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.arrays import Singles
 from r2_router.config.safe_files import replace_file
 from r2_router.errors import CheckpointError
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
@@ -33,8 +34,6 @@ _MAX_HEADER_BYTES = 1 << 20
 _MAX_CANDIDATES = 100_000
 _MAX_DIM = 65_536
 _PROBE_TOLERANCE = 0.99  # cosine; another model, pooling or normalisation falls far below it
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,8 @@ class Precision:
     unlike anything seen in training.
     """
 
-    factor: Floats
-    center: Floats
+    factor: Singles
+    center: Singles
     alpha: float
     n: int
     leverage_limit: float
@@ -108,18 +107,18 @@ class Checkpoint:
 
     name: str
     candidates: tuple[tuple[str, Budget], ...]
-    weights: Floats
-    bias: Floats
+    weights: Singles
+    bias: Singles
     token_heads: tuple[int, ...]
     token_scale: Literal["log", "linear"]
-    token_floor: Floats
-    token_ceiling: Floats
+    token_floor: Singles
+    token_ceiling: Singles
     embedder: EmbedderInfo
     instruction: Instruction
-    quality_error: Floats | None = None
+    quality_error: Singles | None = None
     precision: Precision | None = None
     probe_texts: tuple[str, ...] = ()
-    probe_vectors: Floats | None = None
+    probe_vectors: Singles | None = None
     pool: str = ""  # the pool it was measured on, used when the caller names none
     strongest: str = ""  # the model of the highest mean quality in the training data, "" if unknown
     release: Mapping[str, Any] | None = None  # a released checkpoint's own config, for compat mode
@@ -167,7 +166,7 @@ class Checkpoint:
         replace_file(folder / JSON_NAME, text.encode(), private=False)
         return folder
 
-    def check_probes(self, vectors: Floats, source: str) -> None:
+    def check_probes(self, vectors: Singles, source: str) -> None:
         """Compare `vectors` (P, d), what the embedder in use made of probe_texts, with what was recorded.
 
         Raises CheckpointError if it is another embedder, pooling or normalisation.
@@ -216,7 +215,7 @@ def _check(c: Checkpoint) -> None:
             candidate[1] != UNLIMITED or candidate in with_tokens,
             f"has no token head for {candidate[0]}, unlimited",
         )
-    shapes: list[tuple[str, Floats | None, tuple[int, ...]]] = [
+    shapes: list[tuple[str, Singles | None, tuple[int, ...]]] = [
         ("weights", c.weights, (heads, dim)),
         ("bias", c.bias, (heads,)),
         ("token_floor", c.token_floor, (count,)),
@@ -375,7 +374,7 @@ def _meta(c: Checkpoint) -> dict[str, Any]:
 
 
 def _tensors(c: Checkpoint) -> dict[str, NDArray[Any]]:
-    optional: Sequence[tuple[str, Floats | None]] = (
+    optional: Sequence[tuple[str, Singles | None]] = (
         ("quality_error", c.quality_error),
         ("probe_vectors", c.probe_vectors),
         ("precision_factor", c.precision and c.precision.factor),

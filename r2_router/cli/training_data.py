@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from r2_router.arrays import Singles
 from r2_router.cli import common
 from r2_router.errors import CheckpointError, InputError
 from r2_router.show.tables import console, is_terminal
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction
     from r2_router.embedders import Embedder
     from r2_router.lab.data.table import Table
-    from r2_router.lab.data.vectors import Floats
     from r2_router.ledger import Ledger
 
 _MAX_CARD_BYTES = 1 << 20
@@ -150,7 +150,7 @@ def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Em
     return embedder, EmbedderInfo(embedder.id, dim, revision)
 
 
-def embed(embedder: Embedder, table: Table) -> Floats:
+def embed(embedder: Embedder, table: Table) -> Singles:
     """The vectors of the table's queries, with their progress shown."""
     from r2_router.lab.data.vectors import embed_cached
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from r2_router import plugins
-from r2_router.embedders.base import Embedder, Vectors, clip_text, unit_rows
+from r2_router.embedders.base import Embedder, clip_text, unit_rows
 from r2_router.errors import CheckpointError, EmbedderError
 
 if TYPE_CHECKING:
     from r2_router.checkpoints.format import Checkpoint
 
-__all__ = ["Embedder", "Vectors", "clip_text", "is_file", "make_embedder", "recorded_embedder", "unit_rows"]
+__all__ = ["Embedder", "clip_text", "is_file", "make_embedder", "recorded_embedder", "unit_rows"]
 
 USE_ID = "use-multilingual-v3"
 _GGUF = "gguf:"

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from r2_router.arrays import Singles
 from r2_router.errors import EmbedderError
-
-Vectors = NDArray[np.float32]
 
 
 @runtime_checkable
@@ -27,7 +25,7 @@ class Embedder(Protocol):
     def local(self) -> bool: ...
     @property
     def max_chars(self) -> int: ...
-    def embed(self, texts: Sequence[str]) -> Vectors: ...
+    def embed(self, texts: Sequence[str]) -> Singles: ...
 
 
 def clip_text(text: str, max_chars: int) -> str:
@@ -41,7 +39,7 @@ def clip_text(text: str, max_chars: int) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def unit_rows(vectors: object, n: int, dim: int | None, source: str) -> Vectors:
+def unit_rows(vectors: object, n: int, dim: int | None, source: str) -> Singles:
     """`vectors` as a checked (n, d) float32 array scaled to unit length.
 
     Raises EmbedderError, naming `source`, for another shape, another dimension than `dim`, a value that is

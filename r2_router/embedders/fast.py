@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from r2_router.arrays import Singles
 from r2_router.config.folders import user_data_dir
-from r2_router.embedders.base import Vectors, clip_text, unit_rows
+from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import EmbedderError
 
 _CACHE_ENV = "FASTEMBED_CACHE_PATH"  # fastembed's own variable
@@ -34,7 +35,7 @@ class FastEmbedEmbedder:
         self._lock = threading.Lock()
         self._loaded: Any = None
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Unit vectors (n, d) of n texts."""
         if not texts:
             return np.empty((0, 0), dtype=np.float32)

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from r2_router.embedders.base import Vectors, clip_text, unit_rows
+from r2_router.arrays import Singles
+from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import EmbedderError
 from r2_router.local.child import close_to_others
 
@@ -45,7 +46,7 @@ class GgufEmbedder:
         with self._lock:
             self._server = None
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Unit vectors (n, d) of n texts."""
         if not texts:
             return np.empty((0, 0), dtype=np.float32)

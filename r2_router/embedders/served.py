@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from r2_router.arrays import Singles
 from r2_router.config.redaction import shown
 from r2_router.config.settings import EMBED_API_KEY, Secret
-from r2_router.embedders.base import Vectors, clip_text, unit_rows
+from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import ConfigError, EmbedderError
 from r2_router.net.loopback import is_loopback
 from r2_router.net.retry_after import retry_after
@@ -91,7 +92,7 @@ class ServerEmbedder:
         """Close the connections; nothing can be embedded afterwards."""
         self._client.close()
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Unit vectors (n, d) of n texts.
 
         Raises EmbedderError, which says how to start the right server, if this one is down, slow or wrong.
@@ -100,7 +101,7 @@ class ServerEmbedder:
         rows = [self._embed_batch(batch) for batch in _batches(clipped)]
         return np.concatenate(rows) if rows else np.empty((0, self._dim or 0), dtype=np.float32)
 
-    def _embed_batch(self, texts: Sequence[str]) -> Vectors:
+    def _embed_batch(self, texts: Sequence[str]) -> Singles:
         reply = self._ask(texts)
         self._raise_if_refused(reply)
         try:

@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from r2_router.embedders.base import Vectors, clip_text, unit_rows
+from r2_router.arrays import Singles
+from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class UseEmbedder:
         """Start loading in the background and return at once; `embed` waits for it."""
         _load_once()
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Singles:
         """Unit vectors (n, 512) of n texts."""
         backend = _load_once().result()
         clipped = [_clip(text, self.max_chars) for text in texts]

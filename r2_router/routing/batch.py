@@ -7,11 +7,11 @@ from typing import overload
 
 import numpy as np
 
-from r2_router.checkpoints.format import Floats as Outputs
+from r2_router.arrays import Floats, Singles
 from r2_router.pools.model import answer_usd
 from r2_router.records import UNLIMITED, Budget
 from r2_router.routing.candidates import CandidateTable, Indices
-from r2_router.routing.decision import Decision, Floats, Limits, TradeOff
+from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.predict import Predictor
 
 _BLOCK = 64  # rows whose scores stay in the processor's cache
@@ -61,7 +61,7 @@ def labels(table: CandidateTable) -> list[tuple[str, Budget]]:
 def choose_rows(
     predictor: Predictor,
     table: CandidateTable,
-    outputs: Outputs,
+    outputs: Singles,
     input_tokens: Floats,
     trade: TradeOff,
     limits: Limits,

@@ -10,12 +10,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED
-from r2_router.routing.decision import Floats, Limits
+from r2_router.routing.decision import Limits
 from r2_router.routing.globs import glob_matches
 from r2_router.routing.tokens import estimate_tokens
 

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2_router import words
+from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
-
-Floats = NDArray[np.float64]
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 

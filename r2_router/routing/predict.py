@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from r2_router.checkpoints.format import Checkpoint, Floats
+from r2_router.arrays import Singles
+from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.records import UNLIMITED
 
@@ -29,7 +30,7 @@ class Predictor:
         self.asked = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
 
-    def check(self, embedding: object) -> Floats:
+    def check(self, embedding: object) -> Singles:
         """`embedding` as a (d,) float32 unit vector; a (1, d) row is accepted as the seed accepts it.
 
         Raises InputError for another shape or dimension, a number that is not finite, or a vector that is not of
@@ -46,20 +47,20 @@ class Predictor:
             self._checked(vector[None])  # names what is wrong
         return vector
 
-    def check_batch(self, embeddings: object) -> Floats:
+    def check_batch(self, embeddings: object) -> Singles:
         """`embeddings` as an (n, d) float32 array of unit vectors; errors as in `check`."""
         array = self._array(embeddings)
         if array.ndim != 2:
             raise InputError(f"A batch of embeddings has shape (n, {self._dim}); got {array.shape}.")
         return self._checked(array)
 
-    def outputs(self, vectors: Floats) -> Floats:
+    def outputs(self, vectors: Singles) -> Singles:
         """Heads applied to (d,) or (n, d) vectors: (H,) or (n, H)."""
         product = self.checkpoint.weights @ vectors if vectors.ndim == 1 else vectors @ self._transposed
         product += self.checkpoint.bias
         return product
 
-    def outputs_as_released(self, vectors: Floats) -> Floats:
+    def outputs_as_released(self, vectors: Singles) -> Singles:
         """As `outputs`, summed in the order in which the seed release's golden routes were: on any processor the
         same float32 bits.
 
@@ -81,14 +82,14 @@ class Predictor:
             out[row] = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3]) + self.checkpoint.bias
         return out
 
-    def quality(self, outputs: Floats) -> NDArray[np.float64]:
+    def quality(self, outputs: Singles) -> NDArray[np.float64]:
         """Expected quality in 0..1, (..., C)."""
         quality = outputs[..., : self._count].astype(np.float64)
         np.maximum(quality, 0.0, out=quality)
         np.minimum(quality, 1.0, out=quality)
         return quality
 
-    def tokens(self, outputs: Floats, *, raw: bool = False) -> NDArray[np.float64]:
+    def tokens(self, outputs: Singles, *, raw: bool = False) -> NDArray[np.float64]:
         """Expected output tokens, (C,) for (H,): the token head within its floor and ceiling, else the budget.
 
         `raw` leaves out floor and ceiling, as the seed release does, and only forbids negative counts.
@@ -97,7 +98,7 @@ class Predictor:
         tokens[self.heads] = self.head_tokens(outputs, raw=raw)
         return tokens
 
-    def head_tokens(self, outputs: Floats, *, raw: bool = False) -> NDArray[np.float64]:
+    def head_tokens(self, outputs: Singles, *, raw: bool = False) -> NDArray[np.float64]:
         """As `tokens`, of the candidates in `checkpoint.token_heads` only: (..., H−C)."""
         predicted = outputs[..., self._count :].astype(np.float64)
         if self.checkpoint.token_scale == "log":
@@ -106,7 +107,7 @@ class Predictor:
         np.maximum(predicted, 0.0 if raw else self._head_floor, out=predicted)
         return predicted if raw else np.minimum(predicted, self._head_ceiling, out=predicted)
 
-    def leverage(self, vector: Floats) -> float | None:
+    def leverage(self, vector: Singles) -> float | None:
         """How far (d,) `vector` lies from the training vectors (see checkpoint.Precision); None if unknown."""
         p = self.checkpoint.precision
         if p is None:
@@ -115,12 +116,12 @@ class Predictor:
         inside = p.factor.astype(np.float64) @ offset
         return 1.0 / p.n + max(0.0, float(offset @ offset - inside @ inside)) / p.alpha
 
-    def leverages(self, vector: Floats) -> tuple[float, float] | None:
+    def leverages(self, vector: Singles) -> tuple[float, float] | None:
         """The leverage of (d,) `vector` and the limit above which it is unlike the training vectors, if known."""
         leverage, known = self.leverage(vector), self.checkpoint.precision
         return None if leverage is None or known is None else (leverage, known.leverage_limit)
 
-    def quality_errors(self, vector: Floats) -> NDArray[np.float64] | None:
+    def quality_errors(self, vector: Singles) -> NDArray[np.float64] | None:
         """Standard error of each expected quality, (C,): residual deviation times √leverage (the ridge
         posterior, Hoerl & Kennard 1970); None where the checkpoint does not record it."""
         leverage, deviation = self.leverage(vector), self.checkpoint.quality_error
@@ -130,14 +131,14 @@ class Predictor:
     def _dim(self) -> int:
         return self.checkpoint.embedder.dim
 
-    def _array(self, value: object) -> Floats:
+    def _array(self, value: object) -> Singles:
         try:
             with np.errstate(over="ignore"):
                 return np.asarray(value, dtype=np.float32)
         except (TypeError, ValueError):
             raise InputError(f"An embedding is an array of {self._dim} numbers, not {type(value).__name__}.") from None
 
-    def _checked(self, array: Floats) -> Floats:
+    def _checked(self, array: Singles) -> Singles:
         if array.shape[1] != self._dim:
             raise InputError(
                 f"The embedding has {array.shape[1]} dimensions; checkpoint '{self.checkpoint.name}' was trained on "

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2_router import words
+from r2_router.arrays import Floats
 from r2_router.errors import InputError, NoCandidateError
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.candidates import Allowed, CandidateTable, Indices, Mask
@@ -19,7 +20,6 @@ from r2_router.routing.decision import (
     NO_ERRORS,
     Candidate,
     Excluded,
-    Floats,
     Limits,
     Ranking,
     Scores,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 import numpy as np
 
 from r2_router import words
+from r2_router.arrays import Floats
 from r2_router.errors import InputError
 from r2_router.records import Budget, Record, read_budget
-from r2_router.routing.decision import Floats, Limits, TradeOff
+from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
 from r2_router.routing.wishes import Wishes
 

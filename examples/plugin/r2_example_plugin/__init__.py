@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from r2_router.embedders import Vectors, unit_rows
+from r2_router.arrays import Singles
+from r2_router.embedders import unit_rows
 from r2_router.errors import EmbedderError, InputError
 from r2_router.lab.data.questions import Question
 from r2_router.lab.grading import Grade
@@ -28,7 +29,7 @@ class Trigrams:
         self.id = f"trigrams:{dim}"  # what a checkpoint records: by it the same embedder must be found again
         self._dim = dim
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Singles:
         counts = np.full((len(texts), self._dim), 1e-3)  # no text is a zero vector
         for row, text in zip(counts, texts, strict=True):
             letters = f" {text.lower()} "

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import budget_key
 from r2_router.errors import InputError
 from r2_router.lab.data.files import Columns
@@ -22,7 +23,6 @@ OPTIONAL = ("input_tokens", "category")
 
 MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
 
-Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from r2_router.arrays import Singles
 from r2_router.config.folders import user_data_dir
 from r2_router.config.safe_files import make_private
 from r2_router.embedders import Embedder, clip_text
 from r2_router.lab.data.probes import PROBES
 
-Floats: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[int, int], None]
 
 _BATCH = 256  # texts embedded and committed at once: what a kill costs
@@ -51,7 +50,7 @@ def embed_cached(
     texts: Sequence[str],
     cache: Path | Literal[False] | None = None,
     progress: Progress | None = None,
-) -> Floats:
+) -> Singles:
     """The unit vectors of `texts`, (n, d) float32; those in `cache` (default: cache_file()) are not embedded again.
 
     The probe sentences are embedded each time: a kept vector is used only where the embedder has the same id and makes
@@ -83,7 +82,7 @@ def embed_cached(
     return vectors
 
 
-def _fill_known(vectors: Floats, places: dict[str, list[int]], store: _Store) -> list[str]:
+def _fill_known(vectors: Singles, places: dict[str, list[int]], store: _Store) -> list[str]:
     """Put the kept vectors into their rows; the texts that have none."""
     texts, missing = list(places), list[str]()
     for start in range(0, len(texts), _LOOKED_UP):
@@ -101,16 +100,16 @@ class _Store:
     """The cache's file, for one embedder of probe vectors (P, d). No fault of the file is an error: it is said in the
     log, and nothing is found or kept from then on. `file` None: no cache."""
 
-    def __init__(self, file: Path | None, name: str, probes: Floats) -> None:
+    def __init__(self, file: Path | None, name: str, probes: Singles) -> None:
         self._file, self._name, self._probes = file, name, probes
         self._db: sqlite3.Connection | None = None
         self._number = 0
         if file is not None:
             self._try(self._open)
 
-    def find(self, texts: Sequence[str]) -> dict[str, Floats]:
+    def find(self, texts: Sequence[str]) -> dict[str, Singles]:
         """The kept vectors of `texts`, (d,) each."""
-        found: dict[str, Floats] = {}
+        found: dict[str, Singles] = {}
 
         def read(db: sqlite3.Connection) -> None:
             by_key = {_key(text): text for text in texts}
@@ -124,7 +123,7 @@ class _Store:
         self._use(read)
         return found
 
-    def keep(self, texts: Sequence[str], vectors: Floats) -> None:
+    def keep(self, texts: Sequence[str], vectors: Singles) -> None:
         """Commit the vectors of `texts`, (n, d)."""
         rows = [(_key(text), vector.astype("<f4").tobytes()) for text, vector in zip(texts, vectors, strict=True)]
 
@@ -215,7 +214,7 @@ def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _vector(blob: object, dim: int) -> Floats | None:
+def _vector(blob: object, dim: int) -> Singles | None:
     """A kept vector, None where it is not one: then the text is embedded again."""
     if not isinstance(blob, bytes) or len(blob) != 4 * dim:
         return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.lab.data.folds import category_folds, random_folds
@@ -18,7 +18,6 @@ from r2_router.lab.evaluation.cross_validation import Learn, Validation, as_json
 from r2_router.lab.evaluation.metrics import Curve
 from r2_router.pools.pool import Pool
 
-Floats: TypeAlias = NDArray[np.float64]
 SCHEMA = 1
 _LEAST_OF_A_KIND = 5  # queries of a category about which something is said
 

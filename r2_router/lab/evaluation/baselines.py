@@ -7,10 +7,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.arrays import Floats
 from r2_router.lab.learning.regressors import fit
 from r2_router.lab.untyped import linear_model, neighbors
 
-Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 
 _PAPER_ALPHA = 10.0  # of the paper's released checkpoint

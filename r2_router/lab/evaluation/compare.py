@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from r2_router.arrays import Floats
 from r2_router.lab.evaluation.metrics import Curve, audc, choose, flip_worth, frontier, qnc, worth_range
 from r2_router.records import UNLIMITED, Budget
 
-Floats: TypeAlias = NDArray[np.float64]
 _WORTHS = 17  # points of the decision value, evenly in log worth
 _CURVE_POINTS = 81
 _RESAMPLES = 1000

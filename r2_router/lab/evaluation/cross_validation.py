@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.folds import Folds, Index, random_folds
@@ -23,7 +24,6 @@ from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.routing.predict import Predictor
 
-Floats: TypeAlias = NDArray[np.float64]
 Pair: TypeAlias = tuple[Floats, Floats]  # quality and output tokens, (n, C) each
 Learned: TypeAlias = Checkpoint | Regressed
 Learn: TypeAlias = Callable[[Table, Floats], Learned]

@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from r2_router.arrays import Floats
+
 Convention: TypeAlias = Literal["paper", "own", "padded"]
 
 

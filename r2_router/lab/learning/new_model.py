@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.table import Table
@@ -16,8 +17,6 @@ from r2_router.lab.learning.heads import Heads
 from r2_router.lab.learning.targets import check_counts, left_out_error, log_tokens, smearing, token_bounds, unit_rows
 from r2_router.lab.learning.training import shares
 from r2_router.records import UNLIMITED
-
-Floats: TypeAlias = NDArray[np.float64]
 
 _ALPHAS = tuple(2.0**k for k in range(12, -6, -1))
 _SHARES = (0.0, 0.03, 0.3, 3.0, 30.0)  # how much more is believed of what the base knows than of the vector itself

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.lab.data.folds import Folds, random_folds
@@ -20,7 +21,6 @@ from r2_router.lab.learning.targets import check_counts, left_out_error, log_tok
 from r2_router.lab.untyped import base, multioutput, utils
 from r2_router.records import Budget
 
-Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
 
 _FOLDS = 5  # for what is expected of a query left out

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.lab.data.table import MIN_QUERIES, Table
 
-Floats: TypeAlias = NDArray[np.float64]
 _FLOOR_QUANTILE = 0.05
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction, Precision
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.heads import Heads
@@ -18,7 +19,6 @@ from r2_router.records import UNLIMITED
 if TYPE_CHECKING:
     from r2_router.lab.learning.regressors import Regressor
 
-Floats: TypeAlias = NDArray[np.float64]
 _ALPHAS = tuple(2.0**k for k in range(12, -3, -1))  # the largest leaves little but each candidate's mean
 _FAMILIAR_QUANTILE = 0.99
 _LEAST_SHARE = 1e-3
