@@ -96,6 +96,7 @@ COMMANDS = [
     "models pull mine",
     "doctor",
     "stats",
+    "ledger prune --days 30",
     "calibrate",
     "feedback last good",
     "collect --queries OUT/queries.csv --dry-run --output OUT/measured",
@@ -118,7 +119,8 @@ def test_no_command_reads_or_asks_anything(folder: Folder) -> None:
 
 
 def test_no_command_is_forgotten() -> None:
-    assert {command.split()[0] for command in COMMANDS} == {name.rstrip("_") for name in cli._COMMANDS}
+    offered = next(a.choices for a in cli.build_parser()._actions if a.choices and "route" in a.choices)
+    assert {command.split()[0] for command in COMMANDS} == set(offered)
 
 
 def test_a_name_that_is_a_folder_here_says_how_to_mean_it(folder: Folder) -> None:

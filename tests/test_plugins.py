@@ -58,7 +58,7 @@ def test_a_checkpoint_learned_with_a_plugins_embedder_routes_with_it(installed: 
     trained = command(installed, "train", "--data", table, "--embedder", "trigrams:64", *options)
     assert trained.returncode == 0, trained.stderr
     assert json.loads((tmp_path / "heads" / "checkpoint.json").read_text())["embedder"]["id"] == "trigrams:64"
-    routed = command(installed, "route", "What is 3 + 3?", "--checkpoint", tmp_path / "heads", "--json")
+    routed = command(installed, "route", "What is 3 + 3?", "--checkpoint", tmp_path / "heads", "--pool", pool, "--json")
     assert json.loads(routed.stdout)["model"] == "a", routed.stderr
     with pytest.raises(EmbedderError, match="The embedder trigrams:64 needs a server"):  # here it is not installed
         R2Router.from_pretrained(tmp_path / "heads", pool=str(pool)).route_text("What is 3 + 3?")

@@ -272,7 +272,8 @@ def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
 def test_the_command_line_loads_no_learning_library(arguments: list[str]) -> None:
     code = (
         "import contextlib, io, sys; from r2_router.cli import main\n"
-        "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()), "
+        "contextlib.suppress(SystemExit):\n"
         f"    main({arguments})\n"
         f"assert said.getvalue(); print([m for m in {LEARNING} if m in sys.modules])"
     )

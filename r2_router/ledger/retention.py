@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from r2_router.ledger.expiry import drop, first_kept
 from r2_router.records import Record
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from r2_router.ledger.store import Ledger
 
 _AT_ONCE = 10_000  # entries in one transaction: others write between two
-_PAGES_AT_ONCE = 1000
-_INCREMENTAL = 2  # what `PRAGMA auto_vacuum` says of a file that can give pages back
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +56,6 @@ def holdings(ledger: Ledger) -> Holdings:
     with ledger.reading() as db:
         count, first = (0, None) if db is None else db.execute("SELECT COUNT(*), MIN(time) FROM entries").fetchone()
     return Holdings(count, first and first[:10], _size(ledger))
-
-
-def first_kept(now: datetime, days: int) -> str:
-    """The first of the last `days` UTC days."""
-    return date.fromordinal(max(now.astimezone(UTC).toordinal() - days + 1, 1)).isoformat()
-
-
-def drop(db: sqlite3.Connection, first_day: str, most: int) -> int:
-    """Delete the oldest entries from before `first_day`, at most so many; how many they were."""
-    expired = "SELECT id FROM entries WHERE time < ? ORDER BY time LIMIT ?"
-    return db.execute(f"DELETE FROM entries WHERE id IN ({expired})", (first_day, most)).rowcount  # noqa: S608
-
-
-def give_back(db: sqlite3.Connection) -> None:
-    """Make the file as small as what it holds, outside a transaction."""
-    if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
-        while db.execute("PRAGMA freelist_count").fetchone()[0]:
-            db.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
-    else:  # a file of the first schema is written anew, once
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("VACUUM")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _size(ledger: Ledger) -> int:

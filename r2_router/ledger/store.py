@@ -18,8 +18,8 @@ from r2_router.config.folders import user_data_dir
 from r2_router.config.safe_files import make_private
 from r2_router.errors import InputError, LedgerError
 from r2_router.ledger.entry import Entry, new_id, query_hash
+from r2_router.ledger.expiry import drop, first_kept, give_back
 from r2_router.ledger.money import is_amount, to_nanos, to_usd
-from r2_router.ledger.retention import drop, first_kept, give_back
 from r2_router.ledger.schema import MIGRATIONS, immediate, migrate, version_of
 from r2_router.ledger.writer import Writer
 

@@ -186,4 +186,4 @@ def _no_such_model(name: str, known: Sequence[str]) -> str:
     lowered = {other.lower(): other for other in known}
     near = get_close_matches(name.lower().replace("*", ""), lowered, 1, 0.3)
     hint = f"Did you mean {lowered[near[0]]}?" if near else f"Models: {', '.join(known)}."
-    return f"No model of the checkpoint is called '{name}'. {hint}"
+    return f"No model is called '{name}'. {hint}"

@@ -102,8 +102,8 @@ def test_two_at_once_both_answer() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--budget", "many"), "a number of tokens, or unlimited"),
-        (("--budget", "9"), "tokens, over max_tokens 9"),
+        (("--budget", "many"), "budget is a number of output tokens"),
+        (("--budget", "9"), "between 12 and 240, or 'unlimited'"),
         (("--budget", "500"), "between 12 and 240, or 'unlimited'"),
         (("--model", "gpt-9"), "No model"),
         (("--model", "Qwen2.5-Coder-1.5B-Instruct"), "r2-router models pull Qwen2.5-Coder-1.5B-Instruct"),

@@ -65,7 +65,7 @@ def test_a_limit_that_is_reached_is_said_and_is_no_success(tmp_path, capsys):
     ("more", "words"),
     [
         (["--budgets", "ten"], "budgets are numbers of tokens"),
-        (["--models", "nobody*"], "No model of pool 'pool' is left to ask. It has: a, b."),
+        (["--models", "nobody*"], "No model is called 'nobody*'. Models: a, b."),
         (["--rpm", "fast"], "--rpm is N or GLOB=N"),
         (["--grader", "taste"], "No grader 'taste'"),
         (["--grader", "judge"], "Name one of the pool with --judge"),

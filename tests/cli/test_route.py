@@ -145,7 +145,7 @@ def test_a_long_prompt_is_routed_with_a_note(tmp_path: Path) -> None:
     file.write_text("All work and no play. " * 400)
     done = run("route", "--file", str(file), "--json")
     assert done.returncode == 0
-    assert "the query is long" in done.stderr
+    assert "The query is long" in done.stderr
     assert json.loads(done.stdout)["truncated"] is True
 
 

@@ -388,12 +388,12 @@ def test_too_few_labels_say_which_candidate_lacks_how_many(train):
 # -- heads of scikit-learn's -----------------------------------------------------------------------------------------
 
 
-def test_heads_of_another_regressor_are_saved_as_ours_are(data, train, tmp_path):
+def test_heads_of_another_regressor_are_saved_as_ours_are(data, pool, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", "--heads", "Ridge(alpha=0.5)")
     checkpoint = heads(tmp_path)
     assert checkpoint.metrics["heads_by"] == "Ridge(alpha=0.5)"
     assert {file.name for file in (tmp_path / "heads").iterdir()} == {"checkpoint.json", "heads.safetensors"}
-    router = R2Router.from_pretrained(tmp_path / "heads")
+    router = R2Router.from_pretrained(tmp_path / "heads", pool=pool)
     assert router.route_text("What is 17 + 4?", worth_usd=0.001).best.model == "small"
 
 

@@ -135,7 +135,7 @@ def test_answers_never_touch_the_ledger_on_the_loop(tmp_path, ledger):
     with chat_server(says("Rome", ".")) as server:
         pool = Pool(pool.name, {m.name: replace(m, base_url=server.url) for m in pool})
         router = R2Router.from_pretrained(make_checkpoint().save(tmp_path / "c"), pool=pool, embedder=LetterEmbedder())
-        router.desk._ledger = ledger  # pyright: ignore[reportPrivateUsage]
+        router._recorder()._ledger = ledger  # pyright: ignore[reportPrivateUsage]
 
         async def ask() -> None:
             with locked(ledger) as other:

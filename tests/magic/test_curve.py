@@ -35,7 +35,7 @@ def decide(names: tuple[str, ...], *, usd_per_million: float = 0.1, **wishes: ob
         Pool("made-up", models),
         settings=load_settings(),
         embedder=lambda: pytest.fail("not needed"),
-        default=trade_off(worth_usd=0.01),
+        trade_off=trade_off(worth_usd=0.01),
     )
     return router.route(vector, **wishes)
 

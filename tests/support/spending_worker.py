@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from r2_router.errors import R2Error, SpendLimitError
-from r2_router.ledger import Ledger, SpendGuard
+from r2_router.ledger import Ledger, LoopGuard, SpendGuard
 from support.generations import candidate, generation, model, options
 
 PRICES = {"input_usd_per_million": 100.0, "output_usd_per_million": 1000.0}
@@ -14,7 +14,8 @@ LANES = 3  # calls at once
 
 
 async def main(url: str, path: str, limit: str, name: str) -> None:
-    guard = SpendGuard(Ledger(path), per_day=float(limit))
+    ledger = Ledger(path)
+    guard = LoopGuard(SpendGuard(ledger, per_day=float(limit)), ledger)
     models = {name: model(name, url, **PRICES) for name in "ab"}
     limits = options(first_token_s=1.0, idle_s=0.5, sampling={"user": name})
 
