@@ -46,7 +46,8 @@ class Answer(Record):
 
     Tokens are those of the answering try: `completion_tokens` holds `reasoning_tokens`. Where the provider told
     none they are estimated, and `usage_estimated` says so. `cost_usd` is that of all tries together: the
-    provider's own figure where it gives one, else tokens at the pool's price. `latency_s` and `first_token_s`
+    provider's own figure where it gives one, else tokens at the pool's price, and where nobody knows what a try is
+    billed the most that it may be. `latency_s` and `first_token_s`
     are seconds from the first request. `partial`: the text stops where it does because of `error`, not because
     the model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
     """

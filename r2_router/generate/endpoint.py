@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -28,6 +28,7 @@ class Endpoint:
 
     base_url: str
     key: Secret | None = None
+    profile: Profile = field(init=False, compare=False)  # how the provider wants to be asked
 
     def __post_init__(self) -> None:
         try:
@@ -42,6 +43,7 @@ class Endpoint:
             )
         if not valid:
             raise self._not_an_address()
+        object.__setattr__(self, "profile", profile_of(self.host))
 
     def _not_an_address(self) -> ConfigError:
         return ConfigError(f"base_url '{self.base_url[:_SHOWN_CHARS]}' is not an http:// or https:// address.")
@@ -49,11 +51,6 @@ class Endpoint:
     @property
     def host(self) -> str:
         return urlsplit(self.base_url).hostname or ""
-
-    @property
-    def profile(self) -> Profile:
-        """How the provider wants to be asked."""
-        return profile_of(self.host)
 
     @property
     def chat_url(self) -> str:

@@ -117,6 +117,8 @@ class Quirks:
 
     def apply(self, body: Body) -> Body:
         """`body` as the model takes it."""
+        if self is _NOTHING:
+            return body
         known = {self.renamed.get(k, k): v for k, v in body.items() if (k, _json(v)) not in self.dropped}
         for cap in CAPS:
             if cap in known:
@@ -203,17 +205,19 @@ def _json(value: Any) -> str:
 
 # -- what is remembered --------------------------------------------------------------------------------------
 
+_NOTHING = Quirks()
 _known: dict[tuple[str, str], Quirks] = {}  # by base URL and id of the model
 
 
 def known_quirks(base_url: str, model_id: str) -> Quirks:
     """What this process has learned of a model."""
-    return _known.get((base_url, model_id), Quirks())
+    return _known.get((base_url, model_id), _NOTHING)
 
 
 def remember(base_url: str, model_id: str, quirks: Quirks) -> None:
     """Ask the model so from now on; for a request that it answered. Room that one prompt left is not remembered."""
-    _known[base_url, model_id] = replace(quirks, room=None)
+    if quirks is not _NOTHING:
+        _known[base_url, model_id] = replace(quirks, room=None)
 
 
 def forget() -> None:

@@ -72,7 +72,9 @@ def find_usage(document: Document) -> Usage | None:
 
 def read_usage(value: object) -> Usage | None:
     """A usage object as providers write it; None if it does not say what was read and written."""
-    usage = as_dict(value)
+    if not isinstance(value, dict):
+        return None
+    usage = cast("Document", value)
     prompt, completion, total = (_first(usage, names) for names in (_PROMPT, _COMPLETION, _TOTAL))
     if prompt is None or (completion is None and total is None):
         return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,18 +34,27 @@ class Profile(Record):
     refuses: tuple[str, ...] = ()
 
 
+_UNKNOWN = Profile()
+
+
 def providers_file() -> Path:
     """The user's own profiles. It may not exist."""
     return user_config_dir() / "providers.toml"
 
 
+@cache
 def profiles() -> Mapping[str, Profile]:
-    """Every profile by name, the user's in place of the shipped.
+    """Every profile by name, the user's in place of the shipped; read once in a process.
 
     Raises ConfigError naming file and line for an unknown key or a bad value.
     """
-    files = [shipped("config") / "providers.toml", providers_file()]
-    return _read(tuple((path, path.stat().st_mtime_ns) for path in files if path.is_file()))
+    known: dict[str, Profile] = {}
+    for path in (shipped("config") / "providers.toml", providers_file()):
+        if path.is_file():
+            file = cf.read_config(path)
+            for name in file.values((), dict.fromkeys(file.data, cf.table)):
+                known[name] = Profile(name, **file.values((name,), _KEYS))
+    return known
 
 
 def profile(name: str) -> Profile:
@@ -59,7 +68,7 @@ def profile(name: str) -> Profile:
 def profile_of(host: str) -> Profile:
     """The profile of the server `host`; one without a name where nobody describes it."""
     found = (known for known in profiles().values() if any(fnmatchcase(host.lower(), glob) for glob in known.hosts))
-    return next(found, Profile())
+    return next(found, _UNKNOWN)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -88,13 +97,3 @@ _KEYS: Mapping[str, cf.Check] = {
     "thinking_off": cf.table,
     "refuses": _texts,
 }
-
-
-@lru_cache(maxsize=4)
-def _read(files: tuple[tuple[Path, int], ...]) -> Mapping[str, Profile]:
-    known: dict[str, Profile] = {}
-    for path, _ in files:
-        file = cf.read_config(path)
-        for name in file.values((), dict.fromkeys(file.data, cf.table)):
-            known[name] = Profile(name, **file.values((name,), _KEYS))
-    return known

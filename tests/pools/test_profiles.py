@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ from r2_router.pools.pool import load_pool
 from r2_router.pools.profiles import profile, profile_of, profiles, providers_file
 
 DEPLOYMENT = "https://mine.openai.azure.com/openai/deployments/gpt-4o"
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> Iterator[None]:
+    profiles.cache_clear()
+    yield
+    profiles.cache_clear()
 
 
 def pool(tmp_path: Path, lines: str) -> Path:
@@ -71,6 +79,7 @@ def test_the_users_profile_replaces_the_shipped(tmp_path: Path) -> None:
     )
     assert Endpoint(DEPLOYMENT).chat_url.endswith("api-version=2025-01-01")
     providers_file().write_text("[azure]\nhost = 3\n", encoding="utf-8")
+    profiles.cache_clear()
     with pytest.raises(ConfigError, match="line 2: unknown key 'host'"):
         profiles()
 
