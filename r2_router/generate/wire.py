@@ -46,7 +46,7 @@ class BodyError(Exception):
 
     def __init__(self, reason: str, status: int | None = None, raw: bytes = b"", *, strange: bool = False) -> None:
         super().__init__(reason)
-        self.reason = encodable(reason)
+        self.reason = whole_characters(reason)
         self.status = status
         self.raw = raw
         self.strange = strange
