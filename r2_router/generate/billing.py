@@ -44,7 +44,7 @@ def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) 
     if usage is None or (usage.completion_tokens == 0 and usage.cost_usd is None and (thought or said)):
         if reply.unbilled:
             return Bill()
-        most_usd = max(worst_case_usd, worst_case(model, prompt_tokens, thought + said))  # it may pass its cap
+        most_usd = worst_case_usd  # nobody bills more than the cap that was sent; what was set aside for it holds
         if reply.whole and (thought or said) and (thought or not model.thinking_tokens):
             most_usd = min(worst_case_usd, worst_case(model, prompt_tokens, _at_most(thought + said)))
         return Bill(prompt_tokens, thought + said, thought, True, most_usd)
