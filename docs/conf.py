@@ -17,7 +17,6 @@ myst_heading_anchors = 3
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 maximum_signature_line_length = 88
 default_role = "code"  # what docstrings put in single backticks is code
 

@@ -44,6 +44,8 @@ SETTINGS = {
     "max_usd_per_call": "most dollars one call may cost",
     "max_usd_per_day": "most dollars a day (UTC), over all processes of this user",
     "max_usd_per_month": "most dollars a month (UTC), over all processes of this user",
+    "ledger_days": "days of entries the ledger keeps; sums by day stay",
+    "first_token_s": "seconds of patience with a model that has not begun to answer",
 }
 
 # Variables that are no setting. A key stands in the environment or in keys.toml, never in config.toml.
@@ -51,6 +53,7 @@ OTHERS = {
     "R2_HOME": "one folder for all files below: configuration in it, data in `data/`",
     "R2_LLM_API_KEY": "the key of the server at `llm_api_base`; may stand in `keys.toml`",
     "R2_EMBED_API_KEY": "the key of the server at `embed_url`; may stand in `keys.toml`",
+    "R2_GRADED": "set by us for code that the code grader runs, so that what it started can be found and ended",
     "R2_MCP_TOKEN": "what HTTP clients of `r2-mcp` send as `Authorization: Bearer ...`; see [MCP](mcp.md)",
 }
 
@@ -64,6 +67,7 @@ FILES = (
     ),
     ("configuration", "keys.toml", "you; `chmod 600`", 'keys, one `VARIABLE = "key"` a line'),
     ("configuration", "models.toml", "you, or `r2-router models --refresh`", "prices, models added to every pool"),
+    ("configuration", "providers.toml", "you", "profiles of providers, before shipped ones ([pools](pools.md))"),
     ("configuration", "pools", "you", "`NAME.toml`: pools of your own, before shipped ones of the same name"),
     ("data", "checkpoints", "you", "`NAME/`: checkpoints that `--checkpoint NAME` finds"),
     ("data", "release", "`r2-router import release`", "the released files as they were fetched, for the next import"),
@@ -79,6 +83,8 @@ _KINDS = {
     "flag": "1 or 0",
     "url": "URL",
     "text": "text",
+    "count_above_zero": "whole number",
+    "speed": "seconds",
     "_folder": "folder",
 }
 
