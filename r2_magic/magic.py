@@ -128,9 +128,9 @@ class R2Magics(Configured):
 
     def _filled(self, args: argparse.Namespace) -> argparse.Namespace:
         """`args` with the configured defaults where the line says nothing."""
-        said = any(getattr(args, name) is not None for name in _TRADE_OFF)
+        given = any(getattr(args, name) is not None for name in _TRADE_OFF)
         for name in _DEFAULTS:
-            if getattr(args, name) is None and not (said and name in _TRADE_OFF):
+            if getattr(args, name) is None and not (given and name in _TRADE_OFF):
                 setattr(args, name, getattr(self, name))
         if args.no_stream is None:
             args.no_stream = not self.stream

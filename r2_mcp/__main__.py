@@ -60,10 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _port(said: str) -> int:
-    if not said.isdecimal() or int(said) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to {_LAST_PORT}; got '{said}'")
-    return int(said)
+def _port(message: str) -> int:
+    if not message.isdecimal() or int(message) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to {_LAST_PORT}; got '{message}'")
+    return int(message)
 
 
 def _serve(args: argparse.Namespace) -> int:

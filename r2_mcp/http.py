@@ -151,8 +151,8 @@ class _Gate:
     def _has_token(self, scope: Scope) -> bool:
         if not self._token:
             return True
-        said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        kind, _, token = said.partition(b" ")
+        stated = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        kind, _, token = stated.partition(b" ")
         return hmac.compare_digest(token.strip(), self._token) and kind.lower() == b"bearer"
 
     async def _received(self, receive: Receive) -> list[Message] | None:

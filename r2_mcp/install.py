@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     client = CLIENTS[args.client]
     path = client.file()
     if args.write:
-        said = f"wrote {path}" if write(client, path) else f"{path} already has it"
-        sys.stderr.write(f"{said}\n")
+        message = f"wrote {path}" if write(client, path) else f"{path} already has it"
+        sys.stderr.write(f"{message}\n")
         return 0
     sys.stdout.write(_render(path, {client.key: {NAME: client.entry}}) + "\n")
     sys.stdout.flush()

@@ -112,5 +112,5 @@ def _indent(text: str, at: int) -> str:
 
 def _render(text: str, value: Any, indent: str) -> str:
     step = "\t" if "\n\t" in text else 2
-    said = json.dumps(value, indent=step, ensure_ascii=False).replace("\n", f"\n{indent}")
-    return said.replace("\n", "\r\n") if "\r\n" in text else said
+    stated = json.dumps(value, indent=step, ensure_ascii=False).replace("\n", f"\n{indent}")
+    return stated.replace("\n", "\r\n") if "\r\n" in text else stated

@@ -37,11 +37,11 @@ def question(router: R2Router, request: Request) -> Sample:
     from r2_router.routing.messages import content_text, instruct
 
     best, instruction = router.decide(request).best, router.checkpoint.instruction
-    told = instruct(request.messages, instruction, best.budget)
-    prompt = "\n\n".join(filter(None, (content_text(m) for m in told if m["role"] == "system")))
+    instructed = instruct(request.messages, instruction, best.budget)
+    prompt = "\n\n".join(filter(None, (content_text(m) for m in instructed if m["role"] == "system")))
     turns = [
         SamplingMessage(role=m["role"], content=TextContent(type="text", text=content_text(m)))
-        for m in told
+        for m in instructed
         if m["role"] in ("user", "assistant")
     ]
     return Sample(

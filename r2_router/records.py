@@ -20,10 +20,10 @@ def read_budget(given: object) -> Budget | None:
     None if it is neither.
     """
     if isinstance(given, str):
-        said = given.strip().replace(",", "").replace("_", "")
-        if said.lower() == UNLIMITED:
+        text = given.strip().replace(",", "").replace("_", "")
+        if text.lower() == UNLIMITED:
             return UNLIMITED
-        given = int(said) if said.isdecimal() and len(said) < 20 else None
+        given = int(text) if text.isdecimal() and len(text) < 20 else None
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MAX_BUDGET:
         return None
     return int(given)

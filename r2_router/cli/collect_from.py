@@ -27,9 +27,9 @@ def run_from(args: argparse.Namespace) -> int:
         from r2_router.lab.importing.r2_bench import import_r2_bench
 
         budgets = parse_budgets(args.budgets) if args.budgets else ()
-        with _progress() as told:
+        with _progress() as shown:
             counts = import_r2_bench(
-                folder, rows=args.rows, models=limits(models=args.models).models, budgets=budgets, told=told
+                folder, rows=args.rows, models=limits(models=args.models).models, budgets=budgets, progress=shown
             )
     else:
         from r2_router.lab.importing.log import import_log

@@ -74,18 +74,18 @@ def count_above_zero(text: str) -> int:
     return int(text)
 
 
-def since(said: str) -> datetime:
+def since(stated: str) -> datetime:
     """The UTC midnight from which on entries of the ledger count: a date, or the last N days as "Nd"."""
     try:
-        if said.endswith("d"):
-            days = int(said[:-1])
+        if stated.endswith("d"):
+            days = int(stated[:-1])
             first = datetime.now(UTC).date() - timedelta(days=days - 1)
         else:
-            days, first = 1, date.fromisoformat(said)
+            days, first = 1, date.fromisoformat(stated)
     except (ValueError, OverflowError):
         days, first = 0, date.min
     if days < 1:
-        raise argparse.ArgumentTypeError(f"'{said}' is neither a date (2026-11-01) nor a number of days (7d)")
+        raise argparse.ArgumentTypeError(f"'{stated}' is neither a date (2026-11-01) nor a number of days (7d)")
     return datetime.combine(first, time(), UTC)
 
 

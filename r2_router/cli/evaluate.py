@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint is not None:
         checkpoint.check_probes(embedder.embed(checkpoint.probe_texts), embedder.id)
     # What an instruction says decides nothing here; where it cuts does, and tables without one were not cut.
-    told: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
-    instruction = Instruction(**told)
+    fields: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
+    instruction = Instruction(**fields)
     own = partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
     learn = checkpoint or (partial(regress, heads=heads, instruction=instruction) if heads else own)
     with Path(args.data).open("rb") as stream:

@@ -59,11 +59,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _label(ledger: Ledger, said: str, label: str, *, as_json: bool) -> None:
+def _label(ledger: Ledger, reference: str, label: str, *, as_json: bool) -> None:
     from r2_router.ledger.labels import find_answer, read_quality
 
     quality = read_quality(label)
-    entry = find_answer(ledger, said)
+    entry = find_answer(ledger, reference)
     ledger.set_quality(entry.id, quality)
     if as_json:
         common.print_json({**entry.to_dict(), "quality": quality, "previous_quality": entry.quality})

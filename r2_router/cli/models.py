@@ -92,8 +92,8 @@ def _refresh(pool: Pool, settings: Settings, args: argparse.Namespace) -> int:
     if changes and (args.yes or (not args.json and _agreed())):
         written = str(write_user_models(changes))
     if args.json:
-        said = {"unknown": found.unknown, "failures": found.failures, "written": written}
-        print_json({"pool": pool.name, "changes": _differences(changes), **said})
+        message = {"unknown": found.unknown, "failures": found.failures, "written": written}
+        print_json({"pool": pool.name, "changes": _differences(changes), **message})
     elif not changes:
         note(f"Pool '{pool.name}': nothing has changed.")
     else:

@@ -93,8 +93,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     pool = load_pool(args.pool or "local")
     table, instruction = read_data(args)
     _check_priced(table, pool, only_say=args.no_evaluate)
-    if said := dropped_warning(table):
-        common.note(f"warning: {said}")
+    if message := dropped_warning(table):
+        common.note(f"warning: {message}")
     card = make_card(args, table)
     embedder, info = make_embedder(args, None)
     vectors = embed(embedder, table)
@@ -144,11 +144,11 @@ def _check_priced(table: Table, pool: Pool, *, only_say: bool) -> None:
     absent = list(dict.fromkeys(name for name, _ in table.candidates if name not in priced))
     if not absent:
         return
-    said = f"Pool '{pool.name}' has no price for {', '.join(absent)}, and what has no price is never chosen."
+    message = f"Pool '{pool.name}' has no price for {', '.join(absent)}, and what has no price is never chosen."
     if only_say:
-        common.note(f"note: {said}")
+        common.note(f"note: {message}")
         return
-    raise InputError(f"{said} Add it to the pool (--pool), or train without comparing: --no-evaluate.")
+    raise InputError(f"{message} Add it to the pool (--pool), or train without comparing: --no-evaluate.")
 
 
 def _name(args: argparse.Namespace) -> str:

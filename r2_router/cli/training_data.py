@@ -62,8 +62,8 @@ def _with_labels(
     about = table.about.get("instruction") if table else None
     if about is None and args.instruction is None and len(distinct := {_words(i) for i in known.values()}) == 1:
         about = dict(zip(_WORDS, distinct.pop(), strict=True))
-    told = base.instruction if base else _instruction(args, about, table)
-    other = {name for name, instruction in known.items() if told.text and _words(instruction) != _words(told)}
+    wanted = base.instruction if base else _instruction(args, about, table)
+    other = {name for name, instruction in known.items() if wanted.text and _words(instruction) != _words(wanted)}
     found = labelled(ledger, since=args.since, candidates=table.candidates if table else (), other_words=other)
     both = outcomes_table(found, table)
     for line in found.lines():
@@ -73,7 +73,7 @@ def _with_labels(
             f"note: no checkpoint {', '.join(map(repr, unknown))} is found here; its answers are taken to be asked for "
             "as the others were"
         )
-    return both, told if base else _instruction(args, about, both)
+    return both, wanted if base else _instruction(args, about, both)
 
 
 def _instructions(names: tuple[str, ...]) -> dict[str, Instruction]:
@@ -108,8 +108,12 @@ def _instruction(args: argparse.Namespace, about: object, table: Table | None) -
         "cap_extra": args.cap_extra,
         "temperature": args.temperature,
     }
-    told: Mapping[str, Any] = cast("Mapping[str, Any]", about) if isinstance(about, Mapping) else {}
-    known: dict[str, Any] = {"text": "", **told, **{name: value for name, value in given.items() if value is not None}}
+    wanted: Mapping[str, Any] = cast("Mapping[str, Any]", about) if isinstance(about, Mapping) else {}
+    known: dict[str, Any] = {
+        "text": "",
+        **wanted,
+        **{name: value for name, value in given.items() if value is not None},
+    }
     if not known["text"] and table is not None and any(budget != UNLIMITED for _, budget in table.candidates):
         raise InputError(
             "How were the models told their budget? Heads are true for that instruction only, and the table does not "
@@ -154,8 +158,8 @@ def embed(embedder: Embedder, table: Table) -> Singles:
     """The vectors of the table's queries, with their progress shown."""
     from r2_router.lab.data.vectors import embed_cached
 
-    with _progress("embedding", len(table)) as told:
-        return embed_cached(embedder, table.queries, progress=told)
+    with _progress("embedding", len(table)) as wanted:
+        return embed_cached(embedder, table.queries, progress=wanted)
 
 
 @contextmanager

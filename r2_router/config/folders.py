@@ -26,18 +26,18 @@ def user_data_dir() -> Path:
     return home / "data" if home else platformdirs.user_data_path(_APP, appauthor=False)
 
 
-def is_path(said: str) -> bool:
-    """Whether `said` is the path of a file or folder, and no name of something shipped or of the user's own.
+def is_path(text: str) -> bool:
+    """Whether `text` is the path of a file or folder, and no name of something shipped or of the user's own.
 
     The folder one happens to be in is no place to look a name up: it may be somebody else's.
     """
-    return "/" in said or "\\" in said or said in (".", "..", "~")
+    return "/" in text or "\\" in text or text in (".", "..", "~")
 
 
 def spelled(name_or_path: str | os.PathLike[str]) -> str:
     """Text as it is; a path object so that it is told from a name: Path("mine") is ./mine."""
-    said = os.fspath(name_or_path)
-    return said if isinstance(name_or_path, str) or not said or is_path(said) else os.path.join(".", said)  # noqa: PTH118
+    text = os.fspath(name_or_path)
+    return text if isinstance(name_or_path, str) or not text or is_path(text) else os.path.join(".", text)  # noqa: PTH118
 
 
 def is_own(file: Path) -> bool:

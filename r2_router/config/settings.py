@@ -83,9 +83,9 @@ class Settings(Record):
         """
         if variable == LLM_API_KEY and self._llm_api_key:
             return self._llm_api_key
-        said = os.environ.get(variable, "").strip() if variable else ""
-        if said:
-            return _secret(said, variable)
+        stated = os.environ.get(variable, "").strip() if variable else ""
+        if stated:
+            return _secret(stated, variable)
         file = keys_file()
         if not variable or not file.is_file():
             return None
@@ -182,7 +182,7 @@ _CHECKS: Mapping[str, cf.Check] = {
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
 _PLACES: Mapping[str, Callable[[str], bool]] = {  # what in a file may be a path, and when it is one
-    "pool": lambda said: is_path(said) or said.endswith(".toml"),
+    "pool": lambda stated: is_path(stated) or stated.endswith(".toml"),
     "checkpoint": is_path,
     "models_dir": bool,
 }
@@ -217,18 +217,18 @@ def _from_file(path: Path, source: str = "") -> _Level:
     return _Level(level, *tables)
 
 
-def _beside(file: Path, said: str) -> str:
+def _beside(file: Path, stated: str) -> str:
     """A relative path in a file starts at that file, and not at the folder one happens to be in."""
-    return str(file.parent / Path(said).expanduser())
+    return str(file.parent / Path(stated).expanduser())
 
 
 def _from_environment() -> _Level:
     """The R2_ variables that are set; an empty one counts as not set, an unknown one is not ours to judge."""
     values: dict[str, _Value] = {}
     for name, variable in _VARIABLES.items():
-        said = os.environ.get(variable, "").strip()
-        if said:
-            value = _checked(name, _typed(_CHECKS[name], said), variable, ConfigError)
+        stated = os.environ.get(variable, "").strip()
+        if stated:
+            value = _checked(name, _typed(_CHECKS[name], stated), variable, ConfigError)
             values[name] = _Value(value, variable)
     return _Level(values)
 
@@ -240,16 +240,16 @@ def _from_arguments(given: Mapping[str, object]) -> _Level:
     return _Level({name: _Value(_checked(name, value, name, InputError), _ARGUMENT) for name, value in given.items()})
 
 
-def _typed(check: cf.Check, said: str) -> object:
+def _typed(check: cf.Check, stated: str) -> object:
     """What a variable's text means, typed as TOML would; what cannot be typed is left to the check."""
     if check is cf.flag:
-        return _FLAGS.get(said.lower(), said)
+        return _FLAGS.get(stated.lower(), stated)
     if check in _NUMBERS:
         try:
-            return _NUMBERS[check](said)
+            return _NUMBERS[check](stated)
         except ValueError:
-            return said
-    return said
+            return stated
+    return stated
 
 
 # -- checks --------------------------------------------------------------------------------------------------
@@ -263,12 +263,14 @@ def _checked(name: str, value: object, called: str, error: type[ConfigError] | t
 
 
 def _check_one_trade_off(level: Mapping[str, _Value]) -> None:
-    said = [name for name in _TRADE_OFF if name in level]
-    if len(said) < 2:
+    stated = [name for name in _TRADE_OFF if name in level]
+    if len(stated) < 2:
         return
-    if level[said[0]].source == _ARGUMENT:
-        raise InputError(f"Give one of worth_usd, lambda_val and preset, not {' and '.join(said)}: they say the same.")
-    places = " and ".join(f"{name} ({level[name].source})" for name in said)
+    if level[stated[0]].source == _ARGUMENT:
+        raise InputError(
+            f"Give one of worth_usd, lambda_val and preset, not {' and '.join(stated)}: they say the same."
+        )
+    places = " and ".join(f"{name} ({level[name].source})" for name in stated)
     raise ConfigError(f"{places} are both given, and say the same thing: keep one of them.")
 
 

@@ -106,8 +106,8 @@ def unknown_key(key: str, value: object, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     known = list(known)
-    said = value if isinstance(value, str) else ""
-    if said and (_KEY_NAME.search(key) or _KEY_VALUE.match(said)):
+    stated = value if isinstance(value, str) else ""
+    if stated and (_KEY_NAME.search(key) or _KEY_VALUE.match(stated)):
         return (
             f"{key!r} looks like a key, and keys do not belong here. Put it into the environment, or into "
             f"{user_config_dir() / 'keys.toml'} under the name of its variable."
@@ -222,8 +222,8 @@ def origin(address: str) -> str:
 
 def hosts(value: object) -> tuple[str, ...]:
     """Hosts a key may go to, as origins: one or several, each a host name (https://) or the start of an address."""
-    said = cast("list[object]", value) if isinstance(value, list) else [value]
-    return tuple(origin(url(one if "//" in (one := text(item)) or not one else f"https://{one}")) for item in said)
+    stated = cast("list[object]", value) if isinstance(value, list) else [value]
+    return tuple(origin(url(one if "//" in (one := text(item)) or not one else f"https://{one}")) for item in stated)
 
 
 def variable(value: object) -> str:
@@ -236,8 +236,8 @@ def variable(value: object) -> str:
 
 def shown(value: object) -> str:
     """`value` as an error may repeat it: short, on one line, and not if it looks like a key."""
-    said = "***" if isinstance(value, str) and _KEY_VALUE.match(value) else repr(value)
-    return said if len(said) <= 40 else f"{said[:37]}..."
+    stated = "***" if isinstance(value, str) and _KEY_VALUE.match(value) else repr(value)
+    return stated if len(stated) <= 40 else f"{stated[:37]}..."
 
 
 def _number(value: object, least: float, most: float, meant: str) -> float:
@@ -263,14 +263,14 @@ def _statements(toml: str) -> Iterator[tuple[int, Table]]:
     for number, line in enumerate(toml.split("\n"), 1):
         chunk += line + "\n"
         try:
-            said: Table = tomllib.loads(chunk)
+            stated: Table = tomllib.loads(chunk)
         except tomllib.TOMLDecodeError:
             continue
         if chunk.lstrip().startswith("["):
-            header = tuple(_path(said))
-        elif said:
-            said = reduce(lambda inner, key: {key: inner}, reversed(header), said)
-        yield first, said
+            header = tuple(_path(stated))
+        elif stated:
+            stated = reduce(lambda inner, key: {key: inner}, reversed(header), stated)
+        yield first, stated
         first, chunk = number + 1, ""
 
 

@@ -39,17 +39,17 @@ def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
 def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) -> Bill:
     """The bill for `reply`. `prompt_tokens` is the estimate, `worst_case_usd` the most that the try may cost."""
     thought = estimate_tokens("".join(reply.reasoning_pieces)) if reply.reasoning_pieces else 0
-    said = estimate_tokens(reply.written) if reply.written else 0
+    stated = estimate_tokens(reply.written) if reply.written else 0
     usage = reply.usage
-    if usage is None or (usage.completion_tokens == 0 and usage.cost_usd is None and (thought or said)):
+    if usage is None or (usage.completion_tokens == 0 and usage.cost_usd is None and (thought or stated)):
         if reply.unbilled:
             return Bill()
         most_usd = worst_case_usd  # nobody bills more than the cap that was sent; what was set aside for it holds
-        if reply.whole and (thought or said) and (thought or not model.thinking_tokens):
-            most_usd = min(worst_case_usd, worst_case(model, prompt_tokens, _at_most(thought + said)))
-        return Bill(prompt_tokens, thought + said, thought, True, most_usd)
+        if reply.whole and (thought or stated) and (thought or not model.thinking_tokens):
+            most_usd = min(worst_case_usd, worst_case(model, prompt_tokens, _at_most(thought + stated)))
+        return Bill(prompt_tokens, thought + stated, thought, True, most_usd)
     completion, reasoning, estimated = usage.completion_tokens, usage.reasoning_tokens, False
-    if usage.cost_usd is None and thought and completion < (thought + said) / 2:  # it counts the text alone
+    if usage.cost_usd is None and thought and completion < (thought + stated) / 2:  # it counts the text alone
         completion, reasoning, estimated = completion + thought, thought, True
     if reasoning is None:
         reasoning = min(thought, completion)

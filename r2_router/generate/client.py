@@ -224,11 +224,11 @@ async def _refusal(response: httpx.Response, model: Model, endpoint: Endpoint, c
     if response.has_redirect_location:
         target = urlsplit(urljoin(endpoint.chat_url, response.headers["location"]))
         return status_error(status, f"redirects to {target.scheme}://{target.hostname}", model, endpoint)
-    said = (await _refusal_body(response, clock)).decode("utf-8", "replace")
-    error = _refusal_error(said)
+    message = (await _refusal_body(response, clock)).decode("utf-8", "replace")
+    error = _refusal_error(message)
     if error.status == 402:  # an exhausted account calls itself 429 at some providers
         status = 402
-    return status_error(status, error.reason, model, endpoint, asked_wait(response.headers, said), said)
+    return status_error(status, error.reason, model, endpoint, asked_wait(response.headers, message), message)
 
 
 async def _refusal_body(response: httpx.Response, clock: _Clock) -> bytes:
@@ -245,12 +245,12 @@ async def _refusal_body(response: httpx.Response, clock: _Clock) -> bytes:
     return body
 
 
-def _refusal_error(said: str) -> BodyError:
+def _refusal_error(message: str) -> BodyError:
     """The error that a refusal states, as far as it states one."""
     try:
-        return read_error(read_json(said.encode()), refused=True) or BodyError("")
+        return read_error(read_json(message.encode()), refused=True) or BodyError("")
     except BodyError:
-        return BodyError("" if said.lstrip().startswith("<") else said)
+        return BodyError("" if message.lstrip().startswith("<") else message)
 
 
 @contextmanager
@@ -266,8 +266,8 @@ def _translated(model: Model, endpoint: Endpoint, clock: _Clock, reply: Reply) -
         if not reply.begun and (error.strange or (error.status or 408) not in MAY_BE_BILLED):
             reply.unbilled = True
         if error.status is not None:
-            said = error.raw.decode("utf-8", "replace")
-            raise status_error(error.status, error.reason, model, endpoint, asked_wait({}, said), said) from None
+            message = error.raw.decode("utf-8", "replace")
+            raise status_error(error.status, error.reason, model, endpoint, asked_wait({}, message), message) from None
         raise TryError(f"{endpoint.host} {endpoint.shown(error.reason)}", retry=True) from None
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         reply.unbilled = True

@@ -18,7 +18,7 @@ class TryError(Exception):
     """One try failed. `reason` and `advice` are fit to be shown, `advice` a sentence or "".
 
     `retry`: the same request may succeed later, after `wait_s` seconds if the server says so. `status`: the HTTP
-    status, None if none came. `said`: all that the server said, not fit to be shown. `loading`: the model is not in
+    status, None if none came. `message`: all that the server said, not fit to be shown. `loading`: the model is not in
     memory yet. `timed_out`: patience ended.
     """
 
@@ -30,7 +30,7 @@ class TryError(Exception):
         status: int | None = None,
         wait_s: float | None = None,
         advice: str = "",
-        said: str = "",
+        message: str = "",
         loading: bool = False,
         timed_out: bool = False,
     ) -> None:
@@ -40,7 +40,7 @@ class TryError(Exception):
         self.status = status
         self.wait_s = wait_s
         self.advice = advice
-        self.said = said
+        self.message = message
         self.loading = loading
         self.timed_out = timed_out
 
@@ -55,9 +55,9 @@ class ThoughtOnlyError(TryError):
 
 
 def status_error(
-    status: int, reason: str, model: Model, endpoint: Endpoint, wait_s: float | None = None, said: str = ""
+    status: int, reason: str, model: Model, endpoint: Endpoint, wait_s: float | None = None, message: str = ""
 ) -> TryError:
-    """The failure that HTTP status `status` stands for; `reason` is the server's own message, "" if none, `said` its
+    """The failure that HTTP status `status` stands for; `reason` is the server's own message, "" if none, `message` its
     whole body."""
     reason = endpoint.shown(reason)
     return TryError(
@@ -66,12 +66,12 @@ def status_error(
         status=status,
         wait_s=wait_s,
         advice=_advice(status, reason, model, endpoint),
-        said=said,
-        loading=status in (429, 503) and bool(_LOADING.search(reason or said)),
+        message=message,
+        loading=status in (429, 503) and bool(_LOADING.search(reason or message)),
     )
 
 
-def _advice(status: int, said: str, model: Model, endpoint: Endpoint) -> str:
+def _advice(status: int, message: str, model: Model, endpoint: Endpoint) -> str:
     """What the user can do about it, "" where that is nothing."""
     host, advice = endpoint.host, ""
     if status == 401 and model.api_key_env:
@@ -86,6 +86,6 @@ def _advice(status: int, said: str, model: Model, endpoint: Endpoint) -> str:
         advice = f"Check the id '{model.id}' and the base_url {endpoint.base_url} of {model.name} in the pool."
     elif 300 <= status < 400:
         advice = f"Set base_url of {model.name} to the final address: requests are not sent on to another one."
-    elif status == 413 or (status in (400, 422) and _TOO_LONG.search(said)):
+    elif status == 413 or (status in (400, 422) and _TOO_LONG.search(message)):
         advice = f"The conversation is too long for {model.name}: shorten it, or exclude the model."
     return advice

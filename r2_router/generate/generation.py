@@ -288,7 +288,7 @@ class Generation:
             return replace(request, body=without_thinking(request.body, request.endpoint), thought_only=True)
         if failure.status not in (400, 422):
             return None
-        quirks = request.quirks.learn(request.body, Complaint.read(failure.said))
+        quirks = request.quirks.learn(request.body, Complaint.read(failure.message))
         if quirks is None:
             return None
         changed = replace(request, quirks=quirks)

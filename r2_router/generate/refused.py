@@ -54,16 +54,16 @@ class Complaint:
     text: str
 
     @classmethod
-    def read(cls, said: str) -> Complaint:
+    def read(cls, stated: str) -> Complaint:
         """The complaint in the body of a refusal, whatever its shape. What it repeats of our request does not count."""
         try:
-            document: object = json.loads(said)
+            document: object = json.loads(stated)
         except (ValueError, RecursionError):
-            return cls((), said)
+            return cls((), stated)
         names: list[str] = []
         words = list(_walk(document, names, 0))
         for word in words:  # a gateway passes on what the provider said, as text
-            if word.lstrip().startswith(("{", "[")) and word != said:
+            if word.lstrip().startswith(("{", "[")) and word != stated:
                 names += cls.read(word).names
         return cls(tuple(names), " ".join(words))
 

@@ -121,8 +121,8 @@ def _hidden(prompt: int, completion: int, total: int | None, thought: int) -> in
 
 def _cost(usage: Document) -> float | None:
     """Dollars as the provider states them: a number, a table with a total, or xAI's ticks."""
-    said: object = usage.get("cost")
-    cost = _amount(as_dict(said).get("total_cost", said))
+    stated: object = usage.get("cost")
+    cost = _amount(as_dict(stated).get("total_cost", stated))
     if cost is None and (ticks := _amount(usage.get("cost_in_usd_ticks"))) is not None:
         cost = ticks / _XAI_TICKS
     if cost is None:

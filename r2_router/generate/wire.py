@@ -87,8 +87,8 @@ class _Thoughts:
         text = thought = ""
         while rest:
             if self._closing:
-                said, rest = self._until_closed(rest)
-                thought += said
+                stated, rest = self._until_closed(rest)
+                thought += stated
             elif self._at_start:
                 rest = self._open(rest)
             else:
@@ -190,10 +190,10 @@ class Reply:
         delta, message = choice.get("delta"), choice.get("message")
         whole = isinstance(message, dict) and not isinstance(delta, dict)
         self.finish_reason = _name(choice.get("finish_reason")) or self.finish_reason
-        said = as_dict(cast("object", message if whole else delta))
-        content, thought = _split(said.get("content"))
-        thought += _text(said.get("reasoning_content")) or _text(said.get("reasoning"))
-        refusal, calls = _text(said.get("refusal")), _calls(said)
+        stated = as_dict(cast("object", message if whole else delta))
+        content, thought = _split(stated.get("content"))
+        thought += _text(stated.get("reasoning_content")) or _text(stated.get("reasoning"))
+        refusal, calls = _text(stated.get("refusal")), _calls(stated)
         new = bool(content or thought or refusal or calls)
         self.begun = self.begun or new or bool(self.finish_reason)
         self.refusal_pieces += [refusal] if refusal else []
@@ -208,8 +208,8 @@ class Reply:
     def close(self) -> str:
         """The text that was held back because more might have followed: nothing does."""
         text, thought = self._thoughts.part(self._halves.close())
-        said, thought_last = self._thoughts.close()
-        return self._add(text + said, thought + thought_last)
+        stated, thought_last = self._thoughts.close()
+        return self._add(text + stated, thought + thought_last)
 
     def _add(self, text: str, thought: str) -> str:
         """Keep what came; the text that can be shown now."""
@@ -231,15 +231,15 @@ def _first_choice(choices: object) -> Document:
     return next((choice for choice in known if choice.get("index") in (0, None)), as_dict(None))
 
 
-def _calls(said: Document) -> list[str]:
+def _calls(stated: Document) -> list[str]:
     """Names and arguments of the tools that are called."""
-    calls: object = said.get("tool_calls")
+    calls: object = stated.get("tool_calls")
     functions = (
         [as_dict(as_dict(call).get("function")) for call in cast("list[object]", calls)]
         if isinstance(calls, list)
         else []
     )
-    functions.append(as_dict(said.get("function_call")))
+    functions.append(as_dict(stated.get("function_call")))
     return [part for function in functions for key in ("name", "arguments") if (part := _text(function.get(key)))]
 
 
@@ -288,9 +288,9 @@ def _words(error: object, depth: int = 0) -> str:
 
 
 def _status(error: Document) -> int | None:
-    said = " ".join(str(error.get(key, "")) for key in ("code", "type", "status")).lower()
+    stated = " ".join(str(error.get(key, "")) for key in ("code", "type", "status")).lower()
     for name, status in _STATUS_OF_NAME:
-        if name in said:
+        if name in stated:
             return status
     code = str(error.get("code"))
     return int(code) if code.isdecimal() and len(code) == 3 and 400 <= int(code) <= 599 else None

@@ -183,8 +183,8 @@ def _findings(overall: Group, candidates: Sequence[Group]) -> list[str]:
     """What is off, candidate by candidate; of all answers only what no candidate shows."""
     found: list[str] = []
     for quantity in ("quality", "output_tokens", "cost_usd"):
-        own = [said for group in candidates if (said := _finding(group, quantity))]
-        found += own or [said for said in (_finding(overall, quantity),) if said]
+        own = [stated for group in candidates if (stated := _finding(group, quantity))]
+        found += own or [stated for stated in (_finding(overall, quantity),) if stated]
     return found
 
 
@@ -197,11 +197,11 @@ def _finding(group: Group, quantity: Quantity) -> str:
     if low <= 0 <= high:
         return ""
     if quantity == "quality":
-        said = (
+        stated = (
             f"Quality of {group.label} is {known.real_mean:.2f} where {known.predicted_mean:.2f} was predicted "
             f"(n={known.count}, bias {known.bias:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})."
         )
-        return said if abs(known.bias) >= _BIAS else ""
+        return stated if abs(known.bias) >= _BIAS else ""
     follows = quantity == "cost_usd" and _finding(group, "output_tokens")  # dearer because longer
     if follows or not known.ratio or 1 / _RATIO < known.ratio < _RATIO:
         return ""

@@ -13,25 +13,25 @@ _ANSWERED = "outcome IN ('answered', 'partial')"
 _WAYS = {"good": 1.0, "bad": 0.0}
 
 
-def find_answer(ledger: Ledger, said: str) -> Entry:
-    """The answer `said` names: an id, the beginning or the end of one, or "last" for the newest.
+def find_answer(ledger: Ledger, reference: str) -> Entry:
+    """The answer `reference` names: an id, the beginning or the end of one, or "last" for the newest.
 
     Raises InputError, saying what to do, for one that is unknown, ambiguous, or no answer; LedgerError where
     the ledger cannot be read.
     """
-    name = said.strip().lower()
+    name = reference.strip().lower()
     if name == LAST:
         found = ledger.entries(_ANSWERED, last=1)
         if not found:
             raise InputError('The ledger has no answer yet: `r2-router ask "..."` gets one.')
         return found[0]
     if len(name) < _LEAST_PART:
-        raise InputError(f"'{said}' is too short for an answer's id: give {_LEAST_PART} characters of its end.")
+        raise InputError(f"'{reference}' is too short for an answer's id: give {_LEAST_PART} characters of its end.")
     where = "id = ? OR substr(id, 1, ?) = ? OR substr(id, -?) = ?"
     found = ledger.entries(where, (name, len(name), name, len(name), name))
     exact = [entry for entry in found if entry.id == name]
     answers = [entry for entry in found if entry.outcome in ("answered", "partial")]
-    return _only(said, exact or answers or found)
+    return _only(reference, exact or answers or found)
 
 
 def unjudged(ledger: Ledger, count: int) -> list[Entry]:
@@ -39,26 +39,28 @@ def unjudged(ledger: Ledger, count: int) -> list[Entry]:
     return ledger.entries(f"{_ANSWERED} AND quality IS NULL", last=count)
 
 
-def read_quality(said: str) -> float:
+def read_quality(reference: str) -> float:
     """The quality that "good" (1), "bad" (0) or a number from 0 to 1 stands for; InputError for anything else."""
-    word = said.strip().lower()
+    word = reference.strip().lower()
     try:
         quality = _WAYS[word] if word in _WAYS else float(word)
     except ValueError:
         quality = -1.0
     if not 0 <= quality <= 1:
-        raise InputError(f"A label is good, bad, or a number from 0 to 1; got '{said}'.")
+        raise InputError(f"A label is good, bad, or a number from 0 to 1; got '{reference}'.")
     return quality
 
 
-def _only(said: str, found: list[Entry]) -> Entry:
+def _only(reference: str, found: list[Entry]) -> Entry:
     """The one entry of `found`, if it is one and an answer."""
     if not found:
-        raise InputError(f"The ledger has no answer '{said}'. `r2-router feedback --list` shows the last ones.")
+        raise InputError(f"The ledger has no answer '{reference}'. `r2-router feedback --list` shows the last ones.")
     if len(found) > 1:
         newest = [f"{e.id} ({e.model} @ {e.budget}, {e.time[:16]})" for e in found[: -_SHOWN - 1 : -1]]
         more = f" and {len(found) - len(newest)} more" if len(found) > len(newest) else ""
-        raise InputError(f"'{said}' stands for {len(found)} answers: {', '.join(newest)}{more}. Give more of the id.")
+        raise InputError(
+            f"'{reference}' stands for {len(found)} answers: {', '.join(newest)}{more}. Give more of the id."
+        )
     [entry] = found
     if entry.outcome == "decided":
         raise InputError(f"{entry.id} is a decision only: no model was asked, so there is no answer to judge.")

@@ -82,8 +82,8 @@ def _run(command: list[str], folder: Path) -> None:
         raise _RefusedError(f"cannot be run: {error.strerror or error}") from None
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = lines[-1] if lines else f"exit code {done.returncode}"
-        raise _RefusedError(shown(without_password(said)))  # an index URL may hold one
+        output = lines[-1] if lines else f"exit code {done.returncode}"
+        raise _RefusedError(shown(without_password(output)))  # an index URL may hold one
 
 
 def _extract(work: Path, weights: Weights, progress: Progress | None) -> Path:

@@ -28,7 +28,7 @@ _RESET = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:reset(?:-.+)?|.+-reset)")
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12  # what is larger is a moment since 1970, not a span
 
 
-def asked_wait(headers: Mapping[str, str], said: str = "") -> float | None:
+def asked_wait(headers: Mapping[str, str], stated: str = "") -> float | None:
     """Seconds to wait by a refusal's headers and by what its body says; None if neither tells.
 
     `headers` by lower-case name. What is most exact comes first: retry-after-ms, Retry-After, the body, and last
@@ -38,18 +38,18 @@ def asked_wait(headers: Mapping[str, str], said: str = "") -> float | None:
     if _NUMBER.fullmatch(milliseconds):
         return float(milliseconds) / 1000
     wait_s = retry_after(headers.get("retry-after"))
-    if wait_s is None and (found := _SAID.search(said)):
+    if wait_s is None and (found := _SAID.search(stated)):
         wait_s = _span(found[1])
     return _reset(headers) if wait_s is None else wait_s
 
 
 def retry_after(header: str | None) -> float | None:
     """Seconds of a Retry-After header, a number or an HTTP date; None if it says neither."""
-    said = (header or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", said, re.ASCII):
-        return float(said)
+    stated = (header or "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", stated, re.ASCII):
+        return float(stated)
     try:
-        date = parsedate_to_datetime(said)
+        date = parsedate_to_datetime(stated)
     except (ValueError, OverflowError):
         return None
     return _until(date)

@@ -76,19 +76,21 @@ def read_entry(entry: object, today: str) -> Listed | None:
         return Listed(entry) if entry else None
     if not isinstance(entry, dict):
         return None
-    said = cast("dict[str, Any]", entry)
-    names = [said[key] for key in ("id", "name", "model", "model_name") if isinstance(said.get(key), str) and said[key]]
+    given = cast("dict[str, Any]", entry)
+    names = [
+        given[key] for key in ("id", "name", "model", "model_name") if isinstance(given.get(key), str) and given[key]
+    ]
     if not names:
         return None
-    top, limits = _table(said.get("top_provider")), _table(said.get("per_request_limits"))
-    about = {**_table(said.get("metadata")), **said}
-    input_limit = _tokens(said, ("inputTokenLimit",)) or _tokens(limits, ("prompt_tokens",))
+    top, limits = _table(given.get("top_provider")), _table(given.get("per_request_limits"))
+    about = {**_table(given.get("metadata")), **given}
+    input_limit = _tokens(given, ("inputTokenLimit",)) or _tokens(limits, ("prompt_tokens",))
     return Listed(
         id=names[0],
-        aliases=(*_texts(said.get("aliases")), *_texts([said.get("canonical_slug")])),
+        aliases=(*_texts(given.get("aliases")), *_texts([given.get("canonical_slug")])),
         prices=_prices(about, today),
-        offered=not (said.get("available") is False or said.get("active") is False or said.get("archived") is True),
-        expires=_expiry(said),
+        offered=not (given.get("available") is False or given.get("active") is False or given.get("archived") is True),
+        expires=_expiry(given),
         context_window=_least(_tokens(about, _WINDOWS), _tokens(top, _WINDOWS)),
         max_input_tokens=input_limit,
         max_output_tokens=_least(
@@ -203,10 +205,10 @@ def _texts(value: object) -> list[str]:
     return [each for each in cast("list[object]", value) if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _tokens(said: Mapping[str, Any], names: Sequence[str]) -> int | None:
+def _tokens(given: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """The first of these fields that is a number of tokens, or the text of one."""
     for name in names:
-        value = said.get(name)
+        value = given.get(name)
         if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 1 << 53:
@@ -218,12 +220,12 @@ def _least(*counts: int | None) -> int | None:
     return min((count for count in counts if count is not None), default=None)
 
 
-def _expiry(said: Mapping[str, Any]) -> str | None:
+def _expiry(given: Mapping[str, Any]) -> str | None:
     """The day of the first field that says when it ends; "" where a field says that it does not."""
-    told = [said[name] for name in _EXPIRY if name in said]
-    for value in told:
+    known = [given[name] for name in _EXPIRY if name in given]
+    for value in known:
         try:
             return dt.date.fromisoformat(cast("str", value)[:10]).isoformat()
         except (TypeError, ValueError):
             continue
-    return "" if told and all(value in (None, "") for value in told) else None
+    return "" if known and all(value in (None, "") for value in known) else None

@@ -71,9 +71,9 @@ def pool_names() -> tuple[str, ...]:
     return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
 
 
-def is_pool_file(said: str) -> bool:
-    """Whether `said` is the path of a pool's file, and no name."""
-    return is_path(said) or said.endswith(".toml")
+def is_pool_file(stated: str) -> bool:
+    """Whether `stated` is the path of a pool's file, and no name."""
+    return is_path(stated) or stated.endswith(".toml")
 
 
 def load_pool(name_or_path: str | os.PathLike[str], *, user_file: bool = True) -> Pool:

@@ -79,8 +79,8 @@ def refresh(
 
 
 def _as_listed(model: Model, entry: Listed, host: str, today: str) -> Model:
-    told = {name: entry[name] for name in ("expires", "context_window", "max_input_tokens", "max_output_tokens")}
-    model = replace(model, **{name: value for name, value in told.items() if value is not None})
+    stated = {name: entry[name] for name in ("expires", "context_window", "max_input_tokens", "max_output_tokens")}
+    model = replace(model, **{name: value for name, value in stated.items() if value is not None})
     if isinstance(entry.prices, Prices):
         model = priced(model, entry.prices)
     gone = expiry(model.expires)

@@ -76,8 +76,8 @@ def fetch_list(base_url: str, key: Secret | None, today: str) -> ProviderList:
 def _entries(page: object, host: str) -> list[object]:
     """The entries of a page: a bare array, or an object that has one."""
     if isinstance(page, dict):
-        said = cast("dict[str, object]", page)
-        page = next((said[key] for key in ("data", "models") if isinstance(said.get(key), list)), None)
+        answer = cast("dict[str, object]", page)
+        page = next((answer[key] for key in ("data", "models") if isinstance(answer.get(key), list)), None)
     if not isinstance(page, list):
         raise DownloadError(f'{host} answered without a list of models ("data" is missing). Check the address.')
     return cast("list[object]", page)
@@ -156,16 +156,16 @@ def _next(url: httpx.URL, page: object, links: Mapping[str, Mapping[str, str]], 
     """Where the next page is, by the answer's header or by what it says itself; None at the last."""
     import httpx
 
-    said = cast("dict[str, object]", page) if isinstance(page, dict) else {}
-    following = links.get("next", {}).get("url") or said.get("next")
+    answer = cast("dict[str, object]", page) if isinstance(page, dict) else {}
+    following = links.get("next", {}).get("url") or answer.get("next")
     if isinstance(following, str) and following:
         there = httpx.URL(urljoin(str(url), following))
         if (there.scheme, there.netloc) != (url.scheme, url.netloc):
             raise DownloadError(f"{host} says that its list goes on at {there.host}, which is not followed.")
         return there
-    if said.get("has_more") is True and isinstance(last := said.get("last_id"), str):
+    if answer.get("has_more") is True and isinstance(last := answer.get("last_id"), str):
         return url.copy_set_param("after_id", last)
     for name, parameter in _CURSORS.items():
-        if isinstance(cursor := said.get(name), str) and cursor:
+        if isinstance(cursor := answer.get(name), str) and cursor:
             return url.copy_set_param(parameter, cursor)
     return None

@@ -53,8 +53,10 @@ class CandidateTable:
         self.budgets = np.array([math.inf if b == UNLIMITED else float(b) for _, b in checkpoint.candidates])
         self.input_price = self._prices([m.input_usd_per_million for m in self.models])
         self.output_price = self._prices([m.output_usd_per_million for m in self.models])
-        told = [0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates]
-        self.instruction_tokens = np.array(told, dtype=np.float64)
+        sentence_tokens = [
+            0 if compat else estimate_tokens(checkpoint.instruction.render(b)) for _, b in checkpoint.candidates
+        ]
+        self.instruction_tokens = np.array(sentence_tokens, dtype=np.float64)
         self.request_usd = np.array([0.0 if compat else m.request_usd for m in self.models])[self.model_index]
         self.tiered_above = min((t.above_input_tokens for m in self.models for t in m.tiers), default=math.inf)
         self.windows = None if compat else self._windows()

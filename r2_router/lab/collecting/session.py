@@ -80,8 +80,8 @@ class Report(Record):
         if self.over_limit:
             lines.append(f"Stopped by {self.over_limit}.")
         if self.agreement:
-            said = self.agreement.to_dict().items()
-            lines.append("Grader and people: " + ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in said))
+            figures = self.agreement.to_dict().items()
+            lines.append("Grader and people: " + ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in figures))
         if self.ungraded:
             lines.append(f"{self.ungraded:,} answers could not be graded now: run the same command again.")
         if self.missing:

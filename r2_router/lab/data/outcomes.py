@@ -36,20 +36,20 @@ class Outcomes(Record):
 
     def lines(self) -> list[str]:
         """In words."""
-        said = [f"{len(self.rows):,} labelled answers of the ledger to learn from."]
+        stated = [f"{len(self.rows):,} labelled answers of the ledger to learn from."]
         if self.without_text:
-            said.append(
+            stated.append(
                 f"{self.without_text:,} more are left out: their queries' text was not kept. R2_LOG_TEXT=1 keeps those "
                 f"to come."
             )
         if self.without_tokens:
-            said.append(f"{self.without_tokens:,} more are left out: their length is not known.")
+            stated.append(f"{self.without_tokens:,} more are left out: their length is not known.")
         if self.other_words:
-            said.append(f"{self.other_words:,} more are left out: another checkpoint's instruction asked for them.")
+            stated.append(f"{self.other_words:,} more are left out: another checkpoint's instruction asked for them.")
         if self.sparse:
             lacking = ", ".join(f"{model} @ {budget} has {count}" for model, budget, count in self.sparse)
-            said.append(f"Left out, for a candidate needs {MIN_QUERIES} queries with a label: {lacking}.")
-        return said
+            stated.append(f"Left out, for a candidate needs {MIN_QUERIES} queries with a label: {lacking}.")
+        return stated
 
 
 def checkpoints_of(ledger: Ledger, since: datetime | None = None) -> tuple[str, ...]:
@@ -94,8 +94,8 @@ def outcomes_table(outcomes: Outcomes, base: Table | None = None) -> Table:
     Raises InputError, saying what lacks, where there is no outcome.
     """
     if not outcomes.rows:
-        said = " ".join(outcomes.lines()[1:])
-        raise InputError(f"The ledger holds no label to learn from. {said or _HOW}")
+        stated = " ".join(outcomes.lines()[1:])
+        raise InputError(f"The ledger holds no label to learn from. {stated or _HOW}")
     rows = [*(_rows(base) if base else ()), *outcomes.rows]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     table = make_table(columns, "the ledger")

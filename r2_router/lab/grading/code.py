@@ -92,12 +92,12 @@ class CodeGrader:
                     end(process, mark, _GRACE_SECONDS)
                 passed = _said(process, len(secret)) == secret
                 output.seek(0)
-                said = output.read(_OUTPUT_BYTES).decode("utf-8", "replace")
+                printed = output.read(_OUTPUT_BYTES).decode("utf-8", "replace")
         fault = f"not done in {self.seconds:g} s" if status is None else f"exit code {status}" if status else ""
         if not fault and tests is not None and not passed:
             fault = "it ended before its tests did"
-        last = said.strip().splitlines()[-1:]
-        return _Done(f"{fault}: {last[0]}" if fault and last else fault, said)
+        last = printed.strip().splitlines()[-1:]
+        return _Done(f"{fault}: {last[0]}" if fault and last else fault, printed)
 
     def _job(self, code: str, tests: str | None) -> bytes:
         """What the runner reads: see runner.py."""

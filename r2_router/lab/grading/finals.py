@@ -78,11 +78,11 @@ def lines(text: str) -> list[str]:
 def options(query: str) -> dict[str, str]:
     """The options a query lists as lines "A: ...", "B) ...", "(C) ...", by letter; {} if it lists none."""
     found: dict[str, str] = {}
-    for letter, said in _OPTION_LINE.findall(query):
+    for letter, given in _OPTION_LINE.findall(query):
         if letter == "A":
             found = {}  # the last list counts
         if letter == chr(ord("A") + len(found)):
-            found[letter] = said.strip()
+            found[letter] = given.strip()
     return found if len(found) > 1 else {}
 
 
@@ -110,8 +110,8 @@ def choice(text: str, listed: Mapping[str, str]) -> str | None:
     text occurs. A list of several options is repetition, no choice.
     """
     letters = set(listed) or set("ABCDEFGHIJ")
-    for said in stated(text):
-        if found := _chosen(said, listed, letters):
+    for given in stated(text):
+        if found := _chosen(given, listed, letters):
             return found
     said_lines = [] if _STUCK.fullmatch(text) else lines(text)
     if not said_lines:
@@ -119,8 +119,8 @@ def choice(text: str, listed: Mapping[str, str]) -> str | None:
     repeats = len({_leading(line, listed, letters, alone=False) for line in said_lines} - {None}) > 1
     if not repeats and (found := _leading(said_lines[0], listed, letters, alone=len(said_lines) == 1)):
         return found
-    for said in bold(text):
-        if found := _leading(said, listed, letters, alone=True) or _option_text(said, listed):
+    for given in bold(text):
+        if found := _leading(given, listed, letters, alone=True) or _option_text(given, listed):
             return found
     if not repeats and len(said_lines) > 1 and (found := _leading(said_lines[-1], listed, letters, alone=True)):
         return found
@@ -129,14 +129,14 @@ def choice(text: str, listed: Mapping[str, str]) -> str | None:
     return only.pop()
 
 
-def _chosen(said: str, listed: Mapping[str, str], letters: set[str]) -> str | None:
+def _chosen(given: str, listed: Mapping[str, str], letters: set[str]) -> str | None:
     """The choice in words that are stated to be the answer."""
-    said = _plain(said)
-    for match in _LETTER.finditer(said):
+    given = _plain(given)
+    for match in _LETTER.finditer(given):
         letter = (match[1] or match[2] or match[3]).upper()
         if letter in letters:
             return letter
-    return _option_text(said, listed) or _only_option(said, listed)
+    return _option_text(given, listed) or _only_option(given, listed)
 
 
 def _leading(line: str, listed: Mapping[str, str], letters: set[str], *, alone: bool) -> str | None:
@@ -151,9 +151,9 @@ def _leading(line: str, listed: Mapping[str, str], letters: set[str], *, alone: 
     return _option_text(line, listed) if alone else None
 
 
-def _option_text(said: str, listed: Mapping[str, str]) -> str | None:
-    """The option whose text `said` is."""
-    wanted = _normal(said)
+def _option_text(given: str, listed: Mapping[str, str]) -> str | None:
+    """The option whose text `given` is."""
+    wanted = _normal(given)
     same = [letter for letter, option in listed.items() if _normal(option) == wanted]
     return same[0] if len(same) == 1 and wanted else None
 
@@ -162,13 +162,13 @@ def _only_option(text: str, listed: Mapping[str, str]) -> str | None:
     """The one option whose text occurs in `text`; one that is part of another that occurs does not count."""
     normal = f" {_normal(text)} "
     found = {letter: _normal(option) for letter, option in listed.items() if f" {_normal(option)} " in normal}
-    longest = [a for a, said in found.items() if said and not any(said != b and said in b for b in found.values())]
+    longest = [a for a, given in found.items() if given and not any(given != b and given in b for b in found.values())]
     return longest[0] if len(longest) == 1 else None
 
 
-def _plain(said: str) -> str:
-    said = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}", r"\1", said)
-    return said.strip().strip("*`_$\"'\\ ").strip()
+def _plain(given: str) -> str:
+    given = re.sub(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}", r"\1", given)
+    return given.strip().strip("*`_$\"'\\ ").strip()
 
 
 def _normal(text: str) -> str:
@@ -183,11 +183,11 @@ def number(text: str, *, cut: bool = False) -> Fraction | None:
     """The number `text` answers with: the first one of what it states to be its answer (the last one where that is
     an equation), else of the last bold text that is one, else the last number of all; None if it holds none, or breaks
     off in the middle of a sum. The last number of a text that was `cut` counts only as a sum's result, or alone."""
-    for said in stated(text):
-        if (found := _number_of(said)) is not None:
+    for given in stated(text):
+        if (found := _number_of(given)) is not None:
             return found
-    for said in bold(text):
-        if (found := _number_of(said)) is not None:
+    for given in bold(text):
+        if (found := _number_of(given)) is not None:
             return found
     typed = _typed(text)
     if _UNFINISHED.search(typed.rstrip()[-_END:]):
@@ -203,8 +203,8 @@ def numbers(text: str) -> list[Fraction]:
     return [value for match in _NUMBER.finditer(_typed(text)) if (value := _value(match[0])) is not None]
 
 
-def _number_of(said: str) -> Fraction | None:
-    found = numbers(said.rpartition("=")[2]) or numbers(said)
+def _number_of(given: str) -> Fraction | None:
+    found = numbers(given.rpartition("=")[2]) or numbers(given)
     return found[0] if found else None
 
 
@@ -217,10 +217,10 @@ def _typed(text: str) -> str:
     return re.sub(r"[A-Za-z]+", lambda m: _WORDS.get(m[0].lower(), m[0]), text)
 
 
-def _value(said: str) -> Fraction | None:
-    said = re.sub(r"[,\s]", "", said).replace("−", "-").lstrip("+")
-    said = re.sub(r"[×x*]10\^\{?(-?\d+)\}?", r"e\1", said)
-    top, _, bottom = said.partition("/")
+def _value(given: str) -> Fraction | None:
+    given = re.sub(r"[,\s]", "", given).replace("−", "-").lstrip("+")
+    given = re.sub(r"[×x*]10\^\{?(-?\d+)\}?", r"e\1", given)
+    top, _, bottom = given.partition("/")
     try:
         if abs(int(re.split("[eE]", top)[1])) > 300:
             return None

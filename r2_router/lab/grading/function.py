@@ -34,12 +34,12 @@ class FunctionGrader:
     async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
         try:
             if inspect.iscoroutinefunction(self._function):
-                said = await self._function(question, text)
+                returned = await self._function(question, text)
             else:
-                said = await asyncio.to_thread(self._function, question, text)
-                if inspect.isawaitable(said):  # an object whose __call__ is a coroutine function
-                    said = await said
-            quality = None if said is None else float(said)
+                returned = await asyncio.to_thread(self._function, question, text)
+                if inspect.isawaitable(returned):  # an object whose __call__ is a coroutine function
+                    returned = await returned
+            quality = None if returned is None else float(returned)
         except Exception as error:  # noqa: BLE001 - it is the user's code
             return unparsable(f"the function raised {type(error).__name__}: {error}")
         if quality is None:

@@ -40,14 +40,14 @@ class Judge:
         """Any question will do."""
 
     async def grade(self, question: Question, text: str, *, cut: bool = False) -> Grade:
-        said, cost_usd = await self._ask(judge_messages(question, text))
-        found = _VERDICT.findall(said)
+        reply, cost_usd = await self._ask(judge_messages(question, text))
+        found = _VERDICT.findall(reply)
         if found:
             number, scale = found[-1]
             quality = float(number) / float(scale or 1) if float(scale or 1) > 0 else 2.0
             if 0 <= quality <= 1:
-                return Grade(quality, shortened(said[-100:]), cost_usd=cost_usd)
-        missed = unparsable(f"the judge gave no grade: {said[-120:]}")
+                return Grade(quality, shortened(reply[-100:]), cost_usd=cost_usd)
+        missed = unparsable(f"the judge gave no grade: {reply[-120:]}")
         return Grade(None, note=missed.note, cost_usd=cost_usd)
 
 
@@ -55,7 +55,9 @@ def judge_messages(question: Question, text: str) -> list[dict[str, str]]:
     """What the judge is asked. The marks hold a number drawn for this call, so that an answer cannot forge them."""
     mark = secrets.token_hex(6)
     parts = [("QUESTION", question.query), ("REFERENCE", question.answer), ("ANSWER", text)]
-    marked = [f"<<{name} {mark}>>\n{said}\n<<END {name} {mark}>>" for name, said in parts if said or name == "ANSWER"]
+    marked = [
+        f"<<{name} {mark}>>\n{reply}\n<<END {name} {mark}>>" for name, reply in parts if reply or name == "ANSWER"
+    ]
     return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": "\n\n".join(marked)}]
 
 

@@ -48,8 +48,8 @@ def _need_answer(question: Question) -> None:
 def _choice(question: Question, text: str, cut: bool) -> Grade:
     """Whether the answer chooses the letter of the right option (see finals.choice)."""
     wanted = question.answer.strip().strip("().: ").upper()
-    query, said = finals.lettered(question.query, text)
-    found = finals.choice(said, finals.options(query))
+    query, given = finals.lettered(question.query, text)
+    found = finals.choice(given, finals.options(query))
     if found is None:
         return unparsable("it chooses no option, or several")
     if query != question.query and wanted.isdecimal():  # the options are numbered
@@ -81,9 +81,9 @@ def _exact(question: Question, text: str, cut: bool) -> Grade:
     if not text.strip():
         return unparsable("it is empty")
     wanted = _bare(question.answer)
-    said = finals.lines(text)
+    given = finals.lines(text)
     quoted = re.findall(r"[\"“']([^\"”'\n]{1,200})[\"”']", text)
-    found = [*finals.stated(text), *list(finals.bold(text))[:1], *quoted[-1:], text, *said[-1:]]
+    found = [*finals.stated(text), *list(finals.bold(text))[:1], *quoted[-1:], text, *given[-1:]]
     return verdict(any(_bare(each) == wanted for each in found), found[0])
 
 
@@ -155,9 +155,9 @@ class Auto:
     def _of(self, question: Question) -> Grader:
         grader = self._graders.get(question.answer_type)
         if grader is None:
-            said = f"answer_type {question.answer_type!r}" if question.answer_type else "no answer_type"
+            given = f"answer_type {question.answer_type!r}" if question.answer_type else "no answer_type"
             raise InputError(
-                f"{question.query_id} has {said}: it is one of {', '.join(self._graders)}. Or name one for all with "
+                f"{question.query_id} has {given}: it is one of {', '.join(self._graders)}. Or name one for all with "
                 f"--grader."
             )
         return grader

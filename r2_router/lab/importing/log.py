@@ -144,9 +144,9 @@ def _requests(path: Path) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for _, line in _lines(path, _form(path)):
         if isinstance(line, dict):
-            said = cast("dict[str, Any]", line)
-            if isinstance(said.get("custom_id"), str) and isinstance(said.get("body"), dict):
-                found[said["custom_id"]] = said["body"]
+            entry = cast("dict[str, Any]", line)
+            if isinstance(entry.get("custom_id"), str) and isinstance(entry.get("body"), dict):
+                found[entry["custom_id"]] = entry["body"]
     if not found:
         raise InputError(f"{path.name} is no batch's input file: no line of it has a custom_id and a body.")
     return found
@@ -155,11 +155,11 @@ def _requests(path: Path) -> dict[str, Mapping[str, Any]]:
 def _row(line: object, asked: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any] | str:
     if not isinstance(line, dict):
         return "no JSON object"
-    said = cast("dict[str, Any]", line)
+    entry = cast("dict[str, Any]", line)
     if asked is None:
-        return read_line(said)
-    request = asked.get(str(said.get("custom_id")))
-    return "custom_id is not in the file of requests" if request is None else read_line(said, request)
+        return read_line(entry)
+    request = asked.get(str(entry.get("custom_id")))
+    return "custom_id is not in the file of requests" if request is None else read_line(entry, request)
 
 
 def _nothing(path: Path, form: TextForm, bad: Sequence[str]) -> str:

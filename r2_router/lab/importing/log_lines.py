@@ -59,8 +59,8 @@ def read_line(line: Fields, asked: Fields | None = None) -> dict[str, Any] | str
     quality = _quality(flat)
     if isinstance(quality, str):
         return quality
-    said = _first(flat, "budget")
-    budget = budget_of(None if str(said).strip().lower() in _NO_LIMIT else said)
+    entry = _first(flat, "budget")
+    budget = budget_of(None if str(entry).strip().lower() in _NO_LIMIT else entry)
     if budget is None:
         return "budget is no number of tokens"
     answer = _answer(flat)
@@ -232,8 +232,8 @@ def _quality(flat: Fields) -> float | str | None:
     if value is None:
         return None
     words = {"true": 1.0, "false": 0.0, "good": 1.0, "bad": 0.0}
-    said = str(value).strip().lower()
-    number = words[said] if said in words else as_number(value, whole=False)
+    entry = str(value).strip().lower()
+    number = words[entry] if entry in words else as_number(value, whole=False)
     return number if 0 <= number <= 1 else "quality is no number from 0 to 1"
 
 

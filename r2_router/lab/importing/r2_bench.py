@@ -84,7 +84,7 @@ def import_r2_bench(
     models: Sequence[str] = (),
     budgets: Sequence[Budget] = (),
     hub: str = HUB,
-    told: Told | None = None,
+    progress: Told | None = None,
 ) -> ImportCounts:
     """Read the dataset into table.parquet of `folder`: the first `rows` queries (None: all), the `models` (name globs)
     and `budgets` named (none: all).
@@ -107,8 +107,8 @@ def import_r2_bench(
             _settle(db, folder, {"rows": str(rows), "revision": REVISION})
             sources, unknown = _chosen(http, hub, models, budgets)
             for i, source in enumerate(sources):
-                if told:
-                    told(i, len(sources), source.path)
+                if progress:
+                    progress(i, len(sources), source.path)
                 if not db.execute("SELECT 1 FROM files WHERE path = ?", (source.path,)).fetchone():
                     _read(db, http, hub, source, rows)
             return _write(db, folder / TABLE, sources, unknown)
