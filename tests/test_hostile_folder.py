@@ -18,6 +18,8 @@ from r2_router import cli
 if sys.platform == "win32":
     pytest.skip("FIFOs and links", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 240
 KINDS = ("files", "fifos", "links")
 QUERIES = "query,answer,answer_type\nWhat is 1 + 1?,2,number\n"

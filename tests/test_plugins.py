@@ -20,6 +20,8 @@ from r2_router.embedders import make_embedder
 from r2_router.errors import EmbedderError, InputError
 from r2_router.lab.grading import make_grader
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -159,7 +159,7 @@ def test_a_megabyte_is_quick(embedder: UseEmbedder, unit: str):
     text = unit * (1_000_000 // len(unit))
     start = time.process_time()
     embedder.embed([text])
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < 10
 
 
 def test_a_process_that_ends_while_it_loads_ends_quietly():

@@ -539,7 +539,7 @@ def test_slowness_has_an_end(
         start = time.monotonic()
         with pytest.raises(ProviderError, match=words):
             answer(server, options=options(tries=1, **limits))
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 15  # the limits not given are 20 s
         assert server.wait_closed()
 
 
@@ -548,16 +548,16 @@ def test_the_total_limit_holds_over_tries_and_models() -> None:
         start = time.monotonic()
         with pytest.raises(ProviderError):
             answer(server, FALLBACKS, options=options(first_token_s=0.2, total_s=0.5))
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 15  # the limits not given are 20 s
         assert len(server.requests) <= 3
 
 
 def test_a_wait_that_does_not_fit_is_not_begun() -> None:
-    with chat_server(fails(503, retry_after=5)) as server:
+    with chat_server(fails(503, retry_after=30)) as server:
         start = time.monotonic()
         with pytest.raises(ProviderError, match="HTTP 503"):
-            answer(server, options=options(total_s=2))
-        assert time.monotonic() - start < 1.5
+            answer(server, options=options(total_s=20))
+        assert time.monotonic() - start < 15
 
 
 def test_a_reader_who_takes_time_is_not_cut_off() -> None:

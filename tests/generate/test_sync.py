@@ -199,6 +199,7 @@ def test_a_second_ctrl_c_does_not_wait_for_what_does_not_end() -> None:
     ended.set()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there, Ctrl-C cannot be sent to one process")
 def test_what_came_is_kept_however_long_the_end_takes() -> None:
     """The wait is for the cleaning up, which is neither given up nor cancelled."""

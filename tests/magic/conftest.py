@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def bare_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[She
     ip = InteractiveShell.instance(config=config, colors="nocolor")
     yield Shell(ip)
     InteractiveShell.clear_instance()
+    atexit.unregister(ip.atexit_operations)  # collects all garbage, for each shell that there was: half a minute
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support.chat_server import Exchange, chat_server, completion, delta, fails, sends
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 LIMIT = 6.0
 KILLED = 2

@@ -49,4 +49,4 @@ def test_time_is_proportional_to_length(unit: str):
     text = (unit * (200_000 // len(unit.encode()) + 1))[:200_000]
     start = time.process_time()
     estimate_tokens(text)
-    assert time.process_time() - start < 0.5  # 0.02 s on a quiet machine; a quadratic pattern takes a minute
+    assert time.process_time() - start < 5  # 0.02 s on a quiet machine; a quadratic pattern takes a minute
