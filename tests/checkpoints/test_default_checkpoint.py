@@ -26,6 +26,7 @@ def local():
     return Checkpoint.load(FOLDER)
 
 
+@pytest.mark.slow
 def test_the_embedded_embedder_is_the_one_it_was_trained_with(local):
     embedder = UseEmbedder()
     vectors = embedder.embed(local.probe_texts)
@@ -67,6 +68,7 @@ def test_the_verdict_is_what_the_numbers_say(local):
     assert methods["oracle"] == max(methods.values())
 
 
+@pytest.mark.slow
 def test_no_text_of_a_measured_query_is_in_it(data_dir):
     text = (FOLDER / "checkpoint.json").read_text(encoding="utf-8")
     for question in read_questions(data_dir / "exam_queries.parquet"):

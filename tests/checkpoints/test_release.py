@@ -467,6 +467,7 @@ def test_the_real_release_has_eleven_models(release_dir: Path) -> None:
     assert checkpoint.release["prices"]["GLM-4.5-Air"] == [0.13, 0.85]
 
 
+@pytest.mark.slow
 def test_the_real_heads_predict_the_golden_qualities_and_tokens(release_dir: Path) -> None:
     checkpoint = read_release(release_dir)
     embeddings = np.load(release_dir / "golden_embeddings.npy").astype(np.float32)

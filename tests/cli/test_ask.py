@@ -99,6 +99,7 @@ def test_two_at_once_both_answer() -> None:
         assert out.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -24,6 +24,7 @@ def command(tmp_path, url, *more, n=4):
     ]
 
 
+@pytest.mark.slow
 def test_from_queries_to_a_table(tmp_path, capsys):
     with chat_server(Till(remembers=True).behaviour) as server:
         assert main(command(tmp_path, server.url, "--json")) == 0
@@ -37,6 +38,7 @@ def test_from_queries_to_a_table(tmp_path, capsys):
     assert (tmp_path / "out" / "answers.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_a_dry_run_asks_nothing(tmp_path, capsys):
     with chat_server() as server:
         assert main(command(tmp_path, server.url, "--dry-run", "--rpm", "60", "--rpm", "b=6")) == 0
@@ -61,6 +63,7 @@ def test_a_limit_that_is_reached_is_said_and_is_no_success(tmp_path, capsys):
     assert "cells have no answer yet" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -94,6 +97,7 @@ def test_queries_and_budgets_are_needed(tmp_path, capsys):
     assert "Give --queries and --budgets, or --from" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_instruction_does_not_go_into_the_same_table(tmp_path, capsys):
     with chat_server(says("42")) as server:
         main(command(tmp_path, server.url, "--instruction", "Be brief: {budget} tokens."))

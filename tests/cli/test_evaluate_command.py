@@ -56,6 +56,7 @@ def test_json_is_one_object_on_stdout(data, tmp_path, capsys):
     assert json.loads(out) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_heads_that_no_checkpoint_can_hold_are_judged(data, tmp_path, capsys):
     options = ("--data", data, *PRICES, "--seeds", 1, "--jobs", 1, "--heads", "KNeighborsRegressor(n_neighbors=3)")
     code, out, _ = run(capsys, *options, "--output", tmp_path / "out")

@@ -75,6 +75,7 @@ def test_the_list_shows_what_waits(capsys):
     assert [json.loads(line)["id"] for line in out.splitlines()] == [waiting]
 
 
+@pytest.mark.slow
 def test_the_list_is_as_long_as_asked(capsys):
     ids = [write() for _ in range(12)]
     assert sum(answer_id in run(capsys, "--list")[0] for answer_id in ids) == 10

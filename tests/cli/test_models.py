@@ -112,6 +112,7 @@ def test_a_refresh_in_a_pipe_shows_and_does_not_write(mine: Path, capsys: Captur
     assert not models_file().exists()
 
 
+@pytest.mark.slow
 def test_a_refresh_with_yes_writes(mine: Path, capsys: Captured) -> None:
     assert main(["models", "--pool", "mine", "--refresh", "--yes"]) == 0
     assert f"Written to {models_file().resolve()}." in capsys.readouterr().err
@@ -122,6 +123,7 @@ def test_a_refresh_with_yes_writes(mine: Path, capsys: Captured) -> None:
     assert "nothing has changed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_refresh_as_json(mine: Path, capsys: Captured) -> None:
     assert main(["models", "--pool", "mine", "--refresh", "--json"]) == NOT_WRITTEN
     answer = json.loads(capsys.readouterr().out)
@@ -133,6 +135,7 @@ def test_a_refresh_as_json(mine: Path, capsys: Captured) -> None:
     assert json.loads(capsys.readouterr().out)["written"] == str(models_file().resolve())
 
 
+@pytest.mark.slow
 def test_the_key_goes_to_its_own_provider_only(mine: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE_KEY", "my-key")
     main(["models", "--pool", "mine", "--refresh"])
@@ -144,6 +147,7 @@ def test_the_key_goes_to_its_own_provider_only(mine: Path, server: FileServer, m
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_two_providers_are_asked_for_their_own_models(mine: Path, capsys: Captured) -> None:
     with file_server() as other:
         other.on("/models", whole(b'{"data": [{"id": "vendor/c"}]}'))
@@ -161,6 +165,7 @@ def test_a_provider_that_fails_is_one_line(mine: Path, server: FileServer, capsy
     assert not models_file().exists()
 
 
+@pytest.mark.slow
 def test_a_provider_that_fails_stops_no_other(mine: Path, server: FileServer, capsys: Captured) -> None:
     with file_server() as other:
         other.on("/models", whole(b"<html>"))

@@ -22,6 +22,7 @@ def process(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_a_prompt_is_routed_and_explained_in_plain_text_in_a_pipe() -> None:
     done = process("route", QUERY)
     assert done.returncode == 0
@@ -35,6 +36,7 @@ def test_a_prompt_is_routed_and_explained_in_plain_text_in_a_pipe() -> None:
     assert "if a perfect answer is worth $0.001" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_is_one_object_a_query_and_nothing_else() -> None:
     done = run("route", "--query", QUERY, "--json")
     assert done.stdout.count("\n") == 1
@@ -53,6 +55,7 @@ def test_a_file_of_json_lines_gives_a_line_each_and_keeps_line_breaks(tmp_path: 
     assert [json.loads(line)["query"] for line in done.stdout.splitlines()] == ["one\ntwo", "素数"]
 
 
+@pytest.mark.slow
 def test_a_text_file_and_stdin_are_one_prompt(tmp_path: Path) -> None:
     file = tmp_path / "prompt.txt"
     file.write_text("first line\n\n  third line\n")
@@ -61,6 +64,7 @@ def test_a_text_file_and_stdin_are_one_prompt(tmp_path: Path) -> None:
     assert json.loads(run("route", "--file", "-", "--json", stdin='{"query": "x"}\n').stdout)["query"] == "x"
 
 
+@pytest.mark.slow
 def test_worth_preset_and_lambda_change_the_choice() -> None:
     cheap = json.loads(run("route", QUERY, "--json", "--worth", "0").stdout)
     dear = json.loads(run("route", QUERY, "--json", "--lambda", "0").stdout)
@@ -84,6 +88,7 @@ def test_limits_filter_and_verbose_says_why() -> None:
     assert "over max_tokens 60" in done.stdout
 
 
+@pytest.mark.slow
 def test_explain_shows_frontier_and_baseline() -> None:
     done = run("explain", QUERY)
     assert done.returncode == 0
@@ -93,6 +98,7 @@ def test_explain_shows_frontier_and_baseline() -> None:
     assert shown["baseline"]["candidate"]["budget"] == "unlimited"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -140,6 +146,7 @@ def test_bad_lines_and_bytes_in_files_are_named(tmp_path: Path) -> None:
     assert "not UTF-8" in run("route", "--file", str(binary)).stderr
 
 
+@pytest.mark.slow
 def test_a_long_prompt_is_routed_with_a_note(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     file.write_text("All work and no play. " * 400)
@@ -149,6 +156,7 @@ def test_a_long_prompt_is_routed_with_a_note(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["truncated"] is True
 
 
+@pytest.mark.slow
 def test_a_megabyte_no_model_can_read_is_said_so(tmp_path: Path) -> None:
     file = tmp_path / "longer.txt"
     file.write_text("All work and no play. " * 50_000)
@@ -204,6 +212,7 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert b"Broken" not in done.stderr
 
 
+@pytest.mark.slow
 def test_doctor_finds_everything_in_order_and_a_fault_where_there_is_one(home: Path) -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stdout
@@ -223,6 +232,7 @@ def test_doctor_finds_everything_in_order_and_a_fault_where_there_is_one(home: P
     assert "Traceback" not in broken.stderr
 
 
+@pytest.mark.slow
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("route", "explain", "models", "import", "doctor"):
         with pytest.raises(SystemExit) as stop:

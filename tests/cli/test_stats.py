@@ -159,6 +159,7 @@ def test_json_is_one_object_on_one_line(run):
     assert json.loads(out)["days"][0]["cost_usd"] == 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals here")
 def test_a_terminal_gets_drawn_tables_and_names_as_they_are():
     import pty
@@ -181,6 +182,7 @@ def test_a_terminal_gets_drawn_tables_and_names_as_they_are():
     assert b"\x1b[1m" in shown
 
 
+@pytest.mark.slow
 def test_statistics_load_no_arrays(home: Path):
     program = (
         "import argparse, sys; from r2_router.cli import stats; stats.run(argparse.Namespace(json=True, since=None));"

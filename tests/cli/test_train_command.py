@@ -131,6 +131,7 @@ def test_from_a_csv_to_a_choice_and_its_reasons(data, pool, train, tmp_path, cap
     assert "Frontier" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_checkpoint_says_what_it_was_made_of(data, train, tmp_path):
     card = tmp_path / "card.toml"
     card.write_text('about = "sums and essays"\nmeasured = 2026-11-02\n')
@@ -217,6 +218,7 @@ def test_uneven_tables_are_trained_and_the_comparison_says_what_it_lacks(tmp_pat
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", ["[0.1, 0.4]", "[0.5, 2.0]", "[0.1, 0.4] [0.5, 2.0]"])
 def test_free_models_are_trained_and_evaluated(data, train, tmp_path, pool, free):
     for price in free.split("] "):
@@ -228,6 +230,7 @@ def test_free_models_are_trained_and_evaluated(data, train, tmp_path, pool, free
     assert json.loads((report / "report.json").read_text())["methods"]["router"]["audc_padded"]
 
 
+@pytest.mark.slow
 def test_answers_that_were_dropped_where_they_were_bad_are_warned_of(tmp_path, train):
     cells = [
         {**cell, "quality": "" if cell["model"] == "small" and cell["budget"] and i % 2 else cell["quality"]}
@@ -270,6 +273,7 @@ def test_an_existing_checkpoint_is_kept_unless_forced(data, train, tmp_path):
     assert heads(tmp_path).instruction.text == "Other: {words}."
 
 
+@pytest.mark.slow
 def test_a_model_without_a_price_is_said_before_anything_is_embedded(tmp_path, train, home):
     file = write(tmp_path / "t.csv", rows(models=("small", "stranger")))
     _, err = train("--data", file, "--instruction", INSTRUCTION, code=1)
@@ -320,6 +324,7 @@ def test_an_instruction_of_the_table_that_cannot_be_one_is_said(tmp_path, train)
 # -- another model, and labels -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_model_is_added_and_the_others_stay_as_they_were(data, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
     file = write(tmp_path / "new.csv", rows(50, ("new", "small"), seed=5))
@@ -388,6 +393,7 @@ def test_too_few_labels_say_which_candidate_lacks_how_many(train):
 # -- heads of scikit-learn's -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_heads_of_another_regressor_are_saved_as_ours_are(data, pool, train, tmp_path):
     train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate", "--heads", "Ridge(alpha=0.5)")
     checkpoint = heads(tmp_path)
@@ -397,6 +403,7 @@ def test_heads_of_another_regressor_are_saved_as_ours_are(data, pool, train, tmp
     assert router.route_text("What is 17 + 4?", worth_usd=0.001).best.model == "small"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

@@ -44,6 +44,7 @@ def test_base64_of_what_holds_a_key(before: str) -> None:
         assert len(left) <= 4 * (len(before) // 3 + 1)
 
 
+@pytest.mark.slow
 @given(keys, st.text(max_size=20), st.text(max_size=20), st.integers(0, 72))
 def test_no_eight_characters_of_a_key_are_left(key: str, before: str, after: str, start: int) -> None:
     part = key[start : start + 24]
@@ -53,6 +54,7 @@ def test_no_eight_characters_of_a_key_are_left(key: str, before: str, after: str
     assert not any(key[i : i + 8].lower() in left for i in range(len(key) - 7))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200))
 def test_text_without_the_key_stays(text: str) -> None:
     if not any(KEY[i : i + 8].lower() in text.lower() for i in range(len(KEY) - 7)):

@@ -234,6 +234,7 @@ def test_a_key_in_the_settings_is_sent_to_its_place_and_not_repeated(line: str) 
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.slow
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12) | st.floats().map(repr))
 def test_any_text_is_a_worth_or_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:

@@ -70,6 +70,7 @@ VALUES = st.sampled_from(["1", '"x"', '"""\na = 1\n[b]\n"""', "[\n1,\n2]", "{ x 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=4), min_size=1, max_size=4), st.booleans())
 def test_line_is_where_the_key_was_written(tables: dict[str, dict[str, str]], crlf: bool) -> None:
     text, at = "", {}

@@ -13,14 +13,17 @@ from support.snapshots import assert_snapshot
 from walk import walk
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_house() -> None:
     assert_snapshot(house.PICTURE, house.picture(), house.COMMAND)
 
 
+@pytest.mark.slow
 def test_the_pages_tables_are_the_house_and_a_real_querys_walk() -> None:
     assert_snapshot(house.PAGE, house.page(), house.COMMAND)
 
 
+@pytest.mark.slow
 def test_the_picture_holds_every_room_and_every_import() -> None:
     drawn = ElementTree.fromstring(house.picture())
     names = {span.text for span in drawn.iter("{http://www.w3.org/2000/svg}tspan") if span.get("class") == "name"}

@@ -31,6 +31,7 @@ def variables_read() -> set[str]:
 # -- variables and files ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_variable_the_code_reads_is_told_and_no_other() -> None:
     assert set(ref.variables().values()) | set(ref.OTHERS) == variables_read()
 
@@ -45,6 +46,7 @@ def test_the_shipped_defaults_name_every_setting_with_its_variable() -> None:
     assert told == ref.variables()
 
 
+@pytest.mark.slow
 def test_every_file_of_the_users_is_told_and_no_other() -> None:
     assert {(folder, name) for folder, name, *_ in ref.FILES} == ref.files_used()
 

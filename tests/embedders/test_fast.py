@@ -82,6 +82,7 @@ def mean_of(*words: str) -> np.ndarray:
     return mean / np.linalg.norm(mean)
 
 
+@pytest.mark.slow
 def test_vectors_are_the_models(model_path: Path):
     embedder = FastEmbedEmbedder(NAME, model_path=model_path)
     vectors = embedder.embed(["red green", "blue", "blue blue red red green green"])
@@ -135,6 +136,7 @@ def test_a_failed_download_is_one_error_and_no_print(home: Path):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_missing_extra_says_how_to_install():
     """Where fastembed cannot be imported, which `None` in sys.modules brings about."""
     done = run("import sys; sys.modules['fastembed'] = None\nFastEmbedEmbedder('any').embed(['x'])")

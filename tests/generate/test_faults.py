@@ -117,6 +117,7 @@ def test_patience_has_an_end() -> None:
     assert [(a.model, a.status) for a in raised.value.attempts] == [("a", 503)] * 3  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_retry_after_is_honoured() -> None:
     with chat_server(fails(429, retry_after="0.3"), says("Rome")) as server:
         start = time.monotonic()
@@ -226,6 +227,7 @@ def test_thinking_that_cannot_be_switched_off_is_not_paid_for_twice() -> None:
         assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 def test_an_answer_that_stays_empty_is_its_own_error() -> None:
     books = Books()
     with chat_server(thinks("hm")) as server:
@@ -379,6 +381,7 @@ BROKEN_LATER: dict[str, tuple[Behaviour, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN_LATER)
 def test_what_came_is_kept_and_nobody_else_is_asked(name: str) -> None:
     behaviour, reason = BROKEN_LATER[name]
@@ -519,6 +522,7 @@ async def slow_refusal(exchange: Exchange) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "limits", "words"),
     [
@@ -543,6 +547,7 @@ def test_slowness_has_an_end(
         assert server.wait_closed()
 
 
+@pytest.mark.slow
 def test_the_total_limit_holds_over_tries_and_models() -> None:
     with chat_server(hangs()) as server:
         start = time.monotonic()
@@ -560,6 +565,7 @@ def test_a_wait_that_does_not_fit_is_not_begun() -> None:
         assert time.monotonic() - start < 15
 
 
+@pytest.mark.slow
 def test_a_reader_who_takes_time_is_not_cut_off() -> None:
     async def read_slowly(generation: Generation) -> None:
         async for _ in generation:
@@ -646,6 +652,7 @@ def test_a_cancelled_generation_keeps_what_came(pieces: tuple[str, ...]) -> None
         assert books.spent == books.reserved[0]  # it was asked: what it costs nobody knows
 
 
+@pytest.mark.slow
 def test_a_cancel_scope_that_insists() -> None:
     """anyio cancels again at every await; closing the connection must survive that."""
     books = Books()

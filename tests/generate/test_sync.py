@@ -220,6 +220,7 @@ def test_what_came_is_kept_however_long_the_end_takes() -> None:
     assert steps == ["a", "cleaned up"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_a_loop_of_its_own() -> None:

@@ -208,6 +208,7 @@ def test_usage_that_makes_no_sense_is_no_usage(usage: object, expected: Usage | 
     assert take(completion("x", usage=usage))[0].usage == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "status", "words"),
     [

@@ -168,6 +168,7 @@ def test_threads_share_a_ledger(ledger, path):
     assert query(path, "SELECT COUNT(*), SUM(cost_nanos) FROM entries") == [(400, 400 * 28_000)]
 
 
+@pytest.mark.slow
 def test_two_that_begin_a_ledger_at_once_wait_for_each_other(path, caplog):
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
@@ -342,6 +343,7 @@ def test_a_locked_file_is_one_warning_until_it_is_free(ledger, path, caplog):
     assert len(warnings(caplog)) == 1
 
 
+@pytest.mark.slow
 def test_only_the_first_failure_waits_long(path):
     def wait_ms() -> int:
         with ledger.transaction() as db:

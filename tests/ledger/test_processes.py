@@ -82,6 +82,7 @@ def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
         guard.reserve(CANDIDATE, 0.1)
 
 
+@pytest.mark.slow
 def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(path):
     worker = start("reserve_and_record", path, 0.9)
     seen = [json.loads(worker.stdout.readline()) for _ in range(50)]

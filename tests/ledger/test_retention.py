@@ -64,6 +64,7 @@ def test_the_first_moment_of_the_first_day_stays(path, clock):
         assert [entry.time for entry in ledger.entries()] == ["2026-11-23T00:00:00.000+00:00"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, len(schema.MIGRATIONS)])
 def test_the_file_gets_smaller(path, clock, version, monkeypatch):
     """One of the first schema too, which could not give space back."""

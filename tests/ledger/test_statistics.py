@@ -187,6 +187,7 @@ START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 steps = st.lists(st.tuples(st.integers(0, 3), entries, st.lists(st.floats(0, 1), max_size=2)), max_size=25)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(steps=steps, first=st.integers(0, 4))
 def test_statistics_are_what_the_entries_add_up_to(steps, first):

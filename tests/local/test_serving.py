@@ -128,6 +128,7 @@ def test_it_listens_on_loopback_alone_and_to_no_web_page(servers: LocalServers, 
     assert ask("GET", (address[0].removesuffix("/v1"), address[1]), "/slots").status_code == 501
 
 
+@pytest.mark.slow
 def test_who_has_no_key_is_answered_nothing(servers: LocalServers, model: Model) -> None:
     """Another user of this machine, or a web page whose name was made to lead to loopback."""
     url, key = servers.address(model)
@@ -142,6 +143,7 @@ def test_who_has_no_key_is_answered_nothing(servers: LocalServers, model: Model)
     assert not any(key.reveal() in word for word in only_child().cmdline())
 
 
+@pytest.mark.slow
 def test_each_server_has_a_key_of_its_own(servers: LocalServers, model: Model) -> None:
     first = servers.address(model)
     servers.stop()
@@ -150,6 +152,7 @@ def test_each_server_has_a_key_of_its_own(servers: LocalServers, model: Model) -
     assert httpx.get(f"{second[0]}/models", headers=signed(first[1])).status_code == 401
 
 
+@pytest.mark.slow
 def test_the_child_is_given_no_keys(servers: LocalServers, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENROUTER_API_KEY", "LLAMA_API_KEY", "HF_TOKEN", "GGML_SECRET", "R2_LLM_API_KEY", "DATABASE_URL"):
         monkeypatch.setenv(name, "very-secret")
@@ -198,6 +201,7 @@ def test_a_server_that_died_is_started_anew(servers: LocalServers, model: Model)
 # -- the end -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stop_ends_the_process_and_a_later_use_starts_another(servers: LocalServers, model: Model) -> None:
     address = servers.address(model)
     servers.stop()

@@ -90,6 +90,7 @@ def test_a_data_folder_that_cannot_be_written_costs_a_hash_and_nothing_else(
     assert not is_verified(path, tiny)
 
 
+@pytest.mark.slow
 def test_the_users_folder_comes_first_and_a_wrong_file_there_is_passed_over(smollm2: Path, tmp_path: Path) -> None:
     assert find_weights("SmolLM2-135M-Instruct") is None
     weights_folder().mkdir(parents=True)

@@ -53,6 +53,7 @@ def test_your_own_models(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert qualities[0] > qualities[1] + 0.3, "the router did not learn what the model can do"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda file: file.stem)
 def test_a_notebook_is_stored_without_outputs(file: Path) -> None:
     import nbformat

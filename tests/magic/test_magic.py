@@ -120,6 +120,7 @@ def test_worth_and_limits_change_the_choice(shell) -> None:
 # -- the prompt ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prompt",
     [
@@ -160,6 +161,7 @@ def test_the_last_answer_can_be_put_in(shell, server) -> None:
     assert asked(server) == f"Translate: {TEXT}"
 
 
+@pytest.mark.slow
 def test_system_and_history_are_context(shell, server) -> None:
     shell.ip.user_ns["tone"] = "Answer like a pirate."
     shell.run("%%r2\nfirst")
@@ -220,6 +222,7 @@ def test_a_mistake_is_one_typed_line(shell, cell: str, error: type[Exception], m
     assert "Traceback" not in ran.printed + ran.errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     ["--nope", "--worth lots", "--worth 1 --lambda 0", "--top 0", "--out not-a-name", '--models "Qw', "stray words"],
@@ -301,6 +304,7 @@ def test_config_sets_defaults_and_the_line_stands_above(shell) -> None:
     assert len(shell.run("%%r2\nhello").bundles) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "found", "absent"),
     [

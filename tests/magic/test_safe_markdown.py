@@ -46,6 +46,7 @@ def _commonmark() -> Any:
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
+@pytest.mark.slow
 def test_the_check_sees_what_is_dangerous() -> None:
     raw = [payload for payload in PAYLOADS if "attachment:" not in payload and any(map(dangers, renderings(payload)))]
     assert len(raw) > 80
@@ -53,6 +54,7 @@ def test_the_check_sees_what_is_dangerous() -> None:
     assert dangers("<a href='javascript:x'>") == ["href=javascript:x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda text: repr(text[:40]))
 def test_no_payload_leaves_markup_at_any_length(payload: str) -> None:
     ends = range(len(payload) + 1) if len(payload) < 1000 else (len(payload),)
@@ -61,6 +63,7 @@ def test_no_payload_leaves_markup_at_any_length(payload: str) -> None:
             assert not dangers(page), (written, page)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_no_text_leaves_markup(text: str) -> None:

@@ -78,6 +78,7 @@ async def test_the_three_tools_over_http(answering: R2Router, provider: ChatServ
     assert not any(result.is_error for result in many)
 
 
+@pytest.mark.slow
 async def test_no_session_is_kept_so_any_replica_can_answer(router: R2Router) -> None:
     async with _serving(router) as url:
         response = await _post(url)
@@ -98,6 +99,7 @@ async def test_cancelling_over_http_stops_the_call_to_the_provider(answering: R2
         assert await asyncio.to_thread(provider.wait_closed)
 
 
+@pytest.mark.slow
 async def test_a_client_of_the_older_era_that_goes_stops_the_call_to_the_provider(
     answering: R2Router, provider: ChatServer
 ) -> None:
@@ -125,6 +127,7 @@ def _when_asked(provider: ChatServer) -> asyncio.Event:
     return asked
 
 
+@pytest.mark.slow
 async def test_replicas_with_one_secret_go_on_with_each_others_questions(tmp_path: Path) -> None:
     """The question to the client's LLM comes from one replica, its answer goes to another."""
     router = make_router(tmp_path)
@@ -164,6 +167,7 @@ async def test_replicas_with_one_secret_go_on_with_each_others_questions(tmp_pat
 # -- who may ask ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_only_the_token_opens(router: R2Router) -> None:
     async with _serving(router, token=TOKEN) as url:
         for said in (b"", b"Bearer " + TOKEN.encode()[:-1], b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"):
@@ -175,6 +179,7 @@ async def test_only_the_token_opens(router: R2Router) -> None:
         assert (await _post(url, {"authorization": f"bearer  {TOKEN}"})).status_code == 200
 
 
+@pytest.mark.slow
 async def test_health_needs_no_token_and_tells_no_secret(router: R2Router) -> None:
     async with _serving(router, token=TOKEN) as url, httpx.AsyncClient() as client:
         response = await client.get(f"{url}/health")
@@ -182,6 +187,7 @@ async def test_health_needs_no_token_and_tells_no_secret(router: R2Router) -> No
     assert response.json()["status"] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -223,6 +229,7 @@ def test_an_address_others_reach_needs_a_token_and_a_name(
 # -- how much --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_request_too_large_is_refused(router: R2Router) -> None:
     async with _serving(router, limits=HttpLimits(max_bytes=1000)) as url:
         large = {**ROUTE, "params": {"name": "route", "arguments": {"query": "x" * 2000}}}
@@ -230,6 +237,7 @@ async def test_a_request_too_large_is_refused(router: R2Router) -> None:
         assert (await _post(url)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_more_requests_at_once_than_allowed_are_told_to_wait(tmp_path: Path) -> None:
     entered, released = threading.Event(), threading.Event()
 
@@ -284,11 +292,13 @@ async def _status(reader: asyncio.StreamReader) -> int:
     return int((await asyncio.wait_for(reader.readline(), 20)).split()[1])
 
 
+@pytest.mark.slow
 async def test_a_request_that_dribbles_in_is_ended(router: R2Router) -> None:
     async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
         assert await _status(await slow.request("POST", "{", content_length=100)) == 408
 
 
+@pytest.mark.slow
 async def test_without_sessions_there_is_no_stream_to_wait_on(router: R2Router) -> None:
     async with _serving(router, limits=HttpLimits(max_requests=2)) as url, Clients(url) as idle:
         streams = [await idle.request("GET") for _ in range(300)]
@@ -299,6 +309,7 @@ async def test_without_sessions_there_is_no_stream_to_wait_on(router: R2Router) 
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.slow
 async def test_streams_of_sessions_that_wait_for_news_take_no_room(router: R2Router) -> None:
     begin = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
     limits = HttpLimits(max_requests=2)
@@ -310,6 +321,7 @@ async def test_streams_of_sessions_that_wait_for_news_take_no_room(router: R2Rou
         assert (await _post(url, {"mcp-session-id": session})).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", ["", "POST /mcp HTTP/1.1\r\nhost: 127"])
 async def test_a_client_that_does_not_send_its_head_is_left_and_others_are_served(router: R2Router, begun: str) -> None:
     async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
@@ -319,6 +331,7 @@ async def test_a_client_that_does_not_send_its_head_is_left_and_others_are_serve
             assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
+@pytest.mark.slow
 async def test_so_is_one_that_does_not_send_the_head_of_its_next_request(router: R2Router) -> None:
     async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
         reader = await slow.begin("GET /health HTTP/1.1\r\nhost: 127.0.0.1:1\r\n\r\n")
@@ -328,6 +341,7 @@ async def test_so_is_one_that_does_not_send_the_head_of_its_next_request(router:
         assert await asyncio.wait_for(reader.read(), 20) == b""
 
 
+@pytest.mark.slow
 async def test_requests_that_dribble_in_take_no_room(router: R2Router) -> None:
     async with _serving(router, limits=HttpLimits(max_requests=1)) as url, Clients(url) as slow:
         for _ in range(5):
@@ -335,6 +349,7 @@ async def test_requests_that_dribble_in_take_no_room(router: R2Router) -> None:
         assert (await _post(url)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
     released = threading.Event()
 
@@ -357,6 +372,7 @@ async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
 # -- what the person at the terminal sees ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "params", "said"),
     [
@@ -384,6 +400,7 @@ async def test_what_is_unknown_is_an_error_to_the_client_and_no_traceback(
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
+@pytest.mark.slow
 async def test_clients_that_go_midway_are_no_news(
     answering: R2Router, provider: ChatServer, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

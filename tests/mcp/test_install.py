@@ -168,6 +168,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(st.text(max_size=4), json_values, max_size=4),
     st.sampled_from([None, 2, "\t"]),

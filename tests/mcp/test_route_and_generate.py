@@ -89,6 +89,7 @@ async def test_system_text_and_earlier_turns_reach_the_model(answering: R2Router
     assert "role 'pirate'" in words(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_is_told_while_the_answer_comes(answering: R2Router, provider: ChatServer, era: Any) -> None:
     told: list[tuple[float, str | None]] = []
@@ -141,6 +142,7 @@ async def test_cancelling_stops_the_call_to_the_provider(
 # -- failures ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
@@ -198,6 +200,7 @@ async def test_a_missing_key_names_the_variable(tmp_path: Path) -> None:
     assert KEY_VARIABLE in words(routed)
 
 
+@pytest.mark.slow
 async def test_no_output_and_no_log_holds_the_key(
     answering: R2Router, provider: ChatServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -225,6 +225,7 @@ def test_the_handshake_needs_nothing_that_routing_needs() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_version_and_wrong_usage() -> None:
     import r2_router
 

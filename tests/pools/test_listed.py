@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_prices_for_a_token_are_exact_decimals(price: Decimal) -> None:
     assert entry.prices.input_usd_per_million == float(price.scaleb(6))
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_nothing_listed_makes_it_fail(listed: object) -> None:
     entry = read_entry({"id": "a", **listed} if isinstance(listed, dict) else listed, TODAY)

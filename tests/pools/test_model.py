@@ -50,6 +50,7 @@ def test_a_model_without_a_price_costs_nothing_anybody_could_name() -> None:
         unpriced.cost_usd(1, 1)
 
 
+@pytest.mark.slow
 @given(tokens, tokens, st.data())
 def test_nothing_costs_more_than_the_most(reads: int, writes: int, data: st.DataObject) -> None:
     for model in (PLAIN, FULL):

@@ -409,6 +409,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min
 PRICES = st.floats(0, 1e6)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(st.dictionaries(NAMES, st.tuples(PRICES, PRICES, st.none() | st.dates()), min_size=1, max_size=5))
 def test_what_is_written_is_what_is_read(

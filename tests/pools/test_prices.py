@@ -160,6 +160,7 @@ def test_a_price_that_depends_makes_a_model_unavailable(server: FileServer, side
     assert change.after.prices_date == MODEL.prices_date
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pricing", [None, {}, {"prompt": "0.1"}, [], "0.1", 3, {"prompt": "0.1", "completion": "free"}]
 )

@@ -377,6 +377,7 @@ def test_a_server_that_is_down() -> None:
         fetch_list(f"http://127.0.0.1:{port}", None, TODAY)
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_speaking(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_list, "_READ_SECONDS", 0.2)
     server.on("/models", hanging(b'{"data": []}', 5))

@@ -57,6 +57,7 @@ TOLD_WITHOUT_TEXT: dict[str, Behaviour] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOLD_WITHOUT_TEXT)
 def test_usage_counts_whatever_the_text(name: str) -> None:
     books = Books()
@@ -87,6 +88,7 @@ UNKNOWN: dict[str, Behaviour] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_a_bill_nobody_knows_is_held_at_its_worst(name: str) -> None:
     books = Books()
@@ -97,6 +99,7 @@ def test_a_bill_nobody_knows_is_held_at_its_worst(name: str) -> None:
     assert books.reserved[0] > (100 * 2 + 10) / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [resets("Rome "), hangs("Rome "), says("Rome ", reason="error", usage=None)])
 def test_an_answer_that_broke_off_may_have_been_billed_whole(behaviour: Behaviour) -> None:
     books = Books()
@@ -152,6 +155,7 @@ def test_many_small_pieces_are_no_endless_stream() -> None:
         assert answer(server).text == text
 
 
+@pytest.mark.slow
 def test_a_timed_out_try_of_a_thinking_model_is_not_repeated() -> None:
     books = Books()
     with chat_server(hangs()) as server:

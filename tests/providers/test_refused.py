@@ -234,6 +234,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(WORDS, max_size=12).map(" ".join), st.integers(1, 20_000))
 def test_learning_ends_and_keeps_a_cap(text: str, cap: int) -> None:
     body, quirks, steps = {**SENT, "max_tokens": cap}, Quirks(), 0

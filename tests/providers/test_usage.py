@@ -245,6 +245,7 @@ flat = st.dictionaries(st.sampled_from(SPELLINGS), counts)
 nested = st.dictionaries(st.sampled_from(["prompt_tokens_details", "completion_tokens_details", "cost_details"]), flat)
 
 
+@pytest.mark.slow
 @given(flat, nested)
 def test_no_usage_is_negative_or_contradicts_itself(said: dict[str, Any], details: dict[str, Any]) -> None:
     usage = read_usage({**said, **details})

@@ -63,6 +63,7 @@ def test_a_server_names_the_moment(header: str, written: Callable[[datetime], st
     assert asked_wait({header: written(moment)}, "") == pytest.approx(3600, abs=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -80,6 +81,7 @@ def test_the_wait_that_was_asked_for_is_kept(behaviour: Behaviour) -> None:
     assert time.monotonic() - start >= 0.3
 
 
+@pytest.mark.slow
 def test_a_model_that_is_loaded_gets_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """llama.cpp's words; more looks than tries, none of them at a price."""
     monkeypatch.setattr(generation, "_LOADING_SECONDS", 0.01)
@@ -107,6 +109,7 @@ async def comments_then_text(exchange: Exchange) -> None:
     await exchange.finish()
 
 
+@pytest.mark.slow
 def test_patience_follows_the_thinking_tokens() -> None:
     short = options(first_token_s=0.3, tries=1)
     with chat_server(silent_thinker) as server:
@@ -116,6 +119,7 @@ def test_patience_follows_the_thinking_tokens() -> None:
         assert answer(server, models={"a": thinker}, options=short).text == "Rome"
 
 
+@pytest.mark.slow
 def test_a_comment_says_that_somebody_is_at_work() -> None:
     with chat_server(comments_then_text) as server:
         assert answer(server, [candidate()], options=options(first_token_s=0.5, tries=1)).text == "Rome"

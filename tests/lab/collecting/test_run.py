@@ -27,6 +27,7 @@ def ask(store, plan, **given):
     return asyncio.run(ask_all(plan, store, **given))
 
 
+@pytest.mark.slow
 def test_every_cell_is_asked_once_with_instruction_cap_and_temperature(store):
     till = Till(remembers=True)
     with chat_server(till.behaviour) as server:

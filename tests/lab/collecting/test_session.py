@@ -30,6 +30,7 @@ def collect(folder, url, asked=None, *, judge_url="", names="ab", **given):
         return asyncio.run(collection.run(Silent()))
 
 
+@pytest.mark.slow
 def test_a_table_comes_out_that_can_be_trained_on(tmp_path):
     with chat_server(Till(remembers=True).behaviour) as server:
         report = collect(tmp_path, server.url)
@@ -45,6 +46,7 @@ def test_a_table_comes_out_that_can_be_trained_on(tmp_path):
     assert "cut at 100 tokens" in table.about["card"]["measured"]
 
 
+@pytest.mark.slow
 def test_unparsable_answers_are_counted_and_shown_never_silently_wrong(tmp_path):
     with chat_server(says("I would rather not.")) as server:
         dropped = collect(tmp_path, server.url)
@@ -61,6 +63,7 @@ def test_unparsable_answers_are_counted_and_shown_never_silently_wrong(tmp_path)
     assert read_table(wrong.table).quality.max() == 0.0
 
 
+@pytest.mark.slow
 def test_what_was_cut_before_an_answer_is_wrong_unless_dropped(tmp_path):
     def cut_or_not(exchange):
         return says("Let me think", reason="length" if exchange.body["model"] == "vendor/a" else "stop")(exchange)
@@ -75,6 +78,7 @@ def test_what_was_cut_before_an_answer_is_wrong_unless_dropped(tmp_path):
     assert (dropped.counts.graded, dropped.counts.counted_wrong) == (0, 0)
 
 
+@pytest.mark.slow
 def test_another_grader_grades_what_is_there_without_asking(tmp_path):
     with chat_server(says("The answer is 42.")) as server:
         collect(tmp_path, server.url, grader="none")
@@ -84,6 +88,7 @@ def test_another_grader_grades_what_is_there_without_asking(tmp_path):
     assert (report.asked, report.counts.graded) == (0, 12)
 
 
+@pytest.mark.slow
 def test_a_question_nobody_can_grade_costs_nothing(tmp_path):
     with chat_server(says("42")) as server:
         for asked, words in (
@@ -97,6 +102,7 @@ def test_a_question_nobody_can_grade_costs_nothing(tmp_path):
         assert not server.requests
 
 
+@pytest.mark.slow
 def test_a_judge_is_asked_and_paid_like_anybody(tmp_path):
     with chat_server(says("Rome.")) as server, chat_server(says("Right.\nGRADE: 0.5")) as bench:
         report = collect(tmp_path, server.url, judge_url=bench.url, judge="judge")
@@ -120,6 +126,7 @@ def test_what_a_failed_judge_left_is_graded_by_the_next_run(tmp_path):
         assert collect(tmp_path, server.url, judge_url=bench.url, judge="judge").complete
 
 
+@pytest.mark.slow
 def test_the_judge_keeps_the_limit_too(tmp_path):
     with chat_server(says("Rome.")) as server, chat_server(says("GRADE: 1")) as bench:
         asked = collect(tmp_path, server.url, grader="none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from r2_router.lab.data.dropped import dropped_warning
 from r2_router.lab.data.table import Table, make_table
@@ -35,6 +36,7 @@ def test_the_worst_candidate_is_named() -> None:
     assert "tiny @ 30 lost 37 of 120, the others 1.4%" in said
 
 
+@pytest.mark.slow
 def test_chance_alone_seldom_warns() -> None:
     rng = np.random.default_rng(0)
     draws = [

@@ -14,6 +14,7 @@ from r2_router.lab.data.folds import category_folds, random_folds
 TABLE, _ = make_lab(30)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 12), min_size=30, max_size=30), st.integers(2, 6), st.integers(0, 5))
 def test_each_query_is_left_out_once_and_equal_texts_together(texts, folds, seed):

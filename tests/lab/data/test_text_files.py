@@ -96,6 +96,7 @@ def test_what_is_no_text_is_said(tmp_path: Path, content: bytes, said: str) -> N
         read_questions(file)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=200).filter(lambda text: "\0" not in text))
 def test_what_is_utf8_is_read_as_utf8(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "utf8.jsonl"

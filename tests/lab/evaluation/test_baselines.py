@@ -21,6 +21,7 @@ def test_a_query_expects_what_its_neighbours_got():
     np.testing.assert_allclose(Neighbours(vectors[10:], vectors[:10]).expect(targets[10:]), targets[:10])
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(2, 120), st.integers(0, 9))
 def test_they_are_the_nearest_and_as_many_as_foretold_best(n, seed):

@@ -26,6 +26,7 @@ def test_constants_and_frontier(metrics):
     assert metrics["random"] == {"quality": pytest.approx(17 / 30), "cost_usd": pytest.approx(7 / 3)}
 
 
+@pytest.mark.slow
 def test_methods(metrics):
     methods = metrics["methods"]
     assert metrics["cost_range_usd"] == pytest.approx((1, 4))

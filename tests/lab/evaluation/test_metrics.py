@@ -114,6 +114,7 @@ def test_a_point_on_top_of_the_curve_never_costs_area(points, cost, more):
     assert audc(richer, (0.05, 20.0), "padded") >= audc(curve, (0.05, 20.0), "padded") - 1e-9
 
 
+@pytest.mark.slow
 @given(POINTS, st.floats(0.5, 5))
 def test_a_quality_no_point_reaches_has_no_qnc_and_one_they_reach_has(points, cost):
     curve = Curve.of(*zip(*points, strict=True))

@@ -38,6 +38,7 @@ def run(code: str, tests: str = TESTS, *, seconds: float = 20.0, **extra: str) -
     return asyncio.run(grader.grade(question, f"Here:\n```python\n{code}\n```\nDone."))
 
 
+@pytest.mark.slow
 def test_code_passes_or_fails_its_tests() -> None:
     assert run("def double(x):\n    return 2 * x").quality == 1
     wrong = run("def double(x):\n    return x")
@@ -46,11 +47,13 @@ def test_code_passes_or_fails_its_tests() -> None:
     assert run("def double(x)\n    return").quality == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["import sys\nsys.exit(0)", "import os\nos._exit(0)", "raise SystemExit"])
 def test_an_early_exit_is_no_pass(code: str) -> None:
     assert run(f"def double(x): return 3\n{code}").quality == 0
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_compared() -> None:
     code = "print(sum(map(int, input().split())))\nprint('end ')"
     assert run(code, "", stdin="1 2 3", expected_output="6\nend\n").quality == 1
@@ -74,12 +77,14 @@ def test_the_code_of_an_answer() -> None:
     assert answer_code("") is None
 
 
+@pytest.mark.slow
 def test_a_loop_ends_with_the_time() -> None:
     grade = run("while True: pass", seconds=0.5)
     assert grade.quality == 0
     assert "0.5 s" in grade.found
 
 
+@pytest.mark.slow
 @posix
 def test_memory_output_and_files_are_bounded(tmp_path: Path) -> None:
     assert "MemoryError" in run("x = bytearray(2 << 30)").found
@@ -100,6 +105,7 @@ def test_processes_are_bounded() -> None:
     assert run(code, "", expected_output="True").quality == 1
 
 
+@pytest.mark.slow
 def test_no_key_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("R2_TEST_API_KEY", "very-secret")
     code = "import os\nprint(any('secret' in v for v in os.environ.values()))"
@@ -119,6 +125,7 @@ def double(x): return 2 * x
 """
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("leave", "new"), [("pass", False), ("os.setsid()", True), ("os.setsid(); os.fork() and os._exit(0)", True)]
@@ -129,6 +136,7 @@ def test_what_it_starts_ends_with_it(leave: str, new: bool) -> None:
     assert _left(name) == []
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("end", ["while True: pass", "os.kill(os.getppid(), 9)", "os._exit(0)"])
 def test_what_it_starts_ends_with_it_when_it_fails(end: str) -> None:
@@ -170,6 +178,7 @@ os._exit(0)
 ]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("code", FORGED)
 def test_a_pass_is_not_forged(code: str) -> None:
@@ -178,6 +187,7 @@ def test_a_pass_is_not_forged(code: str) -> None:
     assert "ended before its tests did" in grade.found
 
 
+@pytest.mark.slow
 def test_tests_are_not_in_the_files_of_the_code() -> None:
     code = "import pathlib\nprint(any('double(2)' in f.read_text() for f in pathlib.Path().rglob('*') if f.is_file()))"
     assert "True" not in run(f"{code}\ndef double(x): return 3").found
@@ -206,6 +216,7 @@ print(seen, len(pids) < 10)
     assert run(code, "", expected_output="[False, False, False] True").quality == 1
 
 
+@pytest.mark.slow
 @posix
 def test_ending_its_parent_does_not_end_us() -> None:
     assert run("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nwhile True: pass").quality == 0
@@ -224,6 +235,7 @@ def _left(name: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_walls_that_may_not_be_built_are_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container that forbids namespaces bubblewrap is there and fails."""
     if sys.platform == "win32":

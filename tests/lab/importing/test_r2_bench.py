@@ -159,6 +159,7 @@ def test_a_listing_of_several_pages_is_read_whole(server, tmp_path):
     assert import_r2_bench(tmp_path, hub=serve(server, files(), pages=3)).rows == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [
@@ -183,6 +184,7 @@ def test_a_redirect_is_followed(server, tmp_path):
     assert import_r2_bench(tmp_path, hub=hub).rows == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -65,6 +65,7 @@ def test_what_names_no_regressor_is_refused(spec, words):
         make_regressor(spec)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 def test_no_text_upsets_it(text):
     """Names under sklearn alone: a path is imported, as the user asked."""
@@ -75,6 +76,7 @@ def test_no_text_upsets_it(text):
 # -- heads ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", LINEAR)
 def test_a_linear_one_is_exported_and_foretells_the_same(lab, spec, tmp_path):
     table, vectors = lab
@@ -90,6 +92,7 @@ def test_a_linear_one_is_exported_and_foretells_the_same(lab, spec, tmp_path):
     np.testing.assert_allclose(checkpoint.quality_error, learned.quality_error, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", OTHERS)
 def test_one_that_is_not_linear_foretells_but_is_not_exported(lab, spec):
     table, vectors = lab
@@ -99,6 +102,7 @@ def test_one_that_is_not_linear_foretells_but_is_not_exported(lab, spec):
         LEARN(table, vectors, heads=make_regressor(spec))
 
 
+@pytest.mark.slow
 def test_a_link_that_is_no_line_is_noticed_whatever_attributes_it_has(lab):
     """PoissonRegressor has coef_ and intercept_, and expects their exponential."""
     table, vectors = lab
@@ -106,6 +110,7 @@ def test_a_link_that_is_no_line_is_noticed_whatever_attributes_it_has(lab):
         LEARN(table, vectors, heads=make_regressor("PoissonRegressor(alpha=0.01, solver='newton-cholesky')"))
 
 
+@pytest.mark.slow
 def test_leverage_is_that_of_the_training_vectors(lab):
     table, vectors = lab
     own, other = LEARN(table, vectors), LEARN(table, vectors, heads=make_regressor("BayesianRidge"))
@@ -113,6 +118,7 @@ def test_leverage_is_that_of_the_training_vectors(lab):
     np.testing.assert_array_equal(other.precision.factor, own.precision.factor)
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_queries_left_out(lab):
     table, vectors = lab
     checkpoint = LEARN(table, vectors, heads=make_regressor("LinearRegression"))
@@ -124,6 +130,7 @@ def test_errors_are_those_of_queries_left_out(lab):
     np.testing.assert_allclose(checkpoint.quality_error, real, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_expected_tokens_are_means_within_bounds(lab):
     table, vectors = lab
     new, new_vectors = make_lab(2000, seed=5)

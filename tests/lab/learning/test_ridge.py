@@ -23,6 +23,7 @@ def test_weights_are_those_of_scikit_learn(n, d, alpha):
     np.testing.assert_allclose(bias, reference.intercept_, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_left_out_predictions_are_those_of_fits_without_the_row(n, d):
     X, Y = data(n, d)

@@ -62,6 +62,7 @@ def test_how_hard_a_query_is_is_learned_even_where_candidates_do_not_differ():
     assert apart.std(axis=0).max() < 0.02
 
 
+@pytest.mark.slow
 def test_expected_tokens_are_means_not_medians():
     table, vectors = make_lab(400)
     new, new_vectors = make_lab(2000, seed=5)
