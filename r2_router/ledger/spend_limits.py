@@ -144,7 +144,8 @@ class SpendGuard:
         """Write what this process settled, and what others left behind."""
         for reservation, nanos in self._unwritten:
             held = db.execute("SELECT nanos FROM reservations WHERE id = ?", (reservation.id,)).fetchone()
-            spent_already = reservation.nanos - held[0] if held else 0
+            left = held[0] if held else 0  # a row that is gone was counted as spent, and then forgotten
+            spent_already = reservation.nanos - left if reservation.written else 0
             db.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
             db.execute(_SPEND, (reservation.day, nanos - spent_already))
         over = now.timestamp()
