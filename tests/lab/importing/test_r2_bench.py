@@ -12,6 +12,7 @@ from support.r2_bench_files import COLUMNS, csv_file, data_url, prompt, row, ser
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import DownloadError, InputError
 from r2_router.lab.data.read import read_table
+from r2_router.lab.importing import stream
 from r2_router.lab.importing.r2_bench import import_r2_bench
 
 A50, A200, B50 = (f"data/{name}_judge.csv" for name in ("org/m-a/50", "org/m-a/200", "Qwen/Qwen3-0.6B/50"))
@@ -22,7 +23,8 @@ def files(n=6):
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    monkeypatch.setattr(stream, "_BACKOFF_SECONDS", 0.0)
     with file_server() as running:
         yield running
 
