@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from r2_router.errors import ConfigError, InputError, LedgerError, SpendLimitError
@@ -309,6 +309,18 @@ steps = st.lists(
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps=steps, per_day=usd, per_month=usd)
+@example(  # a reservation that was given up for dead, counted, forgotten, and is settled after all
+    steps=[
+        ("reserve", 0.0),
+        ("reserve", 1.0),
+        ("settle", 0, None),
+        ("wait", 86_400 * 20),
+        ("reserve", 1.0),
+        ("settle", 0, None),
+    ],
+    per_day=1.0,
+    per_month=1.0,
+)
 def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):
     clock = Clock()
     lease = timedelta(seconds=900)

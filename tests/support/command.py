@@ -13,6 +13,7 @@ from subprocess import CompletedProcess
 from unittest import mock
 
 from r2_router.cli import main
+from r2_router.ledger.store import flush_all
 
 
 def run_command(*args: str, stdin: str = "") -> CompletedProcess[str]:
@@ -23,4 +24,5 @@ def run_command(*args: str, stdin: str = "") -> CompletedProcess[str]:
             code = main(args)
         except SystemExit as end:  # argparse
             code = end.code
+    flush_all()  # as at the end of a process
     return CompletedProcess(args, code, out.getvalue(), err.getvalue())
