@@ -15,6 +15,7 @@ from support.generations import Books, candidate, generation, options
 
 from r2_router.errors import ProviderError
 from r2_router.generate import Answer
+from r2_router.generate.sync import stop
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,7 @@ async def _ask_all(url: str, books: Books) -> list[Answer | BaseException]:
 
 def test_every_call_ends_and_the_books_balance() -> None:
     books = Books()
+    stop()  # the loop that another test of this process started
     gc.collect()
     with chat_server(_OneInFiveFails()) as server:
         before = _sockets()
