@@ -33,6 +33,7 @@ from r2_router.routing.request import (
     check_query,
     check_texts,
     configured_trade_off,
+    in_force,
     preset_trade_off,
     read_wishes,
     trade_off,
@@ -381,7 +382,7 @@ class R2Router:
 
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
-        return trade or (preset_trade_off(preset, self.presets) if preset else self.trade_off), limits
+        return in_force(trade, preset, self.presets, self.trade_off), limits
 
     def _embed(self, texts: Sequence[str]) -> Singles:
         from r2_router.embedders import clip_text

@@ -59,7 +59,7 @@ class Request(Record):
 
     def trade(self, presets: Mapping[str, float], default: TradeOff) -> TradeOff:
         """The trade-off in force. Raises InputError for a preset that does not exist."""
-        return self.trade_off or (preset_trade_off(self.preset, presets) if self.preset else default)
+        return in_force(self.trade_off, self.preset, presets, default)
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -102,6 +102,11 @@ def preset_trade_off(preset: str, presets: Mapping[str, float]) -> TradeOff:
     if preset not in presets:
         raise InputError(f"No preset '{preset}'. Choose one of: {', '.join(presets) or '(none configured)'}.")
     return cast("TradeOff", trade_off(worth_usd=presets[preset]))
+
+
+def in_force(stated: TradeOff | None, preset: str, presets: Mapping[str, float], default: TradeOff) -> TradeOff:
+    """The trade-off that is stated, else the preset's, else `default`. Raises InputError for an unknown preset."""
+    return stated or (preset_trade_off(preset, presets) if preset else default)
 
 
 def configured_trade_off(settings: Settings) -> TradeOff:
