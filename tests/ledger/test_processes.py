@@ -102,6 +102,20 @@ def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(p
 
 
 @pytest.mark.slow
+def test_who_records_without_pause_keeps_nobody_from_a_paid_call(path):
+    worker = start("record_without_pause", path)
+    try:
+        assert json.loads(worker.stdout.readline()) == "ready"
+        guard = SpendGuard(Ledger(path), per_day=1.0)
+        for _ in range(5):
+            guard.settle(guard.reserve(CANDIDATE, 0.01), 0.01)
+    finally:
+        worker.kill()
+        worker.communicate()
+    assert query(path, "SELECT SUM(nanos) FROM spend") == [(50_000_000,)]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_fork_in_the_middle_of_writing_leaves_both_sides_able_to_write(path):
     # A fork with threads is what is tested here, and what newer Pythons warn about.

@@ -68,6 +68,16 @@ def reserve_and_record(path: str, worst: str) -> None:
         say(answer_id)
 
 
+def record_without_pause(path: str) -> None:
+    """Records as fast as it can until killed."""
+    ledger = Ledger(path)
+    ledger.record(entry())
+    ledger.flush()
+    say("ready")
+    while True:
+        ledger.record(entry())
+
+
 def fork(path: str, count: str) -> None:
     """Parent and child go on writing, while a thread writes too, so that the fork falls into its transactions."""
     ledger = Ledger(path)
@@ -79,22 +89,25 @@ def fork(path: str, count: str) -> None:
     def write_on() -> None:
         while not stop.is_set():
             written.append(ledger.record(entry()))
+            ledger.flush()
 
     thread = threading.Thread(target=write_on)
     thread.start()
-    for _ in range(10):
-        child = os.fork()
-        if child == 0:
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                for _ in range(int(count)):
+                    ledger.record(entry())
+                    guard.settle(guard.reserve(CANDIDATE, 0.01), 0.01)
+                ledger.flush()
+                os._exit(0)
             for _ in range(int(count)):
-                ledger.record(entry())
-                guard.settle(guard.reserve(CANDIDATE, 0.01), 0.01)
-            ledger.flush()
-            os._exit(0)
-        for _ in range(int(count)):
-            written.append(ledger.record(entry()))
-        assert os.waitpid(child, 0)[1] == 0
-    stop.set()
-    thread.join()
+                written.append(ledger.record(entry()))
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()
     say(1 + len(written) + 10 * int(count))
 
 
@@ -121,5 +134,5 @@ def fill_disk(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    modes = {f.__name__: f for f in (record, spend, reserve_and_record, fork, fill_disk)}
+    modes = {f.__name__: f for f in (record, spend, reserve_and_record, record_without_pause, fork, fill_disk)}
     modes[sys.argv[1]](*sys.argv[2:])
