@@ -29,6 +29,14 @@ class Predictor:
         self.asked = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
 
+    @property
+    def middle(self) -> Singles | None:
+        """The middle (d,) of the queries the heads were trained on, or of the probes; None if neither is recorded."""
+        if self.checkpoint.precision is not None:
+            return self.checkpoint.precision.center
+        probes = self.checkpoint.probe_vectors
+        return None if probes is None else probes.mean(axis=0)
+
     def check(self, embedding: object) -> Singles:
         """`embedding` as a (d,) float32 unit vector; a (1, d) row is accepted as the seed accepts it.
 
