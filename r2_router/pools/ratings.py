@@ -16,7 +16,7 @@ from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_data_dir
 from r2_router.config.safe_files import read_plain, replace_file
 from r2_router.errors import ConfigError
-from r2_router.pools.model_names import Key, ModelName, model_name
+from r2_router.pools.model_names import Key, ModelName, model_name, plain_id
 from r2_router.records import Record
 
 OVERALL = "overall"
@@ -79,8 +79,10 @@ class Ratings:
 
     def find(self, model_id: str, thinking: bool | None = None) -> Rating | None:
         """The rating of a provider's `model_id`, None where it cannot be told for sure which it is."""
+        if alias := _aliases().get(plain_id(model_id)):
+            return self.get(alias, thinking)
         asked = model_name(model_id)
-        if asked.tagged and not asked.sized:
+        if asked.tagged and not asked.size:
             return None  # ":latest" may be any size
         for rating, spelled in self._called(asked):
             if not _same_release(asked, spelled, rating):
@@ -109,7 +111,7 @@ class Ratings:
         if asked.tagged:
             return self._by_chatless.get(asked.chatless, ())
         called = self._by_key.get(asked.key, ())
-        return called or (self._by_key.get(asked.chatless, ()) if asked.sized and "chat" not in asked.key[0] else ())
+        return called or (self._by_key.get(asked.chatless, ()) if asked.size and "chat" not in asked.key[0] else ())
 
     def _ways(self, name: str) -> set[bool | None]:
         return {rating.thinking for rating in (self.rated[name], self.twins.get(name)) if rating}
@@ -172,6 +174,13 @@ def _read(file: Path) -> Ratings:
         return read_ratings(read_plain(file, _MAX_BYTES), str(file))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    """Ids whose spelling does not tell which model they mean -> its name in the ratings."""
+    file = cf.read_config(shipped("config") / "rated_as.toml")
+    return {alias: name for name, ids in file.data.items() for alias in ids}
 
 
 def read_ratings(data: bytes, place: str) -> Ratings:
