@@ -7,7 +7,6 @@ date or of none.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ _THINKS = ("non-thinking", "non-reasoning", "thinking", "reasoning")
 _PIECES = re.compile(r"\d+x\d+b?|\d+[a-z]*|[a-z]+")
 _ROUTES = (*ROUTES, ":free", ":batch", ":beta", ":extended", ":exacto")  # the same model, otherwise served
 _CHAT = frozenset({"instruct", "it", "chat"})  # what Ollama leaves out
+_SIZES = re.compile(r"(?<![\w.])e?(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 _SIZE = re.compile(r"\d+(?:x\d+)?b")
 
 Key = tuple[tuple[str, ...], tuple[str, ...]]
@@ -33,19 +33,15 @@ Key = tuple[tuple[str, ...], tuple[str, ...]]
 @dataclass(frozen=True, slots=True)
 class ModelName:
     """An id taken apart: the `key` of its words and numbers; `version`, a date or a number like 001, in digits;
-    `preview`; `thinking`, where the name says so; `tagged`, written as Ollama does, which leaves "instruct" out."""
+    `preview`; `thinking`, where the name says so; `tagged`, written as Ollama does, which leaves "instruct" out; `size`,
+    billions of parameters, those of all experts, where the name tells."""
 
     key: Key
     version: str = ""
     preview: bool = False
     thinking: bool | None = None
     tagged: bool = False
-
-    @property
-    def size(self) -> float | None:
-        """Billions of parameters, those of all experts, where the name says so."""
-        sizes = [math.prod(map(float, number[:-1].split("x"))) for number in self.key[1] if _SIZE.fullmatch(number)]
-        return max(sizes, default=None)
+    size: float | None = None
 
     @property
     def chatless(self) -> Key:
@@ -85,11 +81,19 @@ def model_name(model_id: str) -> ModelName:
             thinking = not words.startswith("non")
             break
     text, before = _without(text, "-preview")
-    return ModelName(_key(text), version, preview or before, thinking, tagged)
+    return ModelName(_key(text), version, preview or before, thinking, tagged, _size(text))
 
 
 def _without(text: str, end: str) -> tuple[str, bool]:
     return text.removesuffix(end), text.endswith(end)
+
+
+def _size(text: str) -> float | None:
+    sizes = [
+        float(experts or 1) * float(number) / (1000 if unit == "m" else 1)
+        for experts, number, unit in _SIZES.findall(text)
+    ]
+    return max(sizes, default=None)
 
 
 def _key(text: str) -> Key:

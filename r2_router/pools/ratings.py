@@ -30,7 +30,7 @@ CATEGORIES = (
 SOURCE = "LMArena leaderboard dataset, CC BY 4.0"
 
 _FEWEST, _MOST_NAMES = 20, 20_000  # models of a table that is one
-_MAX_BYTES = 32 << 20
+MAX_BYTES = 8 << 20
 _LEAST, _MOST = 0.0, 4000.0  # points
 _SIGMAS = 2 * 1.96  # the width of a 95 % interval, in standard errors
 _WAYS_APART = 14.0  # standard deviation over categories, in points, of the distance of two ways of one model
@@ -171,7 +171,7 @@ def load_ratings() -> Ratings:
 @cache
 def _read(file: Path) -> Ratings:
     try:
-        return read_ratings(read_plain(file, _MAX_BYTES), str(file))
+        return read_ratings(read_plain(file, MAX_BYTES), str(file))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
 
@@ -186,8 +186,8 @@ def _aliases() -> Mapping[str, str]:
 def read_ratings(data: bytes, place: str) -> Ratings:
     """The ratings in `data`: a CSV of the dataset (model, name, category, rating, low, high, votes, date; a row each
     category) or of ours (`write_ratings`). `place` names it in errors: ConfigError for anything else."""
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{place} is larger than {_MAX_BYTES >> 20} MiB: no table of ratings.")
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{place} is larger than {MAX_BYTES >> 20} MiB: no table of ratings.")
     try:
         lines = data.decode("utf-8-sig").splitlines()
         comments = [line for line in lines if line.startswith("#")]
@@ -204,7 +204,9 @@ def write_ratings(ratings: Ratings, file: Path) -> None:
     """Write `file`, whole or not at all: a row a model and way, whole points. Raises OSError."""
     text = io.StringIO()
     text.write(f"# Ratings of {ratings.date}, by {ratings.source}.\n")
-    text.write("# Rounded to points; a model that is rated thinking and not has two rows, the best way first.\n")
+    text.write(
+        "# Changes: rounded to points; of a model rated thinking and not, the other way, its second row, is estimated.\n"
+    )
     columns = ("name", "thinking", "versions", "votes", "error", *CATEGORIES)
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
@@ -214,6 +216,7 @@ def write_ratings(ratings: Ratings, file: Path) -> None:
             about = (name, _WAY[each.thinking], " ".join(each.versions), each.votes, f"{max(1.0, each.error):.0f}")
             table.writerow((*about, *points_of))
     replace_file(file, text.getvalue().encode(), private=False)
+    _read.cache_clear()
 
 
 def points(value: object) -> float:
