@@ -33,8 +33,8 @@ Key = tuple[tuple[str, ...], tuple[str, ...]]
 @dataclass(frozen=True, slots=True)
 class ModelName:
     """An id taken apart: the `key` of its words and numbers; `version`, a date or a number like 001, in digits;
-    `preview`; `thinking`, where the name says so; `tagged`, written as Ollama does, which leaves "instruct" out; `size`,
-    billions of parameters, those of all experts, where the name tells."""
+    `preview`; `thinking`, where the name says so; `tagged`, written as Ollama does, which leaves "instruct" out;
+    `size`, billions of parameters, those of all experts, where the name tells."""
 
     key: Key
     version: str = ""

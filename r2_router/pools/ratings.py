@@ -205,7 +205,7 @@ def write_ratings(ratings: Ratings, file: Path) -> None:
     text = io.StringIO()
     text.write(f"# Ratings of {ratings.date}, by {ratings.source}.\n")
     text.write(
-        "# Changes: rounded to points; of a model rated thinking and not, the other way, its second row, is estimated.\n"
+        "# Changes: whole points; of models rated thinking and not, the second row is the other way, estimated.\n"
     )
     columns = ("name", "thinking", "versions", "votes", "error", *CATEGORIES)
     table = csv.writer(text, lineterminator="\n")
