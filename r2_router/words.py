@@ -52,6 +52,11 @@ def price_text(usd_per_million: float | None) -> str:
     return "-" if usd_per_million is None else f"{usd_per_million:.4g}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 model, 1,200 models."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def not_a_budget(given: object) -> str:
     """What to say of a budget that is none."""
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."

@@ -10,6 +10,7 @@ from importlib import import_module
 from r2_router.errors import R2Error
 
 _COMMANDS = (
+    "setup_",
     "ask",
     "route",
     "explain",

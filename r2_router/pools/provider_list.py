@@ -12,6 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 from r2_router.config.settings import Secret
 from r2_router.errors import DownloadError
+from r2_router.net.connections import trusted
+from r2_router.net.loopback import UNPROXIED
 from r2_router.pools.listed import Listed, read_entry
 
 if TYPE_CHECKING:
@@ -58,11 +60,14 @@ def id_forms(model_id: str) -> Iterator[str]:
         yield plain.removesuffix("-latest")
 
 
-def fetch_list(base_url: str, key: Secret | None, today: str) -> ProviderList:
-    """GET `base_url`/models, page by page. Raises DownloadError if the list cannot be had or is no such list."""
+def fetch_list(base_url: str, key: Secret | None, today: str, *, seconds: float = _MAX_SECONDS) -> ProviderList:
+    """GET `base_url`/models, page by page, for at most `seconds`.
+
+    Raises DownloadError if the list cannot be had or is no such list.
+    """
     host = urlsplit(base_url).netloc
     listed: dict[str, Listed] = {}
-    for page in _pages(base_url, key, host):
+    for page in _pages(base_url, key, host, seconds):
         for entry in _entries(page, host):
             if (found := read_entry(entry, today)) is not None:
                 listed.setdefault(found.id, found)
@@ -86,14 +91,15 @@ def _entries(page: object, host: str) -> list[object]:
 # -- the wire ------------------------------------------------------------------------------------------------
 
 
-def _pages(base_url: str, key: Secret | None, host: str) -> Iterator[object]:
+def _pages(base_url: str, key: Secret | None, host: str, seconds: float) -> Iterator[object]:
     import httpx
 
     url = httpx.URL(f"{base_url.rstrip('/')}/models")
-    deadline, left = time.monotonic() + _MAX_SECONDS, _MAX_BYTES
+    deadline, left = time.monotonic() + seconds, _MAX_BYTES
+    patience, direct = min(_READ_SECONDS, seconds), _direct()
     asked: set[str] = set()
     try:
-        with httpx.Client(timeout=_READ_SECONDS, headers=_headers(key, host)) as client:
+        with httpx.Client(verify=trusted(), timeout=patience, mounts=direct, headers=_headers(key, host)) as client:
             while str(url) not in asked:
                 if len(asked) == _MAX_PAGES:
                     raise DownloadError(f"{host} lists its models on more than {_MAX_PAGES} pages.")
@@ -108,6 +114,11 @@ def _pages(base_url: str, key: Secret | None, host: str) -> Iterator[object]:
             f"{base_url.rstrip('/')}/models cannot be reached ({type(error).__name__}). Check the address and the "
             f"connection."
         ) from None
+
+
+def _direct() -> dict[str, httpx.BaseTransport | None]:
+    """No proxy between this machine and itself."""
+    return dict.fromkeys(UNPROXIED)
 
 
 def _headers(key: Secret | None, host: str) -> dict[str, str]:
@@ -133,7 +144,7 @@ def _body(
             if len(body) > left:
                 raise DownloadError(f"{place} sends more than {_MAX_BYTES >> 20} MiB: not a list of models.")
             if time.monotonic() > deadline:
-                raise DownloadError(f"{place} is too slow: not done after {_MAX_SECONDS:.0f} s. Try again later.")
+                raise DownloadError(f"{place} is too slow. Try again later.")
         return bytes(body), cast("Any", response.links)
 
 
