@@ -57,6 +57,17 @@ def not_a_budget(given: object) -> str:
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
 
 
+def preset(name: str) -> str:
+    """Where a worth comes from that a preset names."""
+    return f"preset {name}"
+
+
+def multiple(name: str, times: float, typical_usd: float, model: str) -> str:
+    """Where a worth comes from that a preset makes of the pool's prices."""
+    of = f"a typical answer of {model}" if model else "a typical answer"
+    return f"{preset(name)}: {times:g} times {usd(typical_usd)}, what {of} costs"
+
+
 # -- warnings ------------------------------------------------------------------------------------------------
 
 UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the numbers with care."
