@@ -37,13 +37,13 @@ def test_from_an_address() -> None:
 def test_nothing_is_changed_by_what_is_older_or_no_table(tmp_path: Path, data: bytes) -> None:
     source = tmp_path / "new.csv"
     source.write_bytes(data)
-    with pytest.raises(ConfigError, match="older than the ratings in force|no table of ratings"):
+    with pytest.raises(ConfigError, match=r"older than the ratings in force|no table of ratings"):
         refresh_ratings(str(source))
     assert not ratings_file().exists()
 
 
 def test_what_cannot_be_had_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.csv cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"none\.csv cannot be read: No such file"):
         refresh_ratings(str(tmp_path / "none.csv"))
     with pytest.raises(DownloadError, match="only https://"):
         refresh_ratings("http://example.com/ratings.csv")
