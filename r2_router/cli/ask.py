@@ -56,11 +56,12 @@ def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
 
 
 def _fetch_first_model(router: R2Router) -> None:
-    """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start."""
+    """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start: but not
+    for one who has models of his own to set up."""
     from r2_router.config.settings import load_settings
     from r2_router.local import find_weights, known_weights
 
-    if any(not router.not_ready(model) for model in router.models):
+    if any(not router.not_ready(model) for model in router.models) or router.unused:
         return
     known = known_weights()
     local = [known[m.weights] for m in router.models if m.weights in known and not m.base_url and m.available]

@@ -25,7 +25,8 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     Of the frontier, on which nothing is both better and cheaper, the strongest and the cheapest, and then each time the
     one that lies farthest from those taken, until none is left that lies far enough away. Where the frontier has too
     few, those nearest below it are added. What is expected to answer less than half as well as the strongest is left
-    out, and so is what a provider offers of unknown ability, unless there are too few others.
+    out, and so is what a provider offers of unknown ability, unless there are too few others. Where this machine serves
+    models and none of them is among these, its strongest is added: it is there to be used.
     """
     if not ways:
         return []
@@ -43,6 +44,9 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     if len(taken) < FEWEST:
         below = sorted((way for way in usable if way not in taken), key=lambda way: _below(way, front))
         taken += below[: FEWEST - len(taken)]
+    own = [way for way in distinct if way.source.local]
+    if own and not any(way.source.local for way in taken):
+        taken = [*taken[: MOST - 1], max(own, key=lambda way: way.sure_rating)]
     return sorted(taken, key=lambda way: (way.typical_usd, way.sure_rating))
 
 
