@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from r2_router.cli.common import Commands, note, print_json
 from r2_router.cli.models import NOT_WRITTEN
+from r2_router.cli.options import add_setup_options
 from r2_router.errors import InputError, R2Error
 from r2_router.show.tables import is_terminal, show_table
 
 if TYPE_CHECKING:
     from r2_router.setup.prepare import Setup
     from r2_router.setup.ways import Way
-
-FIRST_QUERY = "In one sentence: what does a router of language models do?"
 
 
 def register(commands: Commands) -> None:
@@ -33,18 +32,6 @@ def register(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the proposal; write nothing, ask no model")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=run)
-
-
-def add_setup_options(parser: Any) -> None:
-    """The options that a notebook has too."""
-    from r2_router.setup.pool_file import DEFAULT_NAME
-
-    parser.add_argument("--yes", action="store_true", help="write the pool without asking")
-    parser.add_argument("--models", metavar="A,B", help="these models: names, ids or globs, comma-separated")
-    parser.add_argument("--name", metavar="NAME", default=DEFAULT_NAME, help="the pool's name (default: %(default)s)")
-    parser.add_argument(
-        "--base-url", metavar="URL", action="append", default=[], help="another OpenAI-compatible server; repeatable"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,17 +53,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(found: Setup, args: argparse.Namespace) -> int:
     from r2_router.setup.pool_file import write_pool
+    from r2_router.show.proposal import first_answer_failed, measuring, written
 
-    found = found.measured(lambda name: note(f"{name}: measuring its speed …"))
-    if not found.plan.tables:
-        raise R2Error(f"No model is left: {'; '.join(f'{name}: {why}' for name, why in found.failures.items())}.")
+    found = found.measured(lambda name: note(measuring(name)))
     file = write_pool(found.plan)
     if not args.json:
         _show_changes(found)
-        note(f"Written to {file}; it is the default pool now.")
+    for line in written(found.plan.name, file):
+        note(line)
     answer, fault = _first_answer(found.plan.name, args)
     if fault:
-        note(f"note: the pool stands, but its first answer failed: {fault}")
+        note(first_answer_failed(fault))
     return _end(found, args, code=1 if fault else 0, written=str(file), answer=answer, fault=fault)
 
 
@@ -85,6 +72,7 @@ def _first_answer(pool: str, args: argparse.Namespace) -> tuple[dict[str, Any] |
     from r2_router.cli.ask import print_answer
     from r2_router.router import router_for
     from r2_router.routing.request import Request
+    from r2_router.setup.prepare import FIRST_QUERY
 
     try:
         router = router_for("cli", pool=pool)

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 from r2_router.config.folders import shipped, user_config_dir, user_data_dir
 from r2_router.config.safe_files import read_plain, replace_file
-from r2_router.config.settings import settings_file
+from r2_router.config.settings import load_settings, settings_file
 from r2_router.config.toml_edit import Document, NewTable, edit_toml
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, InputError
@@ -141,6 +141,12 @@ def write_pool(plan: PoolPlan) -> Path:
     )
     _remember(plan)
     return plan.file
+
+
+def overruled(name: str) -> str:
+    """What sets another pool than `name` as the default, "" where nothing does."""
+    settings = load_settings()
+    return "" if settings.pool == name else settings.sources["pool"]
 
 
 def known_speeds(name: str) -> dict[tuple[str, str], tuple[float, float]]:

@@ -16,6 +16,8 @@ from r2_router.setup.pool_file import DEFAULT_NAME, PoolPlan, known_speeds, plan
 from r2_router.setup.propose import pick, propose
 from r2_router.setup.ways import Way, all_ways, at_speeds
 
+FIRST_QUERY = "In one sentence: what does a router of language models do?"
+
 
 @dataclass(frozen=True, slots=True)
 class Setup(Record):
@@ -34,8 +36,13 @@ class Setup(Record):
         return replace(self, chosen=chosen, plan=plan_pool(self.plan.name, chosen, self.offers))
 
     def measured(self, tell: Callable[[str], None]) -> Setup:
-        """With the speeds of this machine's models, each of which answers once; without those that do not answer."""
+        """With the speeds of this machine's models, each of which answers once; without those that do not answer.
+
+        Raises ConfigError where none is left.
+        """
         chosen, failures = measured(self.chosen, tell)
+        if not chosen:
+            raise ConfigError(f"No model is left: {'; '.join(f'{name}: {why}' for name, why in failures.items())}.")
         return replace(self.choose(chosen), failures=failures)
 
 

@@ -9,6 +9,8 @@ from r2_router.show.plot import Mark, letters, plot
 from r2_router.words import counted, price_text, usd
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from r2_router.setup.discover import Offer
     from r2_router.setup.pool_file import PoolPlan
     from r2_router.setup.prepare import Setup
@@ -79,6 +81,23 @@ def notes(setup: Setup) -> list[str]:
         *(f"{name} gave no answer and is left out: {why}." for name, why in setup.failures.items()),
     ]
     return [f"Ratings of {setup.ratings_date}.", *(line for line in said if line)]
+
+
+def measuring(model: str) -> str:
+    return f"{model}: measuring its speed …"
+
+
+def written(pool: str, file: Path) -> list[str]:
+    """What is in use from now on."""
+    from r2_router.setup.pool_file import overruled
+
+    if other := overruled(pool):
+        return [f"Written to {file}, but {other} sets another pool: unset it, or give --pool {pool}."]
+    return [f"Written to {file}; it is the default pool now."]
+
+
+def first_answer_failed(why: str) -> str:
+    return f"note: the pool stands, but its first answer failed: {why}"
 
 
 def _found(offer: Offer) -> str:
