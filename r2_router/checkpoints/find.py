@@ -1,15 +1,30 @@
-"""A checkpoint, found by path or by name."""
+"""A checkpoint, found by path, by name, or by the pool it was measured on."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from r2_router.checkpoints.format import JSON_NAME, Checkpoint
+from r2_router.checkpoints.format import JSON_NAME, Checkpoint, read_json
 from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
 from r2_router.errors import CheckpointError
+from r2_router.pools.pool import Pool
 
 DEFAULT_CHECKPOINT = "local"
+
+
+def measured_on(pool: Pool) -> Checkpoint | None:
+    """The checkpoint, the user's before the shipped, that was measured on the pool of this name, if it still knows a
+    model of it. Raises CheckpointError where it is damaged."""
+    for place in (user_data_dir() / "checkpoints", shipped("checkpoints")):
+        for file in sorted(place.glob(f"*/{JSON_NAME}")):
+            with suppress(CheckpointError):  # one that cannot be read is told when it is asked for
+                about = read_json(file.parent)
+                known = about.get("models")
+                if about.get("pool") == pool.name and isinstance(known, list) and not pool.models.keys().isdisjoint(known):
+                    return Checkpoint.load(file.parent)
+    return None
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:

@@ -154,7 +154,7 @@ class Checkpoint:
         Raises CheckpointError, naming file and fault, for anything missing, damaged, too new or out of shape.
         """
         folder = Path(path)
-        meta = _read_json(folder)
+        meta = read_json(folder)
         tensors = _read_tensors(folder / HEADS_NAME, str(meta.get("heads_sha256", "")))
         return _build(meta, tensors, folder)
 
@@ -272,7 +272,11 @@ def _need(condition: bool, fault: str) -> None:
 # -- reading and writing -------------------------------------------------------------------------------------
 
 
-def _read_json(folder: Path) -> dict[str, Any]:
+def read_json(folder: Path) -> dict[str, Any]:
+    """What the checkpoint in `folder` says of itself, of a version that is known and unchecked otherwise.
+
+    Raises CheckpointError where it cannot be read.
+    """
     file = folder / JSON_NAME
     if not file.is_file():
         raise CheckpointError(
