@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -21,15 +22,20 @@ LOGITS_PER_POINT = 0.008
 HALFWAY = 1200.0
 CEILING = 0.85
 
-# rating = PRICE_FIT[0] + PRICE_FIT[1] · log10(USD per million output tokens), over models that have both.
-PRICE_FIT = (1370.0, 55.0)
-PRICE_ERROR = 75.0
-_CHEAPEST, _DEAREST = 0.02, 100.0  # USD per million output tokens: no guess goes beyond
+# Guesses: rating = a + b · log10(x), by least squares over the models of the ratings of 2026-10-20 whose OpenRouter
+# price genai-prices knows, and over those whose name tells a size. `python benchmarks/ratings.py` computes them anew.
+PRICE_FIT = (1362.0, 69.0)  # x: USD per million output tokens
+SIZE_FIT = (1144.0, 94.0)  # x: billions of parameters
+GUESS_ERROR = 80.0  # standard error of either, and of their mean
+_LEAST_USD, _MOST_USD = 0.02, 100.0  # a million output tokens: no guess goes beyond
 
 _STATED_ERROR = 10.0  # standard errors in points
 _QUALITY_ERROR = 50.0
 _OTHER_WAY_ERROR = 30.0  # rated while it thought, asked not to, or the other way round
 _LEAST, _MOST = 800.0, 1700.0  # what a quality may mean in points
+
+
+Source = Literal["rated", "stated", "quality", "price", "size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +45,14 @@ class Ability(Record):
 
     rating: float
     by_category: Mapping[str, float]
-    source: Literal["rated", "stated", "quality", "price"]
+    source: Source
     said: str
     error: float
 
 
 def ability_of(model: Model, ratings: Ratings) -> Ability:
     """The first that is there: the rating its pool states, the quality its user believes in, the public rating of the
-    name it is `rated_as` or its id means, a guess from its price.
+    name it is `rated_as` or its id means, a guess from its price and its size.
 
     Raises ConfigError for a `rated_as` that is not in the ratings.
     """
@@ -110,9 +116,16 @@ def _table(value: object) -> Mapping[str, Any]:
 
 
 def _id(model: Model) -> str:
-    """Its id; on this machine a name without a size is of whatever size was fetched."""
-    local = not model.base_url or is_loopback(urlsplit(model.base_url).hostname or "")
-    return f"{model.id}:latest" if local and ":" not in model.id and not model_name(model.id).sized else model.id
+    """Its id; on one's own machine a name without a size is of whatever size was fetched."""
+    unsure = _is_local(model) and ":" not in model.id and not model_name(model.id).size
+    return f"{model.id}:latest" if unsure else model.id
+
+
+def _is_local(model: Model) -> bool:
+    """Whether it runs on this machine: there without a key, so it is no gateway to others."""
+    if model.weights or not model.base_url:
+        return True
+    return not model.api_key_env and is_loopback(urlsplit(model.base_url).hostname or "")
 
 
 def _rated(found: Rating, ratings: Ratings, thinks: bool | None) -> Ability:
@@ -125,17 +138,26 @@ def _rated(found: Rating, ratings: Ratings, thinks: bool | None) -> Ability:
 
 
 def _guess(model: Model) -> Ability:
-    price = model.output_usd_per_million
-    level, per_tenfold = PRICE_FIT
-    if price is None:
-        return _ability(level, "price", "a guess: it has no rating and no price", 2 * PRICE_ERROR)
-    rating = level + per_tenfold * math.log10(min(_DEAREST, max(_CHEAPEST, price)))
-    return _ability(rating, "price", "guessed from its price", PRICE_ERROR)
+    """From its price, its size, or the mean of both. On one's own machine a price is that of time: it says nothing."""
+    guesses: dict[Literal["price", "size"], float] = {}
+    price, size = model.output_usd_per_million, model_name(model.id).size
+    if price and not _is_local(model):
+        guesses["price"] = _fitted(PRICE_FIT, min(_MOST_USD, max(_LEAST_USD, price)))
+    if size:
+        guesses["size"] = _fitted(SIZE_FIT, size)
+    if not guesses:
+        return _ability(_fitted(PRICE_FIT, _LEAST_USD), "price", "a guess: nothing is known of it", 2 * GUESS_ERROR)
+    said = f"guessed from its {' and its '.join(guesses)}"
+    return _ability(fmean(guesses.values()), next(iter(guesses)), said, GUESS_ERROR)
+
+
+def _fitted(fit: tuple[float, float], x: float) -> float:
+    return fit[0] + fit[1] * math.log10(x)
 
 
 def _ability(
     rating: float,
-    source: Literal["rated", "stated", "quality", "price"],
+    source: Source,
     said: str,
     error: float,
     by_category: Mapping[str, float] | None = None,

@@ -13,6 +13,8 @@ from r2_router.records import Record
 ROUTERS_FIELDS = frozenset(
     {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"}
 )
+# Fields in which a request may say whether, and how hard, the model is to think.
+THINKING_FIELDS = frozenset({"reasoning", "reasoning_effort", "thinking", "enable_thinking", "think"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_data_dir
 from r2_router.config.safe_files import read_plain, replace_file
 from r2_router.errors import ConfigError
-from r2_router.pools.model_names import Key, ModelName, model_name
+from r2_router.pools.model_names import Key, ModelName, model_name, plain_id
 from r2_router.records import Record
 
 OVERALL = "overall"
@@ -30,7 +30,7 @@ CATEGORIES = (
 SOURCE = "LMArena leaderboard dataset, CC BY 4.0"
 
 _FEWEST, _MOST_NAMES = 20, 20_000  # models of a table that is one
-_MAX_BYTES = 32 << 20
+MAX_BYTES = 8 << 20
 _LEAST, _MOST = 0.0, 4000.0  # points
 _SIGMAS = 2 * 1.96  # the width of a 95 % interval, in standard errors
 _WAYS_APART = 14.0  # standard deviation over categories, in points, of the distance of two ways of one model
@@ -79,8 +79,10 @@ class Ratings:
 
     def find(self, model_id: str, thinking: bool | None = None) -> Rating | None:
         """The rating of a provider's `model_id`, None where it cannot be told for sure which it is."""
+        if alias := _aliases().get(plain_id(model_id)):
+            return self.get(alias, thinking)
         asked = model_name(model_id)
-        if asked.tagged and not asked.sized:
+        if asked.tagged and not asked.size:
             return None  # ":latest" may be any size
         for rating, spelled in self._called(asked):
             if not _same_release(asked, spelled, rating):
@@ -109,7 +111,7 @@ class Ratings:
         if asked.tagged:
             return self._by_chatless.get(asked.chatless, ())
         called = self._by_key.get(asked.key, ())
-        return called or (self._by_key.get(asked.chatless, ()) if asked.sized and "chat" not in asked.key[0] else ())
+        return called or (self._by_key.get(asked.chatless, ()) if asked.size and "chat" not in asked.key[0] else ())
 
     def _ways(self, name: str) -> set[bool | None]:
         return {rating.thinking for rating in (self.rated[name], self.twins.get(name)) if rating}
@@ -169,16 +171,23 @@ def load_ratings() -> Ratings:
 @cache
 def _read(file: Path) -> Ratings:
     try:
-        return read_ratings(read_plain(file, _MAX_BYTES), str(file))
+        return read_ratings(read_plain(file, MAX_BYTES), str(file))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    """Ids whose spelling does not tell which model they mean -> its name in the ratings."""
+    file = cf.read_config(shipped("config") / "rated_as.toml")
+    return {alias: name for name, ids in file.data.items() for alias in ids}
 
 
 def read_ratings(data: bytes, place: str) -> Ratings:
     """The ratings in `data`: a CSV of the dataset (model, name, category, rating, low, high, votes, date; a row each
     category) or of ours (`write_ratings`). `place` names it in errors: ConfigError for anything else."""
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{place} is larger than {_MAX_BYTES >> 20} MiB: no table of ratings.")
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{place} is larger than {MAX_BYTES >> 20} MiB: no table of ratings.")
     try:
         lines = data.decode("utf-8-sig").splitlines()
         comments = [line for line in lines if line.startswith("#")]
@@ -195,7 +204,9 @@ def write_ratings(ratings: Ratings, file: Path) -> None:
     """Write `file`, whole or not at all: a row a model and way, whole points. Raises OSError."""
     text = io.StringIO()
     text.write(f"# Ratings of {ratings.date}, by {ratings.source}.\n")
-    text.write("# Rounded to points; a model that is rated thinking and not has two rows, the best way first.\n")
+    text.write(
+        "# Changes: whole points; of models rated thinking and not, the second row is the other way, estimated.\n"
+    )
     columns = ("name", "thinking", "versions", "votes", "error", *CATEGORIES)
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
@@ -205,6 +216,7 @@ def write_ratings(ratings: Ratings, file: Path) -> None:
             about = (name, _WAY[each.thinking], " ".join(each.versions), each.votes, f"{max(1.0, each.error):.0f}")
             table.writerow((*about, *points_of))
     replace_file(file, text.getvalue().encode(), private=False)
+    _read.cache_clear()
 
 
 def points(value: object) -> float:
