@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, is_prior, load_checkpoint, measured_on
+from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool, load_pool
+from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, meant
@@ -114,7 +114,7 @@ class R2Router:
             llm_api_key=llm_api_key,
             preset=preset,
         )
-        checkpoint, chosen_pool = _chosen(settings, pool if isinstance(pool, Pool) else None)
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, pool if isinstance(pool, Pool) else None)
         given = trade_off(lambda_val, worth_usd, preset)
         if compat:
             from r2_router.checkpoints.release import release_pool
@@ -503,19 +503,6 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
-
-
-def _chosen(settings: Settings, pool: Pool | None) -> tuple[Checkpoint, Pool]:
-    """The checkpoint and the pool that are named; where one is not, the one that goes with the other."""
-    if settings.pool and pool is None:
-        pool = load_pool(settings.pool)
-    if is_prior(settings.checkpoint):
-        pool = pool or load_pool(DEFAULT_POOL)
-        return composed(pool), pool
-    if pool is not None and not settings.checkpoint:
-        return measured_on(pool) or composed(pool), pool
-    checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
-    return checkpoint, pool or load_pool(checkpoint.pool or DEFAULT_POOL)
 
 
 def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:
