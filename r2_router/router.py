@@ -99,9 +99,9 @@ class R2Router:
 
         `pool` names or is the models to choose from (default: the configured pool, else the checkpoint's own);
         `embedder` is one, or the spec of one (default: the one the checkpoint was trained with); one of lambda_val,
-        worth_usd and preset sets the trade-off of requests that name none. `compat` reproduces the seed release's rules: its prices,
-        availability ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from
-        the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
+        worth_usd and preset sets the trade-off of requests that name none. `compat` reproduces the seed release's
+        rules: its prices, availability ignored, no instruction tokens, its rounding; it needs a released checkpoint.
+        Answers come from the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
 
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """

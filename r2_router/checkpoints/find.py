@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
-from r2_router.checkpoints.format import JSON_NAME, Checkpoint, Instruction, read_json
+from r2_router.checkpoints.format import FILES, JSON_NAME, Checkpoint, Instruction
 from r2_router.checkpoints.prior import PRIOR_JSON, Prior, compose
 from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
 from r2_router.config.settings import Settings
@@ -65,11 +66,19 @@ def measured_on(pool: Pool) -> Checkpoint | None:
     for place in (user_data_dir() / "checkpoints", shipped("checkpoints")):
         for file in sorted(place.glob(f"*/{JSON_NAME}")):
             with suppress(CheckpointError):  # one that cannot be read is told when it is asked for
-                about = read_json(file.parent)
+                about = FILES.about(file.parent)
                 known = about.get("models")
-                if about.get("pool") == pool.name and isinstance(known, list) and not pool.models.keys().isdisjoint(known):
+                if (
+                    about.get("pool") == pool.name
+                    and isinstance(known, list)
+                    and not pool.models.keys().isdisjoint(known)
+                ):
                     return Checkpoint.load(file.parent)
     return None
+
+
+def _names(models: object) -> set[object]:
+    return {name for name in cast("list[object]", models) if isinstance(name, str)} if isinstance(models, list) else set()
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
