@@ -263,7 +263,8 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
-            return self._decide_all([Request.read(text, lambda_val, **wishes) for text in check_texts(query)])
+            requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
+            return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
@@ -403,10 +404,9 @@ class R2Router:
             pool,
             settings=self._settings,
             embedder=(lambda: self.embedder) if same else _maker(prior, replace(self._settings, embedder="")),
-            trade_off=self.trade_off,
             face=self._face,
         )
-        router._recorder, router._providers = self._recorder, self._providers
+        router._worths, router._recorder, router._providers = self._worths, self._recorder, self._providers
         return router
 
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:

@@ -61,24 +61,22 @@ def _load_prior(name: str) -> Prior:
 
 
 def measured_on(pool: Pool) -> Checkpoint | None:
-    """The checkpoint, the user's before the shipped, that was measured on the pool of this name, if it still knows a
-    model of it. Raises CheckpointError where it is damaged."""
+    """The checkpoint, the user's before the shipped, that knows all models of `pool`, or was measured on the pool of
+    this name and still knows one; None where there is none. Raises CheckpointError where it is damaged."""
     for place in (user_data_dir() / "checkpoints", shipped("checkpoints")):
         for file in sorted(place.glob(f"*/{JSON_NAME}")):
             with suppress(CheckpointError):  # one that cannot be read is told when it is asked for
                 about = FILES.about(file.parent)
-                known = about.get("models")
-                if (
-                    about.get("pool") == pool.name
-                    and isinstance(known, list)
-                    and not pool.models.keys().isdisjoint(known)
-                ):
+                known = pool.models.keys() & _names(about.get("models"))
+                if len(known) == len(pool) or (known and about.get("pool") == pool.name):
                     return Checkpoint.load(file.parent)
     return None
 
 
 def _names(models: object) -> set[object]:
-    return {name for name in cast("list[object]", models) if isinstance(name, str)} if isinstance(models, list) else set()
+    return (
+        {name for name in cast("list[object]", models) if isinstance(name, str)} if isinstance(models, list) else set()
+    )
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
