@@ -10,8 +10,9 @@ import pytest
 
 from r2_router.config.settings import Settings
 from r2_router.errors import LocalModelError
-from r2_router.local import LocalServers, readiness
 from r2_router.local.memory import available_bytes, container_bytes
+from r2_router.local.readiness import readiness
+from r2_router.local.servers import LocalServers
 from r2_router.pools.model import Model
 
 
