@@ -163,13 +163,15 @@ class R2Router:
             return self._embedder
 
     def preload(self) -> None:
-        """Start loading the embedder in the background; whatever goes wrong is raised on first use."""
+        """Start loading the embedder in the background, and what the ledger needs meanwhile; whatever goes wrong is
+        raised on first use."""
 
         def load() -> None:
             with suppress(R2Error):
                 _ = self.embedder
 
         threading.Thread(target=load, name="r2-preload", daemon=True).start()
+        self._recorder()
 
     def embed(self, texts: Iterable[str]) -> Singles:
         """Unit vectors (n, d) of n texts, a list or a column; long ones are cut as `Embedder.max_chars` says.

@@ -143,4 +143,6 @@ def for_terminal(text: str, stream: TextIO) -> str:
 
 def whole_characters(text: str) -> str:
     """`text` with the halves of a character (surrogates) joined, and a half alone replaced: it can be encoded."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
