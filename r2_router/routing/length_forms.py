@@ -33,12 +33,12 @@ _TRIGGER = re.compile(
     r"short|brief|concise|kurz|knapp|brièvement|bref|breve|簡潔|简|簡|кратко|kort"
 )
 _YES_OR_NO = re.compile(
-    rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|in))*[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
+    rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|in)){{0,3}}[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
     rf"(?:^|[.?!,;:(\n。？，（] ?)(?:just |only )?{_EITHER}[\"']?(?: only| please| answer| bitte)?\s*(?=$|[.?!,)\n。？）])|"
     rf"{_EITHER} (?:answer|only)|只(?:需|要)?回答{_EITHER}"
 )
 _POEM = re.compile(
-    rf"(?:{_WRITE}(?: (?:me|us|a|an|ein|einen|eine|un|una|uno|een|one|short|funny|\w+[a-z]))*? ?|(?:^|[.!?\n] ?)(?:a |an |one )?)"
+    rf"(?:{_WRITE}(?: \w+){{0,4}}? ?|(?:^|[.!?\n] ?)(?:a |an |one )?)"
     r"(?:一首)?(?P<poem>haiku|haïku|limerick|sonnet|sonett|couplet|tweet|俳句)(?! ?(?:thread|storm))\b"
 )
 _NO_POEM = re.compile(r"(?:this|that|my|the following|these|the|analy[sz]e|what|about) (?:\w+ )?$")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from r2_router.routing.length_words import DESCRIBING, LANGUAGES, NOT_THE_ANSWER, Language
 
@@ -46,6 +47,7 @@ _MOST = {
 }
 _SHORT_TEXTS_ONLY, _SHORT_TEXT = ("line", "point", "character"), 1000  # a long text has such of its own
 _LEAST_CHARACTERS = 20  # fewer are people of a story, or a password
+_MOST_UNITS = 60  # that are looked at: who asks for a length does not name more
 _BEFORE, _AFTER = 140, 70  # characters of the clause that are looked at on either side
 _CLAUSE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)[.!?](?=\s|$)|[;:\n\"]")
 _LETTERS = re.compile(r"[^\W\d_]+(?:'s\b)?")
@@ -59,8 +61,9 @@ def asked_lengths(text: str) -> Iterator[Asked]:
     if not found:
         return
     end = said = 0
-    for match in _LETTERS.finditer(text):
-        if match[0] not in found or (match.start() == end + 1 and match[0].startswith("point")):  # of "bullet points"
+    units = (match for match in _LETTERS.finditer(text) if match[0] in found)
+    for match in islice(units, _MOST_UNITS):
+        if match.start() == end + 1 and match[0].startswith("point"):  # of "bullet points"
             continue
         end = match.end()
         for language in _units()[match[0]]:

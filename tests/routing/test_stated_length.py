@@ -284,3 +284,96 @@ def test_what_is_asked_for_is_read(query: str) -> None:
 def test_a_number_about_something_else_is_not_read(query: str) -> None:
     assert statements(query) == []
     assert stated_length(query) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "floor", "ceiling"),
+    [
+        ("Write a 1000-word essay on Rome.", (900, 1300), (1500, 2500)),
+        ("Answer in one word: capital of France?", (0, 2), (5, 20)),
+        ("Keep the explanation within 3 sentences.", (0, 0), (80, 200)),
+        ("Write at least 500 words on owls.", (450, 700), (math.inf, math.inf)),
+        ("写一篇800字的作文", (250, 500), (900, 1600)),
+        ("Write two pages about owls", (600, 1200), (1500, 3000)),
+        ("Your reply must contain exactly 3 bullet points.", (20, 60), (math.inf, math.inf)),
+    ],
+)
+def test_bounds_in_tokens(query: str, floor: tuple[float, float], ceiling: tuple[float, float]) -> None:
+    stated = stated_length(query)
+    assert stated is not None
+    assert floor[0] <= stated.floor_tokens <= floor[1]
+    assert ceiling[0] <= stated.ceiling_tokens <= ceiling[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("Write a 1000-word essay on Rome.", "1,000 words"),
+        ("Write about 1000 words on jazz.", "about 1,000 words"),
+        ("Answer in one word.", "1 word"),
+        ("Use at least 60 sentences.", "at least 60 sentences"),
+        ("Keep it within 3 sentences.", "at most 3 sentences"),
+        ("Describe your town in 200-300 words.", "200 to 300 words"),
+        ("Summarize this in 3 bullets", "3 bullet points"),
+        ("Write half a page on photosynthesis", "0.5 page"),
+        ("Write a 5 minute speech about courage", "5 minutes of speech"),
+        ("Write a haiku about rain", "a haiku"),
+        ("Write two paragraphs, at most 100 words.", "at most 100 words, 2 paragraphs"),
+    ],
+)
+def test_what_is_asked_for_in_words(query: str, said: str) -> None:
+    stated = stated_length(query)
+    assert stated is not None
+    assert stated.said == said
+
+
+def test_of_two_that_contradict_each_other_the_more_exact_counts() -> None:
+    stated = stated_length("Write one sentence. Use at least 500 words.")
+    assert stated is not None
+    assert stated.said == "at least 500 words"
+    assert stated.floor_tokens > 400
+
+
+def test_only_the_beginning_and_the_end_of_a_long_text_are_read() -> None:
+    page = "The quick brown fox jumps over the lazy dog and is gone. " * 100
+    assert stated_length(f"{page}\nWrite 300 words about owls.\n{page}") is None
+    for query in (f"Write 300 words about this text.\n{page}", f"{page}\nWrite 300 words about this text."):
+        stated = stated_length(query)
+        assert stated is not None
+        assert stated.said == "300 words"
+
+
+_pieces = st.sampled_from(
+    "1 3 1,000 1.5k one hundred a in words word - to and at least not write essay the mots de une wörter \n . , ( \" ``` "
+    "yes or no haiku answer 三 句 字 百 用 ， keep it short each of bullet points page lines five lots اكتب في كلمة".split(" ")
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=400)
+@given(st.text(max_size=300) | st.lists(_pieces, max_size=60).map(" ".join) | st.lists(_pieces, max_size=60).map("".join))
+def test_reading_never_fails_and_floor_is_not_above_ceiling(query: str) -> None:
+    stated = stated_length(query)
+    if stated is not None:
+        assert 0 <= stated.floor_tokens <= stated.ceiling_tokens
+        assert stated.said
+
+
+@given(st.floats(0, 5000), st.floats(0, 5000), st.lists(st.floats(0.1, 1e4), min_size=1, max_size=9), st.floats(0, 1))
+def test_fitted_tokens_keep_the_bounds_and_the_budget(a: float, b: float, tokens: list[float], quality: float) -> None:
+    stated = StatedLength(min(a, b), max(a, b), "")
+    budgets = np.array([math.inf, *([100.0] * (len(tokens) - 1))])
+    fitted, held = stated.fit(np.full(len(tokens), quality), np.array(tokens), budgets)
+    assert (held <= budgets).all()
+    assert (held <= stated.ceiling_tokens).all()
+    assert (held >= np.minimum(stated.floor_tokens, budgets)).all()
+    assert (fitted <= quality).all()
+    assert fitted[0] == quality  # unlimited holds whatever is asked for
+
+
+def test_a_budget_loses_the_share_of_the_asked_length_that_it_does_not_hold() -> None:
+    quality, tokens = StatedLength(1000.0, 2000.0, "").fit(
+        np.full(4, 0.8), np.array([25.0, 100.0, 900.0, 3000.0]), np.array([50.0, 500.0, 1500.0, math.inf])
+    )
+    assert quality == pytest.approx([0.04, 0.4, 0.8, 0.8])
+    assert tokens == pytest.approx([50.0, 500.0, 1000.0, 2000.0])
