@@ -32,14 +32,11 @@ from r2_router.routing.request import (
     check_counts,
     check_query,
     check_texts,
-    configured_trade_off,
-    in_force,
-    preset_trade_off,
     read_wishes,
-    trade_off,
 )
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.wishes import Wishes, takes_wishes
+from r2_router.routing.worth import trade_off, worths
 
 if TYPE_CHECKING:
     from r2_router.embedders import Embedder
@@ -61,18 +58,18 @@ class R2Router:
         *,
         settings: Settings,
         embedder: Embedder | Callable[[], Embedder],
-        trade_off: TradeOff,
+        trade_off: TradeOff | None = None,
         compat: bool = False,
         face: Face = "python",
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
-        self.trade_off = trade_off
         self._settings = settings
         self._compat = compat
         self._face: Face = face
         self._predictor = Predictor(checkpoint)
         self._table = CandidateTable(checkpoint, pool, compat=compat)
+        self._worths = worths(settings, trade_off, self._predictor, self._table)
         self._providers = Providers(settings)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._ready: tuple[Pool, CandidateTable] | None = None
@@ -113,16 +110,16 @@ class R2Router:
             embed_url=embed_url,
             llm_api_base=llm_api_base,
             llm_api_key=llm_api_key,
+            preset=preset,
         )
         checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
         given = trade_off(lambda_val, worth_usd, preset)
-        if given is None and preset:
-            given = preset_trade_off(preset, settings.presets)
         if compat:
             from r2_router.checkpoints.release import release_pool
 
             chosen_pool = release_pool(checkpoint)
-            given = given or trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
+            if given is None and preset is None:
+                given = trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
         else:
             chosen_pool = pool if isinstance(pool, Pool) else load_pool(settings.pool or checkpoint.pool or "local")
         return cls(
@@ -130,7 +127,7 @@ class R2Router:
             chosen_pool,
             settings=settings,
             embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
-            trade_off=given or configured_trade_off(settings),
+            trade_off=given,
             compat=compat,
         )
 
@@ -142,9 +139,14 @@ class R2Router:
         return self._table.models
 
     @property
-    def presets(self) -> Mapping[str, float]:
-        """The named worths of the settings, in dollars."""
-        return self._settings.presets
+    def presets(self) -> Mapping[str, TradeOff]:
+        """The named worths of the settings, for this pool."""
+        return self._worths.presets
+
+    @property
+    def trade_off(self) -> TradeOff:
+        """The trade-off of requests that state none."""
+        return self._worths.default
 
     @property
     def embedder(self) -> Embedder:
@@ -382,7 +384,7 @@ class R2Router:
 
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
-        return in_force(trade, preset, self.presets, self.trade_off), limits
+        return self._worths.in_force(trade, preset), limits
 
     def _embed(self, texts: Sequence[str]) -> Singles:
         from r2_router.embedders import clip_text
@@ -407,7 +409,7 @@ class R2Router:
     def _decide_all(self, requests: Sequence[Request], table: CandidateTable | None = None) -> list[Decision]:
         """The decision for each request, their queries embedded together."""
         table = table or self._table
-        trades = [request.trade(self.presets, self.trade_off) for request in requests]
+        trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
         for request in requests:
             table.allowed(request.limits)  # a name that means no model is told before anything is embedded
         vectors = self._embed([request.query for request in requests]) if requests else ()

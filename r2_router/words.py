@@ -95,6 +95,20 @@ def asks_for_length(said: str) -> str:
     return f"The query asks for {said}."
 
 
+# -- what a perfect answer is worth ---------------------------------------------------------------------------
+
+
+def preset(name: str) -> str:
+    """Where a worth comes from that a preset names."""
+    return f"preset {name}"
+
+
+def multiple(name: str, times: float, typical_usd: float, model: str) -> str:
+    """Where a worth comes from that a preset makes of the pool's prices."""
+    of = f"a typical answer of {model}" if model else "a typical answer"
+    return f"{preset(name)}: {times:g} times {usd(typical_usd)}, what {of} costs"
+
+
 # -- warnings ------------------------------------------------------------------------------------------------
 
 UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the numbers with care."

@@ -38,8 +38,8 @@ def test_a_query_becomes_a_decision_that_reads_like_the_seeds(router: R2Router) 
     assert decision["all_options"][1] == decision.candidates[1]
     assert decision.get("budget") == decision.budget
     assert "response" not in decision
-    assert decision.worth_usd == 0.001
-    assert decision.lambda_val == pytest.approx(1 / 1.001)
+    assert decision.trade_off is router.presets["balanced"]
+    assert decision.lambda_val == pytest.approx(1 / (1 + decision.worth_usd))
 
 
 def test_a_decision_is_json_with_every_promised_field(router: R2Router) -> None:

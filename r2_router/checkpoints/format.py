@@ -25,7 +25,7 @@ from r2_router.errors import CheckpointError
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
 
 FORMAT = "r2-checkpoint"
-VERSION = 1
+VERSION = 2  # 1 knew one scale of quality, the linear one
 JSON_NAME = "checkpoint.json"
 HEADS_NAME = "heads.safetensors"
 
@@ -102,7 +102,9 @@ class Checkpoint:
     weights (H, d) and bias (H,): the first C rows predict quality, one per candidate in order; row C+j predicts
     output tokens (in `token_scale`) of candidate token_heads[j]. A candidate without a token head is expected
     to use its whole budget. token_floor, token_ceiling (C,): bounds of the expected tokens.
-    quality_error (C,): residual standard deviation of each quality head, None where unknown.
+    Quality is what its head gives, within 0..1, or, on the "logit" scale, quality_ceiling / (1 + exp(−z)) of what
+    its head gives. quality_error (C,): residual standard deviation of each quality head, on its scale, or its whole
+    standard error where there is no `precision`; None where unknown.
     """
 
     name: str
@@ -115,6 +117,8 @@ class Checkpoint:
     token_ceiling: Singles
     embedder: EmbedderInfo
     instruction: Instruction
+    quality_scale: Literal["linear", "logit"] = "linear"
+    quality_ceiling: float = 1.0
     quality_error: Singles | None = None
     precision: Precision | None = None
     probe_texts: tuple[str, ...] = ()
@@ -207,6 +211,8 @@ def _check(c: Checkpoint) -> None:
     _need(len(set(c.candidates)) == count, "names a candidate twice")
     _need(heads == count + len(c.token_heads), f"has {heads} heads for {count} candidates")
     _need(c.token_scale in ("log", "linear"), f"has token scale {c.token_scale!r}")
+    _need(c.quality_scale in ("linear", "logit"), f"has quality scale {c.quality_scale!r}")
+    _need(0 < c.quality_ceiling <= 1, f"has quality ceiling {c.quality_ceiling}")
     _need(all(0 <= j < count for j in c.token_heads), "has a token head without candidate")
     _need(len(set(c.token_heads)) == len(c.token_heads), "has two token heads for one candidate")
     with_tokens = {c.candidates[j] for j in c.token_heads}
@@ -329,6 +335,8 @@ def _build(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], folder:
             token_ceiling=tensors["token_ceiling"],
             embedder=EmbedderInfo(**meta["embedder"]),
             instruction=Instruction(**meta["instruction"]),
+            quality_scale=meta.get("quality_scale", "linear"),
+            quality_ceiling=meta.get("quality_ceiling", 1.0),
             quality_error=tensors.get("quality_error"),
             precision=precision
             and Precision(factor=tensors["precision_factor"], center=tensors["precision_center"], **precision),
@@ -362,6 +370,8 @@ def _meta(c: Checkpoint) -> dict[str, Any]:
         "embedder": c.embedder.to_dict(),
         "instruction": c.instruction.to_dict(),
         "token_scale": c.token_scale,
+        "quality_scale": c.quality_scale,
+        "quality_ceiling": c.quality_ceiling,
         "strongest": c.strongest,
         "data_card": dict(c.data_card),
         "metrics": dict(c.metrics),

@@ -15,6 +15,8 @@ from r2_router.errors import InputError
 from r2_router.words import for_terminal
 
 if TYPE_CHECKING:
+    from r2_router.config.settings import Settings
+    from r2_router.pools.pool import Pool
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
     from r2_router.routing.request import Request
@@ -105,6 +107,15 @@ def make_router(args: argparse.Namespace) -> R2Router:
     router = router_for("cli", args.checkpoint, pool=args.pool, embed_url=args.embed_url)
     router.preload()
     return router
+
+
+def pool_in_use(settings: Settings) -> Pool:
+    """The pool that the settings name, or the checkpoint's own."""
+    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.pools.pool import load_pool
+
+    own = "" if settings.pool else load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT).pool
+    return load_pool(settings.pool or own or DEFAULT_CHECKPOINT)
 
 
 def read_requests(args: argparse.Namespace) -> list[Request]:

@@ -60,6 +60,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
         ("ledger", _ledger),
         ("keys", _keys),
         ("checkpoint", lambda: _checkpoint(args)),
+        ("ratings", _ratings),
         ("pool", lambda: _router(args)),
     ):
         yield from _guarded(part, look)
@@ -131,6 +132,13 @@ def _router(args: argparse.Namespace) -> Iterator[Finding]:
     yield from _pool(router)
     yield from _guarded("answers", lambda: _answers(router))
     yield from _guarded("embedder", lambda: _embedder(router))
+
+
+def _ratings() -> Iterator[Finding]:
+    from r2_router.pools.ratings import load_ratings
+
+    ratings = load_ratings()
+    yield Finding("ratings", "ok", f"of {ratings.date}, {len(ratings.rated):,} models ({ratings.source})")
 
 
 def _pool(router: R2Router) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ class CandidateTable:
         self.longest_query = self._limit([None if compat else m.max_input_tokens for m in self.models])
         self.segments = self._segments()
         self._longest = np.where(np.isinf(self.budgets), checkpoint.token_ceiling, self.budgets)
-        self._blocked = ["" if compat else _unusable(model) for model in self.models]
+        self.blocked = ["" if compat else _unusable(model) for model in self.models]
         self._allowed: dict[tuple[object, ...], Allowed] = {}
 
     def cost(self, tokens: Floats, input_tokens: float) -> Floats:
@@ -90,7 +90,7 @@ class CandidateTable:
 
     def _allow(self, limits: Limits) -> Allowed:
         barred = barred_by(limits, self.models)
-        reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self._blocked, strict=True)]
+        reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self.blocked, strict=True)]
         mask = np.array([not reason for reason in reasons])[self.model_index]
         room = np.inf if self.windows is None else np.min((self.windows - self._longest)[mask], initial=np.inf)
         room = min(float(room), float(np.min(self.longest_query[mask], initial=np.inf)))

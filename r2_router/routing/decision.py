@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -89,11 +89,12 @@ class Limits(Record):
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
-    worth_usd is None at λ = 0, where no price is too high.
+    worth_usd is None at λ = 0, where no price is too high. `source`: where it comes from, "" if the request states it.
     """
 
     lambda_val: float
     worth_usd: float | None
+    source: str = field(default="", compare=False)
 
 
 NO_ERRORS: Later[Floats | None] = Later(lambda: None)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from r2_router.arrays import Singles
+from r2_router.arrays import Floats, Singles
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.records import UNLIMITED
@@ -29,6 +28,14 @@ class Predictor:
         budgets = [np.nan if budget == UNLIMITED else float(budget) for _, budget in checkpoint.candidates]
         self.asked = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
+
+    @property
+    def middle(self) -> Singles | None:
+        """The middle (d,) of the queries the heads were trained on, or of the probes; None if neither is recorded."""
+        if self.checkpoint.precision is not None:
+            return self.checkpoint.precision.center
+        probes = self.checkpoint.probe_vectors
+        return None if probes is None else probes.mean(axis=0)
 
     def check(self, embedding: object) -> Singles:
         """`embedding` as a (d,) float32 unit vector; a (1, d) row is accepted as the seed accepts it.
@@ -82,14 +89,24 @@ class Predictor:
             out[row] = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3]) + self.checkpoint.bias
         return out
 
-    def quality(self, outputs: Singles) -> NDArray[np.float64]:
+    def quality(self, outputs: Singles) -> Floats:
         """Expected quality in 0..1, (..., C)."""
         quality = outputs[..., : self._count].astype(np.float64)
+        if self.checkpoint.quality_scale == "logit":
+            return self._from_logits(quality)
         np.maximum(quality, 0.0, out=quality)
         np.minimum(quality, 1.0, out=quality)
         return quality
 
-    def tokens(self, outputs: Singles, *, raw: bool = False) -> NDArray[np.float64]:
+    def _from_logits(self, z: Floats) -> Floats:
+        """ceiling / (1 + exp(−z)), in place."""
+        np.maximum(z, -60.0, out=z)  # where exp has no trouble, and nothing is left of the quality
+        np.negative(z, out=z)
+        np.exp(z, out=z)
+        z += 1.0
+        return np.divide(self.checkpoint.quality_ceiling, z, out=z)
+
+    def tokens(self, outputs: Singles, *, raw: bool = False) -> Floats:
         """Expected output tokens, (C,) for (H,): the token head within its floor and ceiling, else the budget.
 
         `raw` leaves out floor and ceiling, as the seed release does, and only forbids negative counts.
@@ -98,7 +115,7 @@ class Predictor:
         tokens[self.heads] = self.head_tokens(outputs, raw=raw)
         return tokens
 
-    def head_tokens(self, outputs: Singles, *, raw: bool = False) -> NDArray[np.float64]:
+    def head_tokens(self, outputs: Singles, *, raw: bool = False) -> Floats:
         """As `tokens`, of the candidates in `checkpoint.token_heads` only: (..., H−C)."""
         predicted = outputs[..., self._count :].astype(np.float64)
         if self.checkpoint.token_scale == "log":
@@ -121,11 +138,20 @@ class Predictor:
         leverage, known = self.leverage(vector), self.checkpoint.precision
         return None if leverage is None or known is None else (leverage, known.leverage_limit)
 
-    def quality_errors(self, vector: Singles) -> NDArray[np.float64] | None:
+    def quality_errors(self, vector: Singles) -> Floats | None:
         """Standard error of each expected quality, (C,): residual deviation times √leverage (the ridge
-        posterior, Hoerl & Kennard 1970); None where the checkpoint does not record it."""
-        leverage, deviation = self.leverage(vector), self.checkpoint.quality_error
-        return None if leverage is None or deviation is None else deviation.astype(np.float64) * leverage**0.5
+        posterior, Hoerl & Kennard 1970), or what the checkpoint states in its place; None where it states none.
+
+        An error on the logit scale is carried over by the slope there, quality·(1 − quality/ceiling).
+        """
+        deviation, leverage = self.checkpoint.quality_error, self.leverage(vector)
+        if deviation is None:
+            return None
+        errors = deviation.astype(np.float64) * (1.0 if leverage is None else leverage**0.5)
+        if self.checkpoint.quality_scale == "logit":
+            quality = self.quality(self.outputs(vector))
+            errors *= quality * (1.0 - quality / self.checkpoint.quality_ceiling)
+        return errors
 
     @property
     def _dim(self) -> int:

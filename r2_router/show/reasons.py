@@ -19,7 +19,8 @@ def reasons(explanation: Explanation) -> list[str]:
     decision, best = explanation.decision, explanation.decision.best
     worth = decision.worth_usd
     basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
-    lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g})."]
+    source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
+    lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
     other = explanation.runner_up
     if other is not None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"

@@ -69,9 +69,18 @@ def test_saving_twice_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
 def test_the_json_is_readable_and_names_version_models_and_budgets(saved: Path) -> None:
     meta = json.loads((saved / JSON_NAME).read_text())
     assert meta["format"] == "r2-checkpoint"
-    assert meta["version"] == 1
+    assert meta["version"] == 2
     assert meta["models"] == ["model-0", "model-1", "model-2"]
     assert meta["budgets"] == [10, 40, 100, "unlimited"]
+
+
+def test_version_1_is_read_as_it_was_written(saved: Path) -> None:
+    meta = json.loads((saved / JSON_NAME).read_text())
+    for added in ("quality_scale", "quality_ceiling"):
+        del meta[added]
+    (saved / JSON_NAME).write_text(json.dumps({**meta, "version": 1}))
+    read = Checkpoint.load(saved)
+    assert (read.quality_scale, read.quality_ceiling) == ("linear", 1.0)
 
 
 def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
@@ -82,7 +91,7 @@ def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, r"format version 2.*pip install -U"),
+        ({"version": 3}, r"format version 3.*pip install -U"),
         ({"version": "1"}, "names no format version"),
         ({"format": "other"}, "not an R2-Router checkpoint"),
         ({"name": None}, "has no name"),
@@ -96,6 +105,9 @@ def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
         ({"token_heads": [*range(11), 99]}, "token head without candidate"),
         ({"token_heads": [0] * 12}, "two token heads"),
         ({"token_scale": "cubic"}, "token scale"),
+        ({"quality_scale": "cubic"}, "quality scale"),
+        ({"quality_ceiling": 0}, "quality ceiling"),
+        ({"quality_ceiling": "1"}, "lacks or misstates a field"),
         ({"embedder": {"id": "x", "dim": 9}}, r"weights of shape \(24, 8\), not \(24, 9\)"),
         ({"embedder": {"id": "x", "dim": 10**12}}, "embedding dimension"),
         ({"embedder": {"id": "x", "dim": 8, "os.system": "rm"}}, "lacks or misstates a field"),

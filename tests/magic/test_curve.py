@@ -15,7 +15,7 @@ from r2_router.config.settings import load_settings
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.routing.decision import Candidate, Decision
-from r2_router.routing.request import trade_off
+from r2_router.routing.worth import trade_off
 from r2_router.words import asked_for, usd
 
 HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')

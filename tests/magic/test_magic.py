@@ -114,7 +114,8 @@ def test_worth_and_limits_change_the_choice(shell) -> None:
     dear = shell.run("%%r2 --route-only --lambda 0 --exclude 'SmolLM2*'\nhello").result
     assert cheap.predicted_cost_usd < dear.predicted_cost_usd
     assert all(not c.model.startswith("SmolLM2") for c in dear.candidates)
-    assert shell.run("%%r2 --route-only --preset economy --max-tokens 30\nhello").result.worth_usd == 0.0001
+    economy = shell.run("%%r2 --route-only --preset economy --max-tokens 30\nhello").result
+    assert economy.trade_off.source.startswith("preset economy: 5 times")
 
 
 # -- the prompt ----------------------------------------------------------------------------------------------
@@ -300,7 +301,7 @@ def test_config_sets_defaults_and_the_line_stands_above(shell) -> None:
     shell.run("%config R2Magics.worth_usd = 0.5")
     shell.run("%config R2Magics.quiet = True")
     assert shell.run("%%r2\nhello").result.decision.worth_usd == 0.5
-    assert shell.run("%%r2 --preset economy\nhello").result.decision.worth_usd == 0.0001
+    assert shell.run("%%r2 --preset economy\nhello").result.decision.worth_usd < 0.5
     assert len(shell.run("%%r2\nhello").bundles) == 1
 
 

@@ -14,7 +14,8 @@ from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.decision import Decision, Limits
 from r2_router.routing.explanation import explain
 from r2_router.routing.rank import exclusions, rank
-from r2_router.routing.request import limits, trade_off
+from r2_router.routing.request import limits
+from r2_router.routing.worth import trade_off
 
 TABLE = CandidateTable(make_checkpoint(), make_pool())
 COUNT = len(TABLE.budgets)

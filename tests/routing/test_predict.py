@@ -69,10 +69,22 @@ def test_leverage_and_errors_are_those_of_the_ridge_posterior() -> None:
     np.testing.assert_allclose(p.quality_errors(query), 0.3 * np.sqrt(expected), rtol=1e-4)
 
 
-def test_without_precision_nothing_is_claimed(vector: np.ndarray) -> None:
+def test_without_precision_the_stated_error_stands_and_without_that_nothing_is_claimed(vector: np.ndarray) -> None:
     p = Predictor(make_checkpoint(precision=None))
     assert p.leverage(vector) is None
-    assert p.quality_errors(vector) is None
+    np.testing.assert_allclose(p.quality_errors(vector), 0.3, rtol=1e-6)
+    assert Predictor(make_checkpoint(precision=None, quality_error=None)).quality_errors(vector) is None
+
+
+def test_on_the_logit_scale_quality_rises_to_its_ceiling_and_errors_follow_the_slope(vector: np.ndarray) -> None:
+    c = make_checkpoint(quality_scale="logit", quality_ceiling=0.9, precision=None)
+    p = Predictor(c)
+    z = (c.weights.astype(np.float64) @ vector + c.bias)[: len(c.candidates)]
+    expected = 0.9 / (1 + np.exp(-z))
+    np.testing.assert_allclose(p.quality(p.outputs(vector)), expected, atol=1e-6)
+    np.testing.assert_allclose(p.quality_errors(vector), 0.3 * expected * (1 - expected / 0.9), rtol=1e-4)
+    far = p.quality(np.array([[-np.inf] * len(c.bias), [1e30] * len(c.bias)], dtype=np.float32))
+    np.testing.assert_allclose(far, np.repeat([[0.0], [0.9]], len(c.candidates), axis=1), atol=1e-20)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,10 @@ def _check_fits(base: Checkpoint, table: Table) -> None:
         raise InputError(f"One model is added at a time; the table has {', '.join(models)}.")
     if models[0] in base.models:
         raise InputError(f"{models[0]} is in '{base.name}' already. Train a new checkpoint to replace its heads.")
+    if base.quality_scale != "linear":
+        raise InputError(
+            f"The heads of '{base.name}' are on the {base.quality_scale} scale: train a checkpoint instead."
+        )
     asked = table.about.get("instruction")
     if asked is not None and any(budget != UNLIMITED for _, budget in table.candidates):
         here = base.instruction.to_dict()

@@ -95,6 +95,8 @@ def test_what_cannot_be_added_is_refused():
     known = replace(as_new(table), candidates=(("large", 20), ("large", "unlimited")))
     with pytest.raises(InputError, match="large is in 'made-up' already"):
         add_model(base, known, vectors)
+    with pytest.raises(InputError, match="on the logit scale"):
+        add_model(replace(base, quality_scale="logit"), as_new(table), vectors)
     other, other_vectors = make_lab(100, dim=7)
     with pytest.raises(InputError, match="7 dimensions do not fit 'made-up', which has 6"):
         add_model(base, as_new(other), other_vectors)
