@@ -110,7 +110,7 @@ class _Grammar:
             rf"(?: ?(?:-|(?: (?:{g.to}) )) ?(?:(?:{g.about}|{g.most}) )?(?P<high>{number}))?(?:\+)?"
             rf"[ -](?:(?:{DESCRIBING})[ -]){{0,3}}$"
         )
-        ending = r"(?=\W|$)"
+        ending = rf"(?=\W|$)(?! (?:{number})(?:\W|$))"
         self._behind = re.compile(
             rf"(?:[ -]?points?\b)?(?: long| in length)?,? ?-?\(?(?:(?P<more>{g.or_more})|(?P<less>{g.or_less})|"
             rf"(?P<about>{g.roughly})){ending}"

@@ -25,6 +25,7 @@ from r2_router.routing.decision import (
     Scores,
     TradeOff,
 )
+from r2_router.routing.stated_length import StatedLength
 
 
 def rank(
@@ -36,12 +37,18 @@ def rank(
     trade: TradeOff,
     limits: Limits,
     errors: Later[Floats | None] = NO_ERRORS,
+    stated: StatedLength | None = None,
 ) -> Ranking:
-    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count.
+    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count; `stated` is the length that
+    the query itself asks for.
 
     Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
     lies beyond those measured for every model allowed.
     """
+    if stated is not None:
+        share = stated.share(table.budgets)
+        quality, errors = quality * share, _times(errors, share)
+        tokens = stated.hold(tokens, table.budgets, table.thoughts)
     cost = table.cost(tokens, input_tokens)
     measured = scores = Scores(
         models=table.models,
@@ -70,6 +77,14 @@ def rank(
     if not len(order):
         raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits), limits))
     return Ranking(scores, order)
+
+
+def _times(errors: Later[Floats | None], share: Floats) -> Later[Floats | None]:
+    def scaled() -> Floats | None:
+        known = errors()
+        return None if known is None else known * share
+
+    return Later(scaled)
 
 
 def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:

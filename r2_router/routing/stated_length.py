@@ -51,18 +51,23 @@ class StatedLength(Record):
     ceiling_tokens: float
     said: str
 
-    def fit(self, quality: Floats, tokens: Floats, budgets: Floats) -> tuple[Floats, Floats]:
-        """Quality and tokens (C,) of candidates with `budgets` (infinite: unlimited), held to what is asked for.
+    def hold(self, tokens: Floats, budgets: Floats, thoughts: Floats) -> Floats:
+        """Expected output tokens (C,) within what is asked for, and no limited budget above its own cap.
 
-        Expected tokens lie between floor and ceiling, a limited budget's never above its own cap. A budget that holds
-        only a share of the least that is asked for keeps that share of its quality: the heads foretell how good a short
-        answer would be, and a fifth of an essay is a fifth of what was wanted, however well it is written. Where
-        nothing is asked for at least, and where the budget holds it, quality stays.
+        Budgets are infinite where unlimited; `thoughts` are the tokens that a model thinks aloud first, which nobody
+        asked to be short: they come on top of either.
         """
-        held = np.minimum(np.clip(tokens, self.floor_tokens, self.ceiling_tokens), budgets)
-        if not self.floor_tokens:
-            return quality, held
-        return quality * np.minimum(1.0, budgets / self.floor_tokens), held
+        asked = np.clip(tokens, self.floor_tokens + thoughts, self.ceiling_tokens + thoughts)
+        return np.minimum(asked, budgets + thoughts)
+
+    def share(self, budgets: Floats) -> Floats:
+        """How much of its quality each budget keeps, (C,): the share it holds of the least that is asked for.
+
+        The heads foretell how good a short answer would be, as if a short one were wanted; a fifth of an essay is a
+        fifth of what was wanted, however well it is written. Where nothing is asked for at least, quality stays.
+        """
+        least = self.floor_tokens
+        return np.minimum(budgets, least) / least if least else np.ones(len(budgets))
 
 
 def stated_length(query: str) -> StatedLength | None:
