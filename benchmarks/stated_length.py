@@ -100,22 +100,45 @@ def router_arena() -> dict[str, Any]:
     found = {q for q in queries.values() if stated_length(q)}
     for q in found - marked if SHOW else ():
         print("ARENA", statements(q), "|", q[:300].replace("\n", " / "), "...", q[-300:].replace("\n", " / "))
-    by_model = {m: kept((r["query"], r["output_tokens"]) for r in answers if r["model"] == m and r["query"] in marked)
-                for m in sorted({r["model"] for r in answers})}
-    return {"queries": len(queries), "ask": len(marked), "read_of_them": len(found & marked),
-            "read_of_others": len(found - marked), "answers": by_model}
+    by_model = {
+        m: kept((r["query"], r["output_tokens"]) for r in answers if r["model"] == m and r["query"] in marked)
+        for m in sorted({r["model"] for r in answers})
+    }
+    return {
+        "queries": len(queries),
+        "ask": len(marked),
+        "read_of_them": len(found & marked),
+        "read_of_others": len(found - marked),
+        "answers": by_model,
+    }
 
 
 def natural() -> dict[str, Any]:
     """Answers of hosted LLMs at their natural length to the queries of Arena-Hard that state one."""
     queries = {r["query_id"]: r["query"] for r in rows("everyday_queries.parquet")}
-    answers = [(queries[r["query_id"]], r["output_tokens"]) for r in rows("natural_lengths.parquet") if r["query_id"] in queries]
+    answers = [
+        (queries[r["query_id"]], r["output_tokens"])
+        for r in rows("natural_lengths.parquet")
+        if r["query_id"] in queries
+    ]
     arena = {q for i, q in queries.items() if i.startswith("arena")}
     if SHOW:
         for q in sorted(arena):
             if read := statements(q):
-                print("HARD", [t for query, t in answers if query == q], stated_length(q), "|", q[:200].replace("\n", " / "), "...", q[-500:].replace("\n", " / "))
-    return {"queries": len(arena), "stating": sum(stated_length(q) is not None for q in arena), "answers": kept(answers)}
+                print(
+                    "HARD",
+                    [t for query, t in answers if query == q],
+                    stated_length(q),
+                    "|",
+                    q[:200].replace("\n", " / "),
+                    "...",
+                    q[-500:].replace("\n", " / "),
+                )
+    return {
+        "queries": len(arena),
+        "stating": sum(stated_length(q) is not None for q in arena),
+        "answers": kept(answers),
+    }
 
 
 def main() -> None:

@@ -133,11 +133,15 @@ class _Grammar:
         self._holding = re.compile(rf"(?:^|\W)(?:{g.holding}) ?$")
         self._must = re.compile(rf"(?<!\w)(?:{g.must})\b{words}{{0,5}} ?$")
         self._texts = re.compile(rf"\b(?:{g.texts})\b")
-        self._text_behind = re.compile(rf"[ -](?:[\w'-]+ ){{0,2}}?(?:{g.texts})\b(?! (?:was|were|is|has|had|by|wurde|ist|war))")
+        self._text_behind = re.compile(
+            rf"[ -](?:[\w'-]+ ){{0,2}}?(?:{g.texts})\b(?! (?:was|were|is|has|had|by|wurde|ist|war))"
+        )
         self._negated = re.compile(rf"(?:{g.negation})\b{words}{{0,4}} ?$")
         self._article = re.compile(rf"^(?:{g.one})$")
         self._joined = re.compile(r"(?:^|\W)(?:and|but|with|und|mit|et|avec|y|con|e|com|en|met|и) $")
-        self._bare = re.compile(rf"^\W*(?:(?:{g.one}|and|but|or|please|of|und|et|y|e|en|but with|with|{g.about}) ?)?\W*$")
+        self._bare = re.compile(
+            rf"^\W*(?:(?:{g.one}|and|but|or|please|of|und|et|y|e|en|but with|with|{g.about}) ?)?\W*$"
+        )
 
     @staticmethod
     @cache
@@ -187,7 +191,14 @@ class _Grammar:
             start=start + head.start(),
             end=unit.end(),
             article=bool(self._article.match(head["low"])),
-            compared=bool(head["least"] or head["most"] or head["plus"] or head["cap"] or head["high"] or (behind and not behind["about"])),
+            compared=bool(
+                head["least"]
+                or head["most"]
+                or head["plus"]
+                or head["cap"]
+                or head["high"]
+                or (behind and not behind["about"])
+            ),
             singular=self.language.units[name].startswith(f"{unit[0]} "),
         )
 
@@ -236,7 +247,12 @@ class _Grammar:
             or self._asks.search(before)
             or (self._other.search(before) and not lines_of_code)
             or (self._other_subject.search(before) and not lines_of_code)
-            or (q.singular and q.unit != "line" and self._other_behind.match(after) and not self._text_behind.match(after))
+            or (
+                q.singular
+                and q.unit != "line"
+                and self._other_behind.match(after)
+                and not self._text_behind.match(after)
+            )
             or (q.unit == "minute" and not _SPEECH.match(after))
             or (q.unit == "line" and q.article)
         )
@@ -278,7 +294,9 @@ class _Grammar:
 
     def _stands_alone(self, q: _Quantity, before: str, after: str) -> bool:
         """ "Max 100 words." as a sentence of its own."""
-        return not q.article and not before.strip(" -*\u2022([") and bool(_END.match(_without_bound(after, self._behind)))
+        return (
+            not q.article and not before.strip(" -*\u2022([") and bool(_END.match(_without_bound(after, self._behind)))
+        )
 
     def _in_apposition(self, q: _Quantity, before: str, after: str) -> bool:
         """ "Write an essay on Rome, 1500 words", "Use 30 sentences, but less than 600 words"."""
@@ -319,8 +337,12 @@ _GRAMMAR = re.compile(
     r"word order|syntax|occurs?|appears?|typos?|mistakes?|errors?|spelling|verb|nomen|verbe|sujet|verbo|sujeto)\b"
 )
 _HAVE = re.compile(r"\W*(?:please )?(?:include|have) $")
-_QUESTION = re.compile(r"\W*(?:what|why|who|how|when|where|was|warum|wie|que|qué|quoi|pourquoi|cos|perché|что|почему|is|are)\b")
-_END = re.compile(r"\W*(?:(?:long|in length|please|only|total|in total|bitte|svp|s'il vous plaît|por favor|lang) ?)?(?:$|[,).;!?:\]\n]|- )")
+_QUESTION = re.compile(
+    r"\W*(?:what|why|who|how|when|where|was|warum|wie|que|qué|quoi|pourquoi|cos|perché|что|почему|is|are)\b"
+)
+_END = re.compile(
+    r"\W*(?:(?:long|in length|please|only|total|in total|bitte|svp|s'il vous plaît|por favor|lang) ?)?(?:$|[,).;!?:\]\n]|- )"
+)
 
 _CLOSED = re.compile(r"(?: points?)?[\s)]*(?:$|[.!?\n])")
 
@@ -368,4 +390,3 @@ def _pieces(text: str, numbers: dict[str, int]) -> list[str]:
     for word in text.split():
         found += [word] if word in numbers else word.split("-")
     return found
-

@@ -61,7 +61,9 @@ _IN_ALL = re.compile(
     rf"(?P<unit>{'|'.join(sorted(_UNITS, key=len, reverse=True))})(?:英文)?(?:的)?(?:篇幅|长度)?\s?"
     r"(?P<behind>以内|之内|以下|以上|以內|之內|左右|上下|程度|内で|で|にまとめ|으로|로|이내|이하|이상|정도|내외)?(?P<after>.?.?.?)"
 )
-_GIVEN = re.compile(r"(?:这|這|该|那|此|每|哪|第|下面|上面|以下|上述|下列|原文|共|有|前|后|最后|この|その|各|이|그|각|매|다음)[^，。,.\s]{0,3}$")
+_GIVEN = re.compile(
+    r"(?:这|這|该|那|此|每|哪|第|下面|上面|以下|上述|下列|原文|共|有|前|后|最后|この|その|各|이|그|각|매|다음)[^，。,.\s]{0,3}$"
+)
 _MATERIAL = re.compile(r"^(?:的)?(?:文章|合同|文|报告|小说|论文|书)")
 _VALUE = {c: i for i, c in enumerate("一二三四五六七八九十", 1)} | {"两": 2, "兩": 2, "几": 3, "幾": 3, "数": 3}
 _VALUE |= {"百": 100, "千": 1000, "万": 10_000, "한": 1, "두": 2, "세": 3, "네": 4, "다섯": 5}
@@ -118,7 +120,9 @@ def _read(text: str, m: re.Match[str]) -> Asked | None:
         return None
     if _GIVEN.search(before) or (unit == "character" and high < 2 and not m["write"]):
         return None
-    if m["write"] in ("，", ",", "、", "。", "", "（", "(") and not (behind or _ends(m["after"]) or m["after"].startswith("的")):
+    if m["write"] in ("，", ",", "、", "。", "", "（", "(") and not (
+        behind or _ends(m["after"]) or m["after"].startswith("的")
+    ):
         return None
     if m["write"] == "在" and not (behind or m["least"] or m["most"]):
         return None

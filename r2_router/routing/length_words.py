@@ -95,7 +95,14 @@ ENGLISH = Language(
         thousand=1000,
     ),
     one="a|an",
-    vague={"a single": (1, 1), "one single": (1, 1), "a couple of": (2, 3), "a couple": (2, 3), "a few": (2, 5), "several": (3, 8)},
+    vague={
+        "a single": (1, 1),
+        "one single": (1, 1),
+        "a couple of": (2, 3),
+        "a couple": (2, 3),
+        "a few": (2, 5),
+        "several": (3, 8),
+    },
     least="at least|at minimum|at the least|no less than|not less than|no fewer than|not fewer than|a? ?minimum of|"
     "minimum|min\\.?|more than|over|above|longer than|upwards of|exceeds?|exceeding|a min(?:imum)? length of",
     most="at most|up to|no more than|not more than|no longer than|not longer than|no greater than|less than|"

@@ -65,7 +65,8 @@ def rank(
     )
     allowed = table.allowed(limits)
     feasible = allowed.index
-    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits)
+    longer = stated is not None and bool(stated.floor_tokens)  # than the heads foresee, it may be
+    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits, longer=longer)
     if bounds is not None:
         holding = allowed.mask & bounds.hold(scores)
         feasible = np.flatnonzero(holding)
@@ -122,10 +123,19 @@ class _Bounds:
 
     @classmethod
     def of(
-        cls, table: CandidateTable, allowed: Allowed, tokens: Floats, input_tokens: float, limits: Limits
+        cls,
+        table: CandidateTable,
+        allowed: Allowed,
+        tokens: Floats,
+        input_tokens: float,
+        limits: Limits,
+        *,
+        longer: bool,
     ) -> _Bounds | None:
-        """None where nothing can bind: no limit is set and every answer fits its context window."""
-        if input_tokens <= allowed.input_limit and not limits.numbers:
+        """None where nothing can bind: no limit is set and every answer fits its context window. `longer`: an answer
+        may be longer than the checkpoint's ceiling.
+        """
+        if input_tokens <= allowed.input_limit and not limits.numbers and not longer:
             return None
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:

@@ -36,7 +36,19 @@ _TOKENS = {
     "stanza": (20.0, 80.0),
     "minute": (140.0, 260.0),
 }
-_EXACT = ("ideogram", "character", "word", "sentence", "line", "stanza", "bullet", "point", "paragraph", "minute", "page")
+_EXACT = (
+    "ideogram",
+    "character",
+    "word",
+    "sentence",
+    "line",
+    "stanza",
+    "bullet",
+    "point",
+    "paragraph",
+    "minute",
+    "page",
+)
 _SHORT_OF, _BEYOND = 0.8, 1.25  # how far an LLM stays from a number of words or pages it is asked for
 _SLACK = 8.0  # tokens: punctuation, a closing mark
 
@@ -85,9 +97,25 @@ def statements(query: str) -> list[Asked]:
 
 # -- the text ------------------------------------------------------------------------------------------------
 
-_QUOTED = re.compile(r"```.{0,2000}?(?:```|\Z)|(?<!\w)[\"\u201c\u00ab\u201e][^\"\u201c\u201d\u00ab\u00bb\n]{12,400}[\"\u201d\u00bb](?!\w)", re.DOTALL)
+_QUOTED = re.compile(
+    r"```.{0,2000}?(?:```|\Z)|(?<!\w)[\"\u201c\u00ab\u201e][^\"\u201c\u201d\u00ab\u00bb\n]{12,400}[\"\u201d\u00bb](?!\w)",
+    re.DOTALL,
+)
 _BLANKS = re.compile(r"[^\S\n]+")
-_PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2212": "-", "*": " ", "_": " ", "`": " "})
+_PLAIN = str.maketrans(
+    {
+        "\u2019": "'",
+        "\u2018": "'",
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2012": "-",
+        "\u2013": "-",
+        "\u2212": "-",
+        "*": " ",
+        "_": " ",
+        "`": " ",
+    }
+)
 
 
 def _folded(query: str) -> str:

@@ -344,14 +344,18 @@ def test_only_the_beginning_and_the_end_of_a_long_text_are_read() -> None:
 
 
 _pieces = st.sampled_from(
-    "1 3 1,000 1.5k one hundred a in words word - to and at least not write essay the mots de une wörter \n . , ( \" ``` "
-    "yes or no haiku answer 三 句 字 百 用 ， keep it short each of bullet points page lines five lots اكتب في كلمة".split(" ")
+    '1 3 1,000 1.5k one hundred a in words word - to and at least not write essay the mots de une wörter \n . , ( " ``` '
+    "yes or no haiku answer 三 句 字 百 用 ， keep it short each of bullet points page lines five lots اكتب في كلمة".split(
+        " "
+    )
 )
 
 
 @pytest.mark.slow
 @settings(max_examples=400)
-@given(st.text(max_size=300) | st.lists(_pieces, max_size=60).map(" ".join) | st.lists(_pieces, max_size=60).map("".join))
+@given(
+    st.text(max_size=300) | st.lists(_pieces, max_size=60).map(" ".join) | st.lists(_pieces, max_size=60).map("".join)
+)
 def test_reading_never_fails_and_floor_is_not_above_ceiling(query: str) -> None:
     stated = stated_length(query)
     if stated is not None:
@@ -359,21 +363,25 @@ def test_reading_never_fails_and_floor_is_not_above_ceiling(query: str) -> None:
         assert stated.said
 
 
-@given(st.floats(0, 5000), st.floats(0, 5000), st.lists(st.floats(0.1, 1e4), min_size=1, max_size=9), st.floats(0, 1))
-def test_fitted_tokens_keep_the_bounds_and_the_budget(a: float, b: float, tokens: list[float], quality: float) -> None:
+@given(st.floats(0, 5000), st.floats(0, 5000), st.lists(st.floats(0.1, 1e4), min_size=1, max_size=9), st.floats(0, 1e4))
+def test_held_tokens_keep_the_bounds_and_the_budget(a: float, b: float, tokens: list[float], thought: float) -> None:
     stated = StatedLength(min(a, b), max(a, b), "")
     budgets = np.array([math.inf, *([100.0] * (len(tokens) - 1))])
-    fitted, held = stated.fit(np.full(len(tokens), quality), np.array(tokens), budgets)
-    assert (held <= budgets).all()
-    assert (held <= stated.ceiling_tokens).all()
-    assert (held >= np.minimum(stated.floor_tokens, budgets)).all()
-    assert (fitted <= quality).all()
-    assert fitted[0] == quality  # unlimited holds whatever is asked for
+    held = stated.hold(np.array(tokens), budgets, np.full(len(tokens), thought))
+    assert (held <= budgets + thought).all()
+    assert (held <= stated.ceiling_tokens + thought).all()
+    assert (held >= np.minimum(stated.floor_tokens, budgets) + thought).all()
+    share = stated.share(budgets)
+    assert ((share >= 0) & (share <= 1)).all()
+    assert share[0] == 1  # unlimited holds whatever is asked for
 
 
-def test_a_budget_loses_the_share_of_the_asked_length_that_it_does_not_hold() -> None:
-    quality, tokens = StatedLength(1000.0, 2000.0, "").fit(
-        np.full(4, 0.8), np.array([25.0, 100.0, 900.0, 3000.0]), np.array([50.0, 500.0, 1500.0, math.inf])
-    )
-    assert quality == pytest.approx([0.04, 0.4, 0.8, 0.8])
-    assert tokens == pytest.approx([50.0, 500.0, 1000.0, 2000.0])
+def test_a_budget_keeps_the_share_of_the_asked_length_that_it_holds() -> None:
+    stated, budgets = StatedLength(1000.0, 2000.0, ""), np.array([50.0, 500.0, 1500.0, math.inf])
+    assert stated.share(budgets) == pytest.approx([0.05, 0.5, 1.0, 1.0])
+    held = stated.hold(np.array([25.0, 100.0, 900.0, 3000.0]), budgets, np.zeros(4))
+    assert held == pytest.approx([50.0, 500.0, 1000.0, 2000.0])
+
+
+def test_a_ceiling_alone_leaves_every_quality() -> None:
+    assert StatedLength(0.0, 10.0, "").share(np.array([1.0, 30.0, math.inf])) == pytest.approx(1.0)
