@@ -124,7 +124,7 @@ def natural() -> dict[str, Any]:
     arena = {q for i, q in queries.items() if i.startswith("arena")}
     if SHOW:
         for q in sorted(arena):
-            if read := statements(q):
+            if statements(q):
                 print(
                     "HARD",
                     [t for query, t in answers if query == q],

@@ -191,8 +191,9 @@ class Decision(Record):
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
-    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
+    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
+    chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an
     untrusted place, "" for others. `warnings()` says all of that in sentences.
     """
 

@@ -12,12 +12,14 @@ _ASK = (
     r"solo|sólo|rispondi|responda|com|apenas|antwoord|ответь\w*|ответьте|только|回答|只|请|請|用|で)"
 )
 _WRITE = (
-    r"(?:write|compose|create|give me|make|generate|draft|tell me|schreibe?|verfasse|dichte|écris|écrivez|rédige|compose|"
+    r"(?:write|compose|create|give me|make|generate|draft|tell me|schreibe?|verfasse|dichte|écris|écrivez|rédige|"
+    r"compose|"
     r"escribe|redacta|scrivi|escreva|schrijf|напиши|写|寫|作|创作)"
 )
 _EITHER = (
     r"(?:yes ?(?:or|/) ?no|true ?(?:or|/) ?false|ja ?(?:oder|of|/) ?(?:nein|nee)|oui ?(?:ou|/) ?non|s[íi] ?(?:o|/) ?no|"
-    r"sim ?(?:ou|/) ?não|sì ?(?:o|/) ?no|да ?(?:или|/) ?нет|是(?:或|还是|或者)(?:否|不是)|是否|はいかいいえ|はい・いいえ|نعم أو لا)"
+    r"sim ?(?:ou|/) ?não|sì ?(?:o|/) ?no|да ?(?:или|/) ?нет|"
+    r"是(?:或|还是|或者)(?:否|不是)|是否|はいかいいえ|はい・いいえ|نعم أو لا)"
 )
 # What is written -> tokens, low and high.
 _POEMS = {
@@ -33,8 +35,10 @@ _TRIGGER = re.compile(
     r"short|brief|concise|kurz|knapp|brièvement|bref|breve|簡潔|简|簡|кратко|kort"
 )
 _YES_OR_NO = re.compile(
-    rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|in)){{0,3}}[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
-    rf"(?:^|[.?!,;:(\n。？，（] ?)(?:just |only )?{_EITHER}[\"']?(?: only| please| answer| bitte)?\s*(?=$|[.?!,)\n。？）])|"
+    rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|"
+    rf"in)){{0,3}}[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
+    rf"(?:^|[.?!,;:(\n。？，（] ?)(?:just |only )?{_EITHER}[\"']?(?: only| please| answer| bitte)?\s*"
+    rf"(?=$|[.?!,)\n。？）])|"
     rf"{_EITHER} (?:answer|only)|只(?:需|要)?回答{_EITHER}"
 )
 _POEM = re.compile(
@@ -45,13 +49,16 @@ _NO_POEM = re.compile(r"(?:this|that|my|the following|these|the|analy[sz]e|what|
 _SHORT = re.compile(
     r"\b(?:keep|make) (?:it|this|things|your (?:answer|response|reply)|the (?:answer|response|reply)|answers?|that) "
     r"(?:very |really |as |nice and |super )?(?:short|brief|concise)|\bbe (?:very |as )?(?:brief|concise)\b|"
-    r"(?:^|[.!?\n,] ?)(?:please |very )?(?:briefly|concisely)\b|\b(?:explain|describe|summari[sz]e|answer|outline) (?:\w+ )?"
+    r"(?:^|[.!?\n,] ?)(?:please |very )?(?:briefly|concisely)\b|\b(?:explain|describe|summari[sz]e|answer|"
+    r"outline) (?:\w+ )?"
     r"(?:briefly|concisely)\b|\bbriefly (?:explain|describe|summari[sz]e|answer|outline|define|introduce)|"
     r"\b(?:answer|reply|respond|explain)(?: \w+){0,6} (?:briefly|concisely)(?=$|[.!?,\n])|"
-    r"(?:^|[.!?,\n] ?)(?:please )?(?:a )?(?:short|brief|concise) (?:answer|reply|response)s?(?: only)?(?: please)?\s*(?=$|[.!?\n])|"
+    r"(?:^|[.!?,\n] ?)(?:please )?(?:a )?(?:short|brief|concise) (?:answer|reply|"
+    r"response)s?(?: only)?(?: please)?\s*(?=$|[.!?\n])|"
     r"\b(?:give|want|need)(?: me)? (?:just )?a (?:very )?(?:short|brief|concise) (?:answer|reply|response)\b|"
     r"\bin (?:short|brief)\s*(?=$|[.?!\n])|\bfass dich kurz\b|\bkurz und (?:knapp|bündig)\b|"
-    r"\b(?:antworte|erkläre?|beschreibe?|fasse?)(?: \w+){0,4} (?:kurz|knapp)\b|\bsois? bref\b|\bsoyez bref\b|\bbrièvement\b|"
+    r"\b(?:antworte|erkläre?|beschreibe?|fasse?)(?: \w+){0,4} (?:kurz|knapp)\b|\bsois? bref\b|\bsoyez bref\b|"
+    r"\bbrièvement\b|"
     r"\b(?:responde|explica|resume|describe)(?: \w+){0,4} brevemente\b|\bbrevemente\b|\bsé breve\b|\bsii breve\b|"
     r"\bseja breve\b|\bhoud het kort\b|\b(?:объясни|опиши|ответь) кратко\b|\bкратко (?:объясни|опиши|ответь)|"
     r"(?:请)?(?:简短|简要|简单|簡單|簡潔)地?(?:地)?(?:回答|说明|介绍|解释|描述|概括|に)|簡潔に"

@@ -262,23 +262,25 @@ class _Grammar:
             return self._leads(q, before, after)
         if self._resize.search(before) or (q.compared and self._resizes.search(before)):
             return True
-        past = self._past.search(before)
-        if not past and self._make_near.search(before):
-            return True
-        if self._must.search(before) and (q.compared or self._holding.search(before)):
-            return not (q.article and q.unit != "paragraph") and q.unit != "point"
-        if past:
+        if self._past.search(before):
+            return self._shall(q, before)
+        return bool(self._make_near.search(before)) or self._shall(q, before) or self._belongs(q, before, after)
+
+    def _shall(self, q: _Quantity, before: str) -> bool:
+        """ "The essay must have 300 words"."""
+        if q.unit == "point" or (q.article and q.unit != "paragraph"):
             return False
-        written = bool(self._makes.search(before) or self._starts(before))
-        if self._holding.search(before):
-            return (written or bool(_HAVE.match(before))) and not q.article and q.unit != "point"
+        return bool(self._must.search(before) and (q.compared or self._holding.search(before)))
+
+    def _belongs(self, q: _Quantity, before: str, after: str) -> bool:
+        """ "A poem of 12 lines", and what stands apart from the rest: "Essay on Rome. 300 words."."""
         if q.unit == "point":
             return False
-        if q.compared and written and self._joined.search(before):
-            return True
-        if self._heads(before, after) or self._stands_alone(q, before, after):
-            return True
-        return self._in_apposition(q, before, after)
+        written = bool(self._makes.search(before)) or self._starts(before)
+        if self._holding.search(before):
+            return (written or bool(_HAVE.match(before))) and not q.article
+        joined = q.compared and written and bool(self._joined.search(before))
+        return joined or any(says(q, before, after) for says in (self._heads, self._stands_alone, self._in_apposition))
 
     def _leads(self, q: _Quantity, before: str, after: str) -> bool:
         """ "in 3 sentences": behind what is asked, before it, or with a verb that asks for words."""
@@ -288,7 +290,7 @@ class _Grammar:
             return (asks or apart) and not _GRAMMAR.search(before + after)
         return asks or apart or q.compared or bool(_CLOSED.match(after)) or bool(_QUESTION.match(before))
 
-    def _heads(self, before: str, after: str) -> bool:
+    def _heads(self, _: _Quantity, before: str, after: str) -> bool:
         """ "1000-word essay on Rome" at the beginning of a clause."""
         return bool(self._bare.match(before) and self._text_behind.match(after))
 
@@ -341,7 +343,8 @@ _QUESTION = re.compile(
     r"\W*(?:what|why|who|how|when|where|was|warum|wie|que|qué|quoi|pourquoi|cos|perché|что|почему|is|are)\b"
 )
 _END = re.compile(
-    r"\W*(?:(?:long|in length|please|only|total|in total|bitte|svp|s'il vous plaît|por favor|lang) ?)?(?:$|[,).;!?:\]\n]|- )"
+    r"\W*(?:(?:long|in length|please|only|total|in total|bitte|svp|s'il vous plaît|por favor|lang) ?)?(?:$|"
+    r"[,).;!?:\]\n]|- )"
 )
 
 _CLOSED = re.compile(r"(?: points?)?[\s)]*(?:$|[.!?\n])")

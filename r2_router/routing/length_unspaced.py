@@ -1,7 +1,7 @@
 """Lengths in Chinese, Japanese, Korean and Arabic text, where a number and its unit are not set apart.
 
-As in length_phrases.py: the number must be marked as the answer's by what stands right before it (用三句话, 不超过100字) or
-right behind it (200字以内, 3行で), and not as that of a thing that is there (这篇1500字的文章).
+As in length_phrases.py: the number must be marked as the answer's by what stands right before it (用三句话,
+不超过100字) or right behind it (200字以内, 3行で), and not as that of a thing that is there (这篇1500字的文章).
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ _UNITS = {
     "項目": "bullet",
 }
 _LEAST = r"不少于|不少於|至少|超过|超過|大于|不低于|最少|최소|적어도"
-_MOST = r"不超过|不超過|不多于|不多於|少于|少於|小于|低于|最多|至多|不大于|不要超过|不能超过|别超过|最大|최대|控制在|限制在|限"
+_MOST = (
+    r"不超过|不超過|不多于|不多於|少于|少於|小于|低于|最多|至多|不大于|"
+    r"不要超过|不能超过|别超过|最大|최대|控制在|限制在|限"
+)
 _ABOUT = r"大约|大約|约|約|大概|左右"
 _WRITE = (
-    r"用|以|在|写|寫|写成|写出|作|生成|给我|給我|缩短到|缩短至|缩短为|缩成|压缩到|压缩至|压缩成|扩写到|扩写成|总结成|总结为|概括成|概括为|归纳为|"
+    r"用|以|在|写|寫|写成|写出|作|生成|给我|給我|缩短到|缩短至|缩短为|缩成|"
+    r"压缩到|压缩至|压缩成|扩写到|扩写成|总结成|总结为|概括成|概括为|归纳为|"
     r"回答|一篇|一份|一封|一首|一段|写个|写一个|来个|字数|字数为|要求|长度|长度为|请用|，|,|、|。|^|（|\("
 )
 _IN_ALL = re.compile(
@@ -65,8 +69,11 @@ _GIVEN = re.compile(
     r"(?:这|這|该|那|此|每|哪|第|下面|上面|以下|上述|下列|原文|共|有|前|后|最后|この|その|各|이|그|각|매|다음)[^，。,.\s]{0,3}$"
 )
 _MATERIAL = re.compile(r"^(?:的)?(?:文章|合同|文|报告|小说|论文|书)")
-_VALUE = {c: i for i, c in enumerate("一二三四五六七八九十", 1)} | {"两": 2, "兩": 2, "几": 3, "幾": 3, "数": 3}
-_VALUE |= {"百": 100, "千": 1000, "万": 10_000, "한": 1, "두": 2, "세": 3, "네": 4, "다섯": 5}
+_VALUE = {
+    **{sign: value for value, sign in enumerate("一二三四五六七八九十", 1)},
+    **{"两": 2, "兩": 2, "几": 3, "幾": 3, "数": 3, "百": 100, "千": 1000, "万": 10_000},
+    **{"한": 1, "두": 2, "세": 3, "네": 4, "다섯": 5},
+}
 _MORE_BEHIND, _LESS_BEHIND = ("以上", "이상"), ("以内", "之内", "以下", "以內", "之內", "内で", "이내", "이하")
 _TOKENS_PER_WORD = (0.8, 2.5)
 _MOST_OF = {"character": 20_000, "word": 10_000}
@@ -87,8 +94,10 @@ _ARABIC_UNITS = {
     "أسطر": "line",
 }
 _ARABIC = re.compile(
-    rf"(?P<lead>في|من|اكتب|بـ?|حوالي|(?P<most>(?:لا )?(?:ت|ي)زيد عن|أقل من|بحد أقصى)|(?P<least>على الأقل|لا (?:ت|ي)قل عن))\s?"
-    rf"(?:(?P<low>\d{{1,5}}|{'|'.join(_ARABIC_NUMBER)}) )?(?P<unit>{'|'.join(sorted(_ARABIC_UNITS, key=len, reverse=True))})"
+    rf"(?P<lead>في|من|اكتب|بـ?|حوالي|(?P<most>(?:لا )?(?:ت|ي)زيد عن|أقل من|بحد أقصى)|(?P<least>على الأقل|"
+    r"لا (?:ت|ي)قل عن))\s?"
+    rf"(?:(?P<low>\d{{1,5}}|{'|'.join(_ARABIC_NUMBER)}) )?"
+    rf"(?P<unit>{'|'.join(sorted(_ARABIC_UNITS, key=len, reverse=True))})"
     r"(?:\b|$)(?: (?P<one>واحدة|واحد))?"
 )
 _ARABIC_PAIR = re.compile(r"في (?P<unit>جملتين|فقرتين|كلمتين|نقطتين|سطرين)")

@@ -106,7 +106,8 @@ ENGLISH = Language(
     least="at least|at minimum|at the least|no less than|not less than|no fewer than|not fewer than|a? ?minimum of|"
     "minimum|min\\.?|more than|over|above|longer than|upwards of|exceeds?|exceeding|a min(?:imum)? length of",
     most="at most|up to|no more than|not more than|no longer than|not longer than|no greater than|less than|"
-    "fewer than|shorter than|under|below|a? ?maximum of|maximum|max\\.?|not exceeding|not exceed|a limit of|limit of|limit:?|"
+    "fewer than|shorter than|under|below|a? ?maximum of|maximum|max\\.?|not exceeding|not exceed|a limit of|"
+    "limit of|limit:?|"
     "limited to|a cap of|a max of|max of|as few as|no over|not over",
     about="about|around|roughly|approximately|approx\\.?|circa|ca\\.?|c\\.|some|nearly|almost|close to|~|±|"
     "in the region of|a length of|length of|length:|word count:?|a word count of",
@@ -123,7 +124,8 @@ ENGLISH = Language(
     "that is|that's|comprising|comprised of|spanning|made up of|totall?ing",
     down_to="to|down to|at|under|below|within|as|for",
     resize="shorten|cut|trim|condense|reduce|compress|limit|restrict|confine|keep|expand|extend|lengthen|boil|stick|"
-    "summari[sz]e|bring|get|stay|narrow|squeeze|distil+|elaborate|restricted|limited|aim|cap|shrink|stretch|turn|convert|break",
+    "summari[sz]e|bring|get|stay|narrow|squeeze|distil+|elaborate|restricted|limited|aim|cap|shrink|stretch|turn|"
+    "convert|break",
     make="write|writing|compose|draft|create|generate|produce|provide|give|craft|prepare|deliver|need|want|make|"
     "develop|pen|author|offer|supply|send|use|would like|'d like|hallucinate|complete|add|list|"
     "name|submit|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
@@ -142,13 +144,15 @@ ENGLISH = Language(
     "thesis|narrative|prose|piece|passage|content|limerick|paragraph|section|recipe|list|play|case study|"
     "literature review|lesson plan|sonnet|toast|eulogy|obituary|editorial|column|white paper|whitepaper|listicle|"
     "product description|rhyme|verse|journal entry|diary entry|word problem|brief|primer|cheat ?sheet|background|"
-    "summarization|recap|tl;?dr|bullet list|lyrics|conversation|prompt|template|version|excerpt|meditation|sermon|prayer",
+    "summarization|recap|tl;?dr|bullet list|lyrics|conversation|prompt|template|version|excerpt|meditation|sermon|"
+    "prayer",
     other="functions?|code|programs?|scripts?|regex|regexp|regular expressions?|methods?|class|classes|algorithms?|"
     "sql|quer(?:y|ies)|app|apps|application|website|web ?page|web ?site|web app|site|landing page|api|endpoint|"
     "passwords?|usernames?|strings?|arrays?|input|button|textbox|text box|field|validator|parser|crawler|bot|chatbot|"
     "macro|formula|command|component|database|table|column|spreadsheet|html|css|javascript|python|java|makefile|"
     "schema|module|library|tool|cli|plugin|extension|game|unit tests?|test case|pdf|document|contract|title|titles|"
-    "headline|headlines|heading|headings|subject line|file ?names?|hashtags?|keyword|keywords|tags?|username|slogan|chorus|hook|bridge|introduction|intro|meta description",
+    "headline|headlines|heading|headings|subject line|file ?names?|hashtags?|keyword|keywords|tags?|username|slogan|"
+    "chorus|hook|bridge|introduction|intro|meta description",
     part="each|every|per|apiece|a piece",
     asks="how many|how much|how long|how big|how often|how far|how fast|what percentage|how would i|how do i|"
     "how do you|how can i|how should i|how to|are there|is there|tips for|is it possible to",
@@ -202,7 +206,8 @@ GERMAN = Language(
     "formuliere|dichte|entwirf|generiere|antworte|antworten|nenne|mach|mache|erzähle?|erzeuge|will|hätte gern",
     tell="erkläre?|erklären|fasse?|beschreibe?|beschreiben|antworte|antworten|beantworte|sage?|nenne|definiere|"
     "erläutere|zusammenfassen|zusammen|formuliere|schildere|begründe|stelle|umschreibe|charakterisiere",
-    given="dies(?:er|e|es|en|em)|jen(?:er|e|es|en|em)|der|die|das|den|dem|des|folgend(?:er|e|es|en|em)|mein(?:e|en|er|em|es)?|"
+    given="dies(?:er|e|es|en|em)|jen(?:er|e|es|en|em)|der|die|das|den|dem|des|folgend(?:er|e|es|en|em)|mein(?:e|en|"
+    "er|em|es)?|"
     "unser(?:e|en|er|em|es)?|sein(?:e|en|er|em|es)?|ihr(?:e|en|er|em|es)?|euer|obig(?:er|e|es|en|em)|letzten?|ersten?|"
     "nächsten?|beiliegenden?|angehängten?|welche[rsnm]?|jede[rsnm]?|alle[nr]?|dein(?:e|en|er|em|es)?|zweiten?|dritten?",
     texts="antwort|aufsatz|essay|text|geschichte|gedicht|brief|e-?mail|mail|nachricht|artikel|zusammenfassung|"
@@ -258,7 +263,8 @@ FRENCH = Language(
     within="en|dans|avec|en utilisant|en seulement|par|sous|en environ",
     holding="de|d'|avec|contenant|comportant|contenir|comporter|comprendre|avoir|faire|fait|d'environ|compter",
     down_to="à|en|sur",
-    resize="raccourcis|raccourcir|réduis|réduire|limite|limiter|limitez|étends|condense|condenser|résume|résumez|développe|"
+    resize="raccourcis|raccourcir|réduis|réduire|limite|limiter|limitez|étends|condense|condenser|résume|résumez|"
+    "développe|"
     "réduisez|tiens",
     make="écris|écrivez|écrire|rédige|rédigez|rédiger|compose|composez|crée|créez|donne|donnez|donne-moi|fais|faites|"
     "génère|générez|produis|fournis|prépare|réponds|répondez|cite|voudrais|veux|besoin d'|besoin de|propose|raconte",
@@ -383,11 +389,14 @@ ITALIAN = Language(
     holding="di|con|che contenga|contenere|avere|da|contenga|abbia",
     down_to="a|in",
     resize="accorcia|riduci|limita|amplia|riassumi|condensa|estendi",
-    make="scrivi|scrivere|scrivimi|componi|crea|dammi|genera|prepara|rispondi|redigi|fornisci|vorrei|elabora|elenca|fammi",
+    make="scrivi|scrivere|scrivimi|componi|crea|dammi|genera|prepara|rispondi|redigi|fornisci|vorrei|elabora|elenca|"
+    "fammi",
     tell="spiega|spiegami|riassumi|descrivi|rispondi|definisci|dimmi|presenta|riformula|confronta|sintetizza",
-    given="questo|questa|questi|queste|quel|quella|quelle|il|la|i|gli|le|lo|l'|mio|mia|miei|mie|tuo|tua|suo|sua|nostro|nostra|"
+    given="questo|questa|questi|queste|quel|quella|quelle|il|la|i|gli|le|lo|l'|mio|mia|miei|mie|tuo|tua|suo|sua|"
+    "nostro|nostra|"
     "seguente|seguenti|prime|primi|prima|ultime|ultimi|quali|ogni|del|della|delle|dei",
-    texts="risposta|saggio|testo|racconto|storia|poesia|lettera|e-?mail|messaggio|articolo|riassunto|relazione|discorso|"
+    texts="risposta|saggio|testo|racconto|storia|poesia|lettera|e-?mail|messaggio|articolo|riassunto|relazione|"
+    "discorso|"
     "descrizione|spiegazione|tema|recensione|canzone|dialogo|introduzione|favola|commento|analisi",
     other="funzione|codice|programma|script|regex|classe|algoritmo|query|applicazione|sito|password|tabella|titolo|"
     "contratto|documento|pdf|libro|stringa|metodo|python|java|javascript",
@@ -438,7 +447,8 @@ PORTUGUESE = Language(
     holding="de|com|ter|conter|contenha|tenha",
     down_to="para|a|em",
     resize="encurte|reduza|limite|amplie|resuma|condense|expanda|diminua",
-    make="escreva|escreve|escrever|redija|componha|crie|dê|dê-me|me dê|gere|prepare|responda|preciso|quero|elabore|faça|liste",
+    make="escreva|escreve|escrever|redija|componha|crie|dê|dê-me|me dê|gere|prepare|responda|preciso|quero|elabore|"
+    "faça|liste",
     tell="explique|explica|resuma|descreva|responda|defina|diga|apresente|reformule|compare|sintetize",
     given="este|esta|estes|estas|esse|essa|esses|essas|o|os|as|do|da|dos|das|meu|minha|meus|minhas|seu|sua|nosso|nossa|"
     "seguinte|seguintes|primeiras?|primeiros|últimas?|últimos|quais|cada|no|na",
@@ -492,9 +502,12 @@ RUSSIAN = Language(
     holding="на|из|объемом|объёмом|длиной|в|объемом в|длиной в|содержать",
     down_to="до",
     resize="сократи|сократите|ограничь|расширь|сожми|уменьши|урежь",
-    make="напиши|напишите|написать|сочини|составь|создай|дай|подготовь|ответь|ответьте|нужно|нужен|придумай|приведи|расскажи",
-    tell="объясни|объясните|опиши|опишите|ответь|ответьте|определи|скажи|кратко|изложи|перескажи|резюмируй|подытожь|суммируй|расскажи",
-    given="этот|эта|это|эти|этих|этом|этой|этого|тот|тех|следующие|следующих|следующий|мой|мои|моей|моих|наш|наши|первые|"
+    make="напиши|напишите|написать|сочини|составь|создай|дай|подготовь|ответь|ответьте|нужно|нужен|придумай|приведи|"
+    "расскажи",
+    tell="объясни|объясните|опиши|опишите|ответь|ответьте|определи|скажи|кратко|изложи|перескажи|резюмируй|подытожь|"
+    "суммируй|расскажи",
+    given="этот|эта|это|эти|этих|этом|этой|этого|тот|тех|следующие|следующих|следующий|мой|мои|моей|моих|наш|наши|"
+    "первые|"
     "первых|последние|последних|каждом|каждый|какие|каких|все|всех",
     texts="ответ|эссе|сочинение|текст|рассказ|стихотворение|письмо|сообщение|статья|статью|резюме|отчет|отчёт|речь|"
     "описание|объяснение|рецензия|рецензию|песня|песню|диалог|введение|сказка|сказку|историю|доклад|реферат|пост",
@@ -504,7 +517,8 @@ RUSSIAN = Language(
     asks="сколько|как долго|как написать|есть ли",
     must="должен|должна|должно|должны|может|чтобы|который",
     negation="не|без|никогда",
-    past="написал|написала|прочитал|прочитала|получил|подписал|переведи|переведите|исправь|посчитай|выучи|прочти|был|была",
+    past="написал|написала|прочитал|прочитала|получил|подписал|переведи|переведите|исправь|посчитай|выучи|прочти|"
+    "был|была",
     tokens_per_word=(1.6, 3.8),
 )
 
@@ -569,17 +583,21 @@ DESCRIBING = (
     r"different|distinct|english|key|main|markdown|solid|good|well-written|well-structured|medium|small|tight|punchy|"
     r"standard|typed|double-spaced|single-spaced|written|bulleted|bullet|full-length|informative|original|simple|"
     r"numbered|whole|entire|or so|kurze[nr]?|lange[nr]?|knappe[nr]?|vollständige[nr]?|ganze[nr]?|einfache[nr]?|"
-    r"prägnante[nr]?|einzige[nrsm]?|courte?s?|brèves?|longs?|longues?|petits?|petites?|simples?|seule?s?|breves?|cortas?|"
+    r"prägnante[nr]?|einzige[nrsm]?|courte?s?|brèves?|longs?|longues?|petits?|petites?|simples?|seule?s?|breves?|"
+    r"cortas?|"
     r"cortos?|brevi|sole|soli|sola|solo|única|único|semplici|curtas?|curtos?|korte|lange|volledige|коротких|коротком|"
     r"кратких|полных|clave|clés?"
 )
 
 # What behind the unit shows that it is not the answer that is counted.
 NOT_THE_ANSWER = re.compile(
-    r" (?:from|starting|beginning|ending|rhym\w*|above|below|ago|were|was|are|back|left|missing|wrong|should|must|need|can be|"
+    r" (?:from|starting|beginning|ending|rhym\w*|above|below|ago|were|was|are|back|left|missing|wrong|should|must|"
+    r"need|can be|"
     r"called|named|be in|begin|start|end|of code|of text (?:i|that)|of the (?:book|text|article|document)|"
-    r"with (?:the )?(?:letter|prefix|suffix|all|capital)|or phrases|in (?:all|capital|upper|lower|bold|italic|english that)|"
-    r"in (?:the|this|that|my|these|your|each) (?!style|form|voice|tone|manner|same|first|third|past|present|response|answer|reply|entire|whole|output)|"
+    r"with (?:the )?(?:letter|prefix|suffix|all|capital)|or phrases|in (?:all|capital|upper|lower|bold|italic|"
+    r"english that)|"
+    r"in (?:the|this|that|my|these|your|each) (?!style|form|voice|tone|manner|same|first|third|past|present|"
+    r"response|answer|reply|entire|whole|output)|"
     r"que (?:riment|commencent|empiecen|rimen)|die (?:mit|auf|sich)|qui (?:riment|commencent)|"
     r"limit is|wurde|ist|war|étaient|était|eran)(?:\b|(?<= ))"
 )

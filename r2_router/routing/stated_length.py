@@ -132,7 +132,8 @@ def _folded(query: str) -> str:
 def _together(asked: list[Asked]) -> StatedLength:
     """The bounds that all statements agree on; where two contradict each other the more exact one counts."""
     ranked = sorted(asked, key=lambda a: (_EXACT.index(a.unit) if a.unit in _EXACT else -1, -_extent(a)))
-    floor, ceiling, said = 0.0, math.inf, []
+    floor, ceiling = 0.0, math.inf
+    said: list[str] = []
     for one in ranked:
         low, high = _tokens(one)
         if max(floor, low) > min(ceiling, high):

@@ -343,12 +343,11 @@ def test_only_the_beginning_and_the_end_of_a_long_text_are_read() -> None:
         assert stated.said == "300 words"
 
 
-_pieces = st.sampled_from(
-    '1 3 1,000 1.5k one hundred a in words word - to and at least not write essay the mots de une wörter \n . , ( " ``` '
-    "yes or no haiku answer 三 句 字 百 用 ， keep it short each of bullet points page lines five lots اكتب في كلمة".split(
-        " "
-    )
-)
+_PIECES = """
+    1 3 1,000 1.5k one hundred a in words word - to and at least not write essay the mots de une wörter . , ( " ``` yes
+    no haiku answer 三 句 字 百 用 ， keep it short each of bullet points page اكتب في كلمة
+"""
+_pieces = st.sampled_from([*_PIECES.split(), "\n"])
 
 
 @pytest.mark.slow
