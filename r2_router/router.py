@@ -34,6 +34,7 @@ from r2_router.routing.request import (
     check_texts,
     read_wishes,
 )
+from r2_router.routing.stated_length import StatedLength, stated_length
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.wishes import Wishes, takes_wishes
 from r2_router.routing.worth import trade_off, worths
@@ -245,7 +246,8 @@ class R2Router:
                 query=None if queries is None else queries[i],
             )
 
-        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits)
+        singly = [row for row, query in enumerate(queries or ()) if self._stated_length(query) is not None]
+        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits, singly)
         return Decisions(len(vectors), make, best, labels(self._table))
 
     @overload
@@ -468,6 +470,7 @@ class R2Router:
     ) -> Decision:
         predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
+        stated = None if query is None else self._stated_length(query)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -476,6 +479,7 @@ class R2Router:
             trade=trade,
             limits=limits,
             errors=Later(lambda: predictor.quality_errors(vector)),
+            stated=stated,
         )
         return Decision(
             query=query,
@@ -492,7 +496,11 @@ class R2Router:
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
             pool_warning=self.pool.warning,
+            stated_length=stated,
         )
+
+    def _stated_length(self, query: str) -> StatedLength | None:
+        return None if self._compat else stated_length(query)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate

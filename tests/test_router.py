@@ -16,6 +16,7 @@ from r2_router import R2Router
 from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
 from r2_router.routing.decision import Decision
+from r2_router.show.reasons import reasons
 
 
 @pytest.fixture
@@ -89,6 +90,55 @@ def test_a_batch_under_limits_and_near_windows_chooses_as_single_vectors_do(save
             continue
         singles = [router.route(v, input_tokens=int(n), **wishes) for v, n in zip(vectors, counts, strict=True)]
         assert batch == [(d.model, d.budget) for d in singles]
+
+
+ESSAY, ONE_WORD, FREE = "Write a 1000-word essay on Rome.", "Answer in one word: who?", "Tell me of Rome."
+
+
+def test_the_length_that_a_query_states_holds_for_every_candidate(router: R2Router) -> None:
+    essay = router.route_text(ESSAY)
+    assert essay.stated_length is not None
+    floor = essay.stated_length.floor_tokens
+    plain = {
+        (c.model, c.budget): c
+        for c in router.route(router.embed([ESSAY])[0], input_tokens=essay.input_tokens).candidates
+    }
+    for c in essay.candidates:
+        before = plain[c.model, c.budget]
+        if c.budget == "unlimited":
+            assert (c.predicted_quality, c.predicted_output_tokens >= floor) == (before.predicted_quality, True)
+        else:
+            assert c.predicted_output_tokens == c.budget
+            assert c.predicted_quality == pytest.approx(before.predicted_quality * c.budget / floor)
+            assert c.quality_error == pytest.approx((before.quality_error or 0) * c.budget / floor)
+    assert max(c.predicted_output_tokens for c in router.route_text(ONE_WORD).candidates) <= 12
+
+
+def test_the_reasons_say_what_length_the_query_asks_for(router: R2Router) -> None:
+    assert "The query asks for 1,000 words." in reasons(router.explain(ESSAY))
+    assert not any("asks for" in line for line in reasons(router.explain(FREE)))
+    assert router.route_text(ESSAY).to_dict()["stated_length"]["said"] == "1,000 words"
+    assert router.route_text(FREE).to_dict()["stated_length"] is None
+
+
+def test_a_batch_reads_the_lengths_of_its_queries(router: R2Router) -> None:
+    queries = [ESSAY, ONE_WORD, FREE, "Keep it within 3 sentences: why?"]
+    batch = router.route_batch(router.embed(queries), queries=queries)
+    singles = [
+        router.route(v) if q == FREE else router.route_batch([v], queries=[q])[0]
+        for v, q in zip(router.embed(queries), queries, strict=True)
+    ]
+    assert batch.choices == [(d.model, d.budget) for d in singles]
+    assert [d.stated_length is None for d in batch] == [False, False, True, False]
+    assert batch.choices[0][1] == "unlimited"
+
+
+def test_an_answer_longer_than_the_window_is_filtered_out_though_the_heads_foresee_a_short_one(saved: Path) -> None:
+    router = R2Router.from_pretrained(saved, pool=make_pool(context_window=900), embedder=LetterEmbedder())
+    assert not router.route_text(FREE).excluded
+    out = router.route_text(ESSAY).excluded
+    assert [e.candidate.label for e in out] == ["model-2 @ unlimited"]
+    assert "context window of 900" in out[0].reasons[0]
 
 
 def test_worth_moves_the_choice_from_cheap_to_good(router: R2Router) -> None:
