@@ -53,13 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(found: Setup, args: argparse.Namespace) -> int:
     from r2_router.setup.pool_file import write_pool
-    from r2_router.show.proposal import first_answer_failed, measuring, written
+    from r2_router.show.proposal import first_answer_failed, left_out, measuring, written
 
     found = found.measured(lambda name: note(measuring(name)))
     file = write_pool(found.plan)
-    if not args.json:
-        _show_changes(found)
-    for line in written(found.plan.name, file):
+    for line in (*left_out(found), *written(found.plan.name, file)):
         note(line)
     answer, fault = _first_answer(found.plan.name, args)
     if fault:

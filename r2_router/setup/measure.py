@@ -27,7 +27,7 @@ _LEAST_S = 1e-3
 _MOST_PER_SECOND = 1e6
 
 
-def measured(ways: Sequence[Way], tell: Callable[[str], None]) -> tuple[list[Way], dict[str, str]]:
+def measured(ways: Sequence[Way], usd_per_hour: float, tell: Callable[[str], None]) -> tuple[list[Way], dict[str, str]]:
     """`ways` with those of this machine at the price of their measured speed; and by name why one gave no answer, which
     is left out. `tell` is given the name of each that is asked."""
     kept: list[Way] = []
@@ -38,7 +38,7 @@ def measured(ways: Sequence[Way], tell: Callable[[str], None]) -> tuple[list[Way
             continue
         tell(way.model.name)
         try:
-            kept.append(at_speeds(way, run(_speeds(way)), measured=True))
+            kept.append(at_speeds(way, run(_speeds(way)), usd_per_hour=usd_per_hour, measured=True))
         except (TryError, ConfigError) as error:
             failures[way.model.name] = getattr(error, "reason", "") or str(error)
     return kept, failures

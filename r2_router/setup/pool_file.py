@@ -45,8 +45,9 @@ name = {name}
 class Step(Record):
     """What a run does to one model of the pool, and why, in words.
 
-    new: it enters; price, changed: fields are renewed; gone: its provider does not list it any more; left: another is
-    the better choice now; yours: the user's own entry or change, kept; removed: the user took it out, and it stays out.
+    new: it enters; price, changed: fields are renewed; gone: its provider does not list it any more; left: it is not
+    among those proposed now; yours: the user's own entry or change, kept; removed: the user took it out, and it stays
+    out.
     """
 
     kind: Literal["new", "price", "changed", "gone", "left", "yours", "removed"]
@@ -149,13 +150,26 @@ def overruled(name: str) -> str:
     return "" if settings.pool == name else settings.sources["pool"]
 
 
-def known_speeds(name: str) -> dict[tuple[str, str], tuple[float, float]]:
-    """The speeds that the pool file of that name says, by address and id: measured once is enough."""
-    return {
+@dataclass(frozen=True, slots=True)
+class Machine(Record):
+    """What a pool file says of this machine: its price, and the speeds of its models by address and id, tokens per
+    second read and written."""
+
+    usd_per_hour: float
+    speeds: Mapping[tuple[str, str], tuple[float, float]]
+
+
+def known_machine(name: str) -> Machine:
+    """This machine as the pool of that name has it: what was measured once need not be measured again."""
+    file = pool_file(name)
+    stated = read_config(file).table("pool").get("usd_per_hour") if file.is_file() else None
+    hourly = float(stated) if isinstance(stated, (int, float)) and stated >= 0 else USD_PER_HOUR
+    speeds = {
         (_address(values), str(values.get("id"))): (values[SPEEDS[0]], values[SPEEDS[1]])
-        for values in _tables(pool_file(name)).values()
+        for values in _tables(file).values()
         if all(isinstance(values.get(speed), (int, float)) and values[speed] > 0 for speed in SPEEDS)
     }
+    return Machine(hourly, speeds)
 
 
 # -- merging -------------------------------------------------------------------------------------------------
@@ -194,7 +208,7 @@ def _price(values: Values) -> str:
 
 def _leaving(model: str, base: Values, listed: Collection[str]) -> Step:
     if base.get("id") in listed:
-        return Step("left", model, "others do as well for less")
+        return Step("left", model, "not among those proposed now")
     return Step("gone", model, "its provider does not list it any more")
 
 

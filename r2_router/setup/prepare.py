@@ -12,7 +12,7 @@ from r2_router.pools.ratings import load_ratings
 from r2_router.records import Record
 from r2_router.setup.discover import Offer, given_source, key_sources, read_offers, server_sources
 from r2_router.setup.measure import measured
-from r2_router.setup.pool_file import DEFAULT_NAME, PoolPlan, known_speeds, plan_pool
+from r2_router.setup.pool_file import DEFAULT_NAME, Machine, PoolPlan, known_machine, plan_pool
 from r2_router.setup.propose import pick, propose
 from r2_router.setup.ways import Way, all_ways, at_speeds
 
@@ -40,7 +40,7 @@ class Setup(Record):
 
         Raises ConfigError where none is left.
         """
-        chosen, failures = measured(self.chosen, tell)
+        chosen, failures = measured(self.chosen, known_machine(self.plan.name).usd_per_hour, tell)
         if not chosen:
             raise ConfigError(f"No model is left: {'; '.join(f'{name}: {why}' for name, why in failures.items())}.")
         return replace(self.choose(chosen), failures=failures)
@@ -58,20 +58,30 @@ def look(
     sources = [*given, *server_sources(), *key_sources(settings)]
     offers = read_offers(sources, settings)
     ratings = load_ratings()
-    ways = _at_known_speeds(all_ways(offers, ratings), known_speeds(name))
+    ways = _on_this(known_machine(name), all_ways(offers, ratings))
     if not ways:
         raise ConfigError(_nothing(offers))
     chosen = propose(ways) if models is None else pick(ways, models)
     return Setup(offers, ratings.date, ways, chosen, plan_pool(name, chosen, offers))
 
 
-def _at_known_speeds(ways: Sequence[Way], known: Mapping[tuple[str, str], tuple[float, float]]) -> list[Way]:
+def _on_this(machine: Machine, ways: Sequence[Way]) -> list[Way]:
+    """`ways` with those of this machine at its price, and at the speeds that are known."""
     return [
-        way
-        if way.measured or (speeds := known.get((way.model.base_url, way.model.id))) is None
-        else at_speeds(way, speeds, measured=True)
+        at_speeds(
+            way,
+            machine.speeds.get(_place(way), way.speeds),
+            usd_per_hour=machine.usd_per_hour,
+            measured=_place(way) in machine.speeds,
+        )
+        if way.speeds
+        else way
         for way in ways
     ]
+
+
+def _place(way: Way) -> tuple[str, str]:
+    return way.model.base_url, way.model.id
 
 
 def _nothing(offers: Sequence[Offer]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from r2_router.checkpoints.prior import expected_thoughts
 from r2_router.pools.ability import Ability, ability_of
 from r2_router.pools.known_prices import known_prices
 from r2_router.pools.listed import Listed, Prices
@@ -20,8 +21,7 @@ from r2_router.records import Record
 from r2_router.routing.worth import TYPICAL_INPUT, TYPICAL_OUTPUT
 from r2_router.setup.discover import Offer, Source
 
-THOUGHTS = 1000  # tokens a thinking model spends on a typical answer before it writes
-THINKING_ROOM = 4000  # and those it is allowed
+THINKING_ROOM = 4000  # tokens a model that thinks is allowed before it writes
 USD_PER_HOUR = 0.05  # of this machine, until its user says otherwise: a small rented server
 
 _FREE = ":free"
@@ -79,17 +79,17 @@ def all_ways(offers: Iterable[Offer], ratings: Ratings) -> list[Way]:
     return _named(ways)
 
 
-def typical_usd(model: Model, *, thinks: bool) -> float:
-    """What a typical answer costs at the model's price."""
-    return model.cost_usd(TYPICAL_INPUT, TYPICAL_OUTPUT + thinks * THOUGHTS, thinking_tokens=thinks * THOUGHTS)
+def typical_usd(model: Model) -> float:
+    """What a typical answer costs at the model's price, its thoughts too."""
+    thoughts = expected_thoughts(model)
+    return model.cost_usd(TYPICAL_INPUT, TYPICAL_OUTPUT + thoughts, thinking_tokens=thoughts)
 
 
-def at_speeds(way: Way, speeds: tuple[float, float], *, usd_per_hour: float = USD_PER_HOUR, measured: bool) -> Way:
+def at_speeds(way: Way, speeds: tuple[float, float], *, usd_per_hour: float, measured: bool) -> Way:
     """`way` at the price of the time that this machine takes, as a pool file says it."""
     prices = [usd_per_hour / 3600 / speed * 1e6 for speed in speeds]
     model = replace(way.model, input_usd_per_million=prices[0], output_usd_per_million=prices[1])
-    usd = typical_usd(model, thinks=way.thinks)
-    return replace(way, model=model, typical_usd=usd, speeds=speeds, measured=measured)
+    return replace(way, model=model, typical_usd=typical_usd(model), speeds=speeds, measured=measured)
 
 
 # -- one entry of a list -------------------------------------------------------------------------------------------
@@ -118,10 +118,10 @@ def _way(model: Model, source: Source, ratings: Ratings, *, thinks: bool) -> Way
         model=model,
         source=source,
         ability=ability_of(model, ratings),
-        typical_usd=0.0 if source.local else typical_usd(model, thinks=thinks),
+        typical_usd=0.0 if source.local else typical_usd(model),
         thinks=thinks,
     )
-    return at_speeds(way, _guessed_speeds(model.id), measured=False) if source.local else way
+    return at_speeds(way, _guessed_speeds(model.id), usd_per_hour=USD_PER_HOUR, measured=False) if source.local else way
 
 
 def _guessed_speeds(model_id: str) -> tuple[float, float]:

@@ -78,9 +78,14 @@ def notes(setup: Setup) -> list[str]:
         if unrated
         else "",
         "~ a guess: the speed of this machine is measured when the pool is written." if guessed else "",
-        *(f"{name} gave no answer and is left out: {why}." for name, why in setup.failures.items()),
+        *left_out(setup),
     ]
     return [f"Ratings of {setup.ratings_date}.", *(line for line in said if line)]
+
+
+def left_out(setup: Setup) -> list[str]:
+    """The models of this machine that are left out, and why."""
+    return [f"{name} gave no answer and is left out: {why}." for name, why in setup.failures.items()]
 
 
 def measuring(model: str) -> str:
