@@ -1,17 +1,16 @@
-"""Loopback servers in place of a provider with a key (OpenRouter's format) and of a server on this machine (Ollama's)."""
+"""Loopback servers in place of a provider with a key (OpenRouter's format) and a server on this machine (Ollama's)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.chat_server import ChatServer, Exchange, chat_server, says
-
 from r2_router.pools.profiles import profiles
+from support.chat_server import Behaviour, ChatServer, Exchange, chat_server, says
 
 KEY = "sk-or-v1-notforanyoneseyes"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
@@ -57,15 +56,16 @@ def as_ollama(*ids: str) -> dict[str, Any]:
 
 @dataclass
 class Offering:
-    """A server that lists `body` and answers each query with REPLY; `whole` is what it sends where it is set."""
+    """A server that lists `body`, and answers each query with REPLY or as `whole` does."""
 
     body: object
+    whole: Behaviour = field(default_factory=lambda: says("It picks ", "one."))
 
     async def __call__(self, exchange: Exchange) -> None:
         if exchange.path.endswith("/models"):
             await exchange.whole(json.dumps(self.body).encode())
         else:
-            await says("It picks ", "one.")(exchange)
+            await self.whole(exchange)
 
 
 @dataclass
@@ -93,7 +93,7 @@ def offers(home: Path) -> Generator[Offers]:
 def write_profiles(home: Path, *, openrouter: str = "", ollama: str = "") -> None:
     """The user's own profiles, so that nothing but these loopback addresses is asked."""
     nowhere = "http://127.0.0.1:9/v1"  # where nobody listens
-    tables = {name: f'base_url = "{nowhere}"' for name in ("lmstudio", "llamacpp", "vllm", "jan")}
+    tables = dict.fromkeys(("lmstudio", "llamacpp", "vllm", "jan"), f'base_url = "{nowhere}"')
     tables["ollama"] = f'base_url = "{ollama or nowhere}"'
     tables["openrouter"] = f'base_url = "{openrouter or nowhere}"\napi_key_env = "{KEY_VARIABLE}"'
     home.mkdir(parents=True, exist_ok=True)
