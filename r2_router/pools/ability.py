@@ -24,7 +24,7 @@ CEILING = 0.85
 
 # Guesses: rating = a + b · log10(x), by least squares over the models of the ratings of 2026-10-20 whose OpenRouter
 # price genai-prices knows, and over those whose name tells a size. `python benchmarks/ratings.py` computes them anew.
-PRICE_FIT = (1362.0, 69.0)  # x: USD per million output tokens
+PRICE_FIT = (1364.0, 72.0)  # x: USD per million output tokens
 SIZE_FIT = (1144.0, 94.0)  # x: billions of parameters
 GUESS_ERROR = 80.0  # standard error of either, and of their mean
 _LEAST_USD, _MOST_USD = 0.02, 100.0  # a million output tokens: no guess goes beyond
