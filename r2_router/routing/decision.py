@@ -14,6 +14,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.stated_length import StatedLength
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
@@ -190,8 +191,9 @@ class Decision(Record):
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
-    one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
+    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
+    chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an
     untrusted place, "" for others. `warnings()` says all of that in sentences.
     """
 
@@ -209,6 +211,7 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    stated_length: StatedLength | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -320,6 +323,7 @@ _DECISION_KEYS = (
     "worth_usd",
     "lambda_val",
     "input_tokens",
+    "stated_length",
     "truncated",
     "leverage",
     "familiar",
