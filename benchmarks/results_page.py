@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "routerarena.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -90,6 +90,31 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
+def arena_scores(found: dict) -> str:
+    """What comes of each way to choose between the two models whose graded answers are at hand."""
+    lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
+    for name, each in found["scores"].items():
+        lines.append(f"| {name} | {each['accuracy']:.3f} | {each['usd_per_1000']:.4f} | {each['score']:.1f} |")
+    return "\n".join(lines)
+
+
+def arena_robustness(found: dict) -> str:
+    lines = [
+        "| preset | same model | same model and length | models chosen | entropy of pairs |",
+        "|---|---|---|---|---|",
+    ]
+    for preset, each in found["robustness"].items():
+        models = ", ".join(f"{name} {count}" for name, count in each["models"].items())
+        same = f"{each['same_model']:.0%} | {each['same_pair']:.0%}".replace("%", " %")
+        lines.append(f"| {preset} | {same} | {models} | {each['entropy_of_pairs_bits']:.2f} bits |")
+    median, worst = (f"{found['latency'][key] * 1e3:.1f} ms" for key in ("median_s", "p99_s"))
+    said = (
+        f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "
+        f"{worst} at the 99th percentile, the vector of the text included."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -112,13 +137,15 @@ def summary(found: dict) -> str:
 
 def blocks() -> dict[str, str]:
     """The text of each named place."""
-    routing = json.loads((RESULTS / "routing.json").read_text())
+    routing, arena = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("routing", "routerarena"))
     return {
         **{name: table(found) for name, found in routing.items()},
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "arena-scores": arena_scores(arena),
+        "arena-robustness": arena_robustness(arena),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 
