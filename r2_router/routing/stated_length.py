@@ -11,15 +11,17 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.records import Record
-from r2_router.routing.length_forms import asked_forms
-from r2_router.routing.length_phrases import Asked, asked_lengths
-from r2_router.routing.length_unspaced import asked_unspaced
+from r2_router.routing.length_words import LETTERS, units
+
+if TYPE_CHECKING:
+    from r2_router.routing.length_phrases import Asked
 
 _HEAD, _TAIL = 1500, 1000  # characters that are read of a long text
 
@@ -89,10 +91,29 @@ def stated_length(query: str) -> StatedLength | None:
 
 
 def statements(query: str) -> list[Asked]:
-    """Every statement of `query` about the length of its answer."""
+    """Every statement of `query` about the length of its answer. What reads them is loaded when a word says so."""
     text = _folded(query)
-    asked = [*asked_forms(text), *asked_lengths(text)]
-    return asked if text.isascii() else [*asked, *asked_unspaced(text)]
+    asked: list[Asked] = []
+    if _FORM_WORDS.search(text):
+        from r2_router.routing.length_forms import asked_forms
+
+        asked += asked_forms(text)
+    if not units().keys().isdisjoint(LETTERS.findall(text)):
+        from r2_router.routing.length_phrases import asked_lengths
+
+        asked += asked_lengths(text)
+    if not text.isascii() and _UNSPACED.search(text):
+        from r2_router.routing.length_unspaced import asked_unspaced
+
+        asked += asked_unspaced(text)
+    return asked
+
+
+_FORM_WORDS = re.compile(
+    r"yes|true|ja |ja/|oui|sí|si o no|sim |sì|да|是|はい|نعم|haiku|haïku|limerick|sonnet|sonett|couplet|tweet|俳句|"
+    r"short|brief|concise|kurz|knapp|brièvement|bref|breve|簡潔|简|簡|кратко|kort"
+)
+_UNSPACED = re.compile("[\u0600-\u06ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
 # -- the text ------------------------------------------------------------------------------------------------
