@@ -232,7 +232,7 @@ class _Grammar:
             or self._part.search(before)
             or self._part_behind.match(after)
             or _NOT_THE_ANSWER.match(after)
-            or (q.unit in ("word", "character") and _RELATIVE.match(after))
+            or (q.unit in ("word", "character") and (_RELATIVE.match(after) or _SOME_OF_ALL.match(after)))
             or self._asks.search(before)
             or (self._other.search(before) and not lines_of_code)
             or (self._other_subject.search(before) and not lines_of_code)
@@ -332,6 +332,7 @@ _LIMITS = re.compile(
     r"\b(?:limit|limited|restrict|restricted|confine|cap|beschränken?|begrenze|limite[sz]?|limiter|limita|limítate|"
     r"beperk|ограничь)\b.{0,60} $"
 )
+_SOME_OF_ALL = re.compile(r".{0,40}\b(?:should|must) (?:be|appear|start|end) ")
 _SPEECH = re.compile(
     r"[ -](?:[\w-]+ )?(?:speech|talk|toast|presentation|monologue|pitch|podcast|sermon|lecture|script|eulogy|sketch)\b"
 )
