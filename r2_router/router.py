@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool, load_pool
+from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
-from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.candidates import CandidateTable, meant
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
 from r2_router.routing.messages import context_tokens
@@ -73,6 +73,7 @@ class R2Router:
         self._worths = worths(settings, trade_off, self._predictor, self._table)
         self._providers = Providers(settings)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
+        self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -93,14 +94,15 @@ class R2Router:
         llm_api_key: str | None = None,
         compat: bool = False,
     ) -> R2Router:
-        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or
-        imported one, or None for the configured default.
+        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or imported
+        one, "prior" for what is known of any pool before a label, or None for the configured one, else the one that
+        was measured on the pool, else the prior.
 
-        `pool` names or is the models to choose from (default: the checkpoint's own); `embedder` is one, or the
-        spec of one (default: the one the checkpoint was trained with); one of lambda_val, worth_usd and preset
-        sets the trade-off of requests that name none. `compat` reproduces the seed release's rules: its prices,
-        availability ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from
-        the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
+        `pool` names or is the models to choose from (default: the configured pool, else the checkpoint's own);
+        `embedder` is one, or the spec of one (default: the one the checkpoint was trained with); one of lambda_val,
+        worth_usd and preset sets the trade-off of requests that name none. `compat` reproduces the seed release's
+        rules: its prices, availability ignored, no instruction tokens, its rounding; it needs a released checkpoint.
+        Answers come from the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
 
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
@@ -113,7 +115,7 @@ class R2Router:
             llm_api_key=llm_api_key,
             preset=preset,
         )
-        checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, pool if isinstance(pool, Pool) else None)
         given = trade_off(lambda_val, worth_usd, preset)
         if compat:
             from r2_router.checkpoints.release import release_pool
@@ -121,8 +123,6 @@ class R2Router:
             chosen_pool = release_pool(checkpoint)
             if given is None and preset is None:
                 given = trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
-        else:
-            chosen_pool = pool if isinstance(pool, Pool) else load_pool(settings.pool or checkpoint.pool or "local")
         return cls(
             checkpoint,
             chosen_pool,
@@ -164,13 +164,15 @@ class R2Router:
             return self._embedder
 
     def preload(self) -> None:
-        """Start loading the embedder in the background; whatever goes wrong is raised on first use."""
+        """Start loading the embedder in the background, and what the ledger needs meanwhile; whatever goes wrong is
+        raised on first use."""
 
         def load() -> None:
             with suppress(R2Error):
                 _ = self.embedder
 
         threading.Thread(target=load, name="r2-preload", daemon=True).start()
+        self._recorder()
 
     def embed(self, texts: Iterable[str]) -> Singles:
         """Unit vectors (n, d) of n texts, a list or a column; long ones are cut as `Embedder.max_chars` says.
@@ -265,7 +267,8 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
-            return self._decide_all([Request.read(text, lambda_val, **wishes) for text in check_texts(query)])
+            requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
+            return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
@@ -273,7 +276,8 @@ class R2Router:
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        return self._decide_all([request], self._ready_table() if ready_only else self._table)[0]
+        router = self._who_knows(request)
+        return router._decide_all([request], router._ready_table() if ready_only else router._table)[0]
 
     @takes_wishes
     def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
@@ -296,8 +300,9 @@ class R2Router:
         """
         from r2_router.generate import AnswerStream, Generation, Options
 
-        decision = self.decide(request, ready_only=True)
-        limits, instruction = decision.limits, self.checkpoint.instruction
+        router = self._who_knows(request)
+        decision = router.decide(request, ready_only=True)
+        limits, instruction = decision.limits, router.checkpoint.instruction
         options = options or Options(first_token_s=self._settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
@@ -307,7 +312,7 @@ class R2Router:
             list(decision.candidates),
             request.messages,
             instruction=instruction,
-            models={m.name: m for m in self.models},
+            models={m.name: m for m in router.models},
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
@@ -383,6 +388,30 @@ class R2Router:
         from r2_router.ledger.recorder import Recorder
 
         return Recorder(self._settings, self._face)
+
+    def _who_knows(self, request: Request) -> R2Router:
+        """The router that has heads for the model that is forced: this one, or one of the prior over the models of the
+        pool that this one has none for."""
+        name = request.limits.model
+        rest = [model for model in self.pool if model.name not in self.checkpoint.models]
+        if self._compat or not name or not rest or meant(name, self.models) or not meant(name, rest):
+            return self
+        return self._unmeasured()
+
+    def _over_the_prior(self) -> R2Router:
+        rest = {model.name: model for model in self.pool if model.name not in self.checkpoint.models}
+        pool = replace(self.pool, models=rest)
+        prior = composed(pool)
+        same = prior.embedder == self.checkpoint.embedder
+        router = R2Router(
+            prior,
+            pool,
+            settings=self._settings,
+            embedder=(lambda: self.embedder) if same else _maker(prior, replace(self._settings, embedder="")),
+            face=self._face,
+        )
+        router._worths, router._recorder, router._providers = self._worths, self._recorder, self._providers
+        return router
 
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)

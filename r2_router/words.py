@@ -115,7 +115,7 @@ UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the number
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; no answer of these models was measured yet."
+    return f"Estimated from {source}; nothing of this pool measured yet.."
 
 
 def cut_for_embedding(chars: int) -> str:
@@ -184,4 +184,6 @@ def for_terminal(text: str, stream: TextIO) -> str:
 
 def whole_characters(text: str) -> str:
     """`text` with the halves of a character (surrogates) joined, and a half alone replaced: it can be encoded."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

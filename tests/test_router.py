@@ -319,12 +319,44 @@ def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["route", "Why is the sky blue?", "--json"]])
-def test_the_command_line_loads_no_learning_library(arguments: list[str]) -> None:
+def test_the_command_line_loads_no_learning_library_and_nobody_elses_command(arguments: list[str]) -> None:
+    unneeded = (*LEARNING, "r2_router.generate.generation", "r2_router.cli.doctor", "r2_router.local.servers")
+    if arguments == ["--version"]:
+        unneeded = LEARNING
     code = (
         "import contextlib, io, sys; from r2_router.cli import main\n"
         "with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()), "
         "contextlib.suppress(SystemExit):\n"
         f"    main({arguments})\n"
-        f"assert said.getvalue(); print([m for m in {LEARNING} if m in sys.modules])"
+        f"assert said.getvalue(); print([m for m in {unneeded} if m in sys.modules])"
     )
     assert printed(code) == "[]"
+
+
+# -- a pool that nobody measured -----------------------------------------------------------------------------
+
+
+def test_a_pool_without_a_checkpoint_is_routed_by_the_prior_and_says_so() -> None:
+    router = R2Router.from_pretrained(pool=make_pool())
+    decision = router.route_text("What is the capital of Italy?")
+    assert decision.checkpoint == "prior"
+    assert any("public ratings" in warning for warning in decision.warnings())
+    assert {c.model for c in decision.candidates} == set(make_pool().models)
+    assert decision.quality_error is not None
+
+
+def test_a_forced_model_without_heads_is_routed_by_the_prior_and_the_others_as_before(saved: Path) -> None:
+    pool = make_pool(4)
+    router = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder())
+    decision = router.route_text("hello", model="model-3")
+    assert (decision.model, decision.checkpoint) == ("model-3", "prior")
+    assert {c.model for c in decision.candidates} == {"model-3"}
+    assert router.route_text("hello", model="vendor/model-3").model == "model-3"
+    assert [d.model for d in router.route_text(["hello", "you"], model="model-3")] == ["model-3"] * 2
+    assert router.route_text("hello", model="model-1").checkpoint == "made-up"
+    assert {c.model for c in router.route_text("hello").candidates} == {"model-0", "model-1", "model-2"}
+    with pytest.raises(InputError, match="No model is called 'model-9'"):
+        router.route_text("hello", model="model-9")
+    worth = router.route_text("hello", model="model-3", worth_usd=2.0).worth_usd
+    assert worth == 2.0
+    assert decision.trade_off is router.trade_off

@@ -142,12 +142,17 @@ def named(name: str, models: Sequence[Model]) -> list[Model]:
 
     Raises InputError where that is none.
     """
-    folded = name.casefold()
-    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
-    found = found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
+    found = meant(name, models)
     if not found:
         raise InputError(_no_such_model(name, [model.name for model in models]))
     return found
+
+
+def meant(name: str, models: Sequence[Model]) -> list[Model]:
+    """As `named`; empty where it means none."""
+    folded = name.casefold()
+    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
+    return found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
 
 
 def matches(name: str, label: str) -> bool:
