@@ -125,7 +125,7 @@ class _Grammar:
         self._text_behind = re.compile(
             rf"[ -](?:[\w'-]+ ){{0,2}}?(?:{g.texts})\b(?! (?:was|were|is|has|had|by|wurde|ist|war))"
         )
-        self._negated = re.compile(rf"(?:{g.negation})\b{words}{{0,4}} ?$")
+        self._negated = re.compile(rf"(?:(?<!\w)(?:{g.negation})|n't)\b{words}{{0,4}} ?$")
         self._article = re.compile(rf"^(?:{g.one})$")
         self._joined = re.compile(r"(?:^|\W)(?:and|but|with|und|mit|et|avec|y|con|e|com|en|met|и) $")
         self._bare = re.compile(
@@ -226,7 +226,6 @@ class _Grammar:
     # -- whose length it is ----------------------------------------------------------------------------------
 
     def _about_something_else(self, q: _Quantity, before: str, after: str) -> bool:
-        lines_of_code = q.unit == "line" and not _RELATIVE.search(before)
         return bool(
             (self._given.search(before) and not q.compared)
             or self._part.search(before)
@@ -234,14 +233,9 @@ class _Grammar:
             or _NOT_THE_ANSWER.match(after)
             or (q.unit in ("word", "character") and (_RELATIVE.match(after) or _SOME_OF_ALL.match(after)))
             or self._asks.search(before)
-            or (self._other.search(before) and not lines_of_code)
-            or (self._other_subject.search(before) and not lines_of_code)
-            or (
-                q.singular
-                and q.unit != "line"
-                and self._other_behind.match(after)
-                and not self._text_behind.match(after)
-            )
+            or self._other.search(before)
+            or self._other_subject.search(before)
+            or (q.singular and self._other_behind.match(after) and not self._text_behind.match(after))
             or (q.unit == "minute" and not _SPEECH.match(after))
             or (q.unit == "line" and q.article)
         )

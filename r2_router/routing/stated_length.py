@@ -51,7 +51,7 @@ _EXACT = (
     "minute",
     "page",
 )
-_SHORT_OF, _BEYOND = 0.8, 1.25  # how far an LLM stays from a number of words or pages it is asked for
+_SHORT_OF, _BEYOND = 0.9, 1.25  # how far an LLM stays from a number of words or pages it is asked for
 _SLACK = 8.0  # tokens: punctuation, a closing mark
 
 

@@ -111,6 +111,7 @@ ASKED: dict[str, list[tuple[str, float, float]]] = {
     "Écris un essai de 500 mots sur Rome.": [("word", 500, 500)],
     "Réponds en un seul mot : capitale de l'Italie ?": [("word", 1, 1)],
     "Rédige un texte d'au moins 300 mots sur les baleines.": [("word", 300, math.inf)],
+    "Écris une lettre d'au moins 300 mots à ma propriétaire.": [("word", 300, math.inf)],
     "Résume le texte en 100 mots maximum.": [("word", 0, 100)],
     "Écrivez deux pages sur la Seine": [("page", 2, 2)],
     "Résume cet article en cinq points.": [("point", 5, 5)],
