@@ -92,7 +92,7 @@ def heads(found: dict) -> str:
 
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
-    lines = ["| | read | of |", "|---|---|---|"]
+    lines = ["| | read, or kept | of |", "|---|---|---|"]
     for kind, (read, known) in found["ifeval"]["recall"].items():
         lines.append(f"| IFEval: {kind.replace('_', ' ')} | {read} | {known} |")
     right, read = found["ifeval"]["statements_that_are_a_constraint"]
@@ -101,6 +101,10 @@ def stated(found: dict) -> str:
     lines.append(f'| RouterArena: "within 3 sentences" | {arena["read_of_them"]} | {arena["ask"]} |')
     others = arena["queries"] - arena["ask"]
     lines.append(f"| RouterArena: any length in the other queries | {arena['read_of_others']} | {others} |")
+    exams = found["exams"].values()
+    lines.append(
+        f"| exams, which ask for none | {sum(e['read'] for e in exams)} | {sum(e['queries'] for e in exams):,} |"
+    )
     for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
         lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
     speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}

@@ -141,6 +141,25 @@ def natural() -> dict[str, Any]:
     }
 
 
+def exams() -> dict[str, Any]:
+    """Questions of exams, of which hardly one asks for a length: what is read of them, other than "briefly ..."."""
+    counted: dict[str, Any] = {}
+    for name in ("diverse_queries", "exam_queries", "mmlu_pro", "zeroeval"):
+        queries = set(pq.read_table(DATA / f"{name}.parquet", columns=["query"]).column("query").to_pylist())
+        read = [q for q in queries if any(a.unit != "short" for a in statements(q))]
+        for query in read if SHOW else ():
+            print(
+                "EXAM",
+                statements(query),
+                "|",
+                query[:150].replace("\n", " / "),
+                "...",
+                query[-150:].replace("\n", " / "),
+            )
+        counted[name] = {"queries": len(queries), "read": len(read)}
+    return counted
+
+
 def main() -> None:
     stated_length(STATED)
     long = (STATED * 11_000)[: 1 << 20]
@@ -150,7 +169,13 @@ def main() -> None:
         "1 MB": timed(lambda: stated_length(long), rounds=50),
     }
     spreads = {name: spread(seconds) for name, seconds in speed.items()}
-    found = {"ifeval": ifeval(), "routerarena": router_arena(), "arena_hard": natural(), "seconds": spreads}
+    found = {
+        "ifeval": ifeval(),
+        "routerarena": router_arena(),
+        "arena_hard": natural(),
+        "exams": exams(),
+        "seconds": spreads,
+    }
     table([("", "median")] + [(name, duration(s["median_s"])) for name, s in spreads.items()])
     print(json.dumps({k: v for k, v in found.items() if k != "seconds"}, indent=1))
     if not SHOW:

@@ -34,7 +34,7 @@ _YES_OR_NO = re.compile(
     rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|"
     rf"in)){{0,3}}[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
     rf"(?:^|[.?!,;:(\n。？，（] ?)(?:just |only )?{_EITHER}[\"']?(?: only| please| answer| bitte)?\s*"
-    rf"(?=$|[.?!,)\n。？）])|"
+    rf"(?=$|[.?!,\n。？）]|\)(?! ?(?:or|and|not) ))|"
     rf"{_EITHER} (?:answer|only)|只(?:需|要)?回答{_EITHER}"
 )
 _POEM = re.compile(

@@ -237,7 +237,7 @@ class _Grammar:
             or self._other_subject.search(before)
             or (q.singular and self._other_behind.match(after) and not self._text_behind.match(after))
             or (q.unit == "minute" and not _SPEECH.match(after))
-            or (q.unit == "line" and q.article)
+            or (q.unit in ("line", "point") and q.article)
         )
 
     def _of_the_answer(self, q: _Quantity, before: str, after: str) -> bool:
@@ -271,6 +271,8 @@ class _Grammar:
         apart = bool(re.search(r"(?:^|[,(\u2013-] ?)\W*[\w']+ (?:[\w']+ )?$", before))
         if q.article:
             return (asks or apart) and not _GRAMMAR.search(before + after)
+        if q.unit == "point":
+            return asks
         return asks or apart or q.compared or bool(_CLOSED.match(after)) or bool(_QUESTION.match(before))
 
     def _heads(self, _: _Quantity, before: str, after: str) -> bool:

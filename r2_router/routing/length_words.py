@@ -131,7 +131,7 @@ ENGLISH = Language(
     "convert|break",
     make="write|writing|compose|draft|create|generate|produce|provide|give|craft|prepare|deliver|need|want|make|"
     "develop|pen|author|offer|supply|send|use|would like|'d like|hallucinate|complete|add|list|"
-    "name|submit|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
+    "name|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
     tell="explain|summari[sz]e|describe|define|answer|reply|respond|tell|say|outline|paraphrase|express|condense|"
     "characteri[sz]e|recap|sum|rewrite|put|state|justify|elaborate|discuss|compare|introduce|review",
     given="this|these|that|those|the|following|my|our|your|his|her|their|its|attached|above|below|original|last|"

@@ -122,6 +122,7 @@ _QUOTED = re.compile(
     r"```.{0,2000}?(?:```|\Z)|(?<!\w)[\"\u201c\u00ab\u201e][^\"\u201c\u201d\u00ab\u00bb\n]{12,400}[\"\u201d\u00bb](?!\w)",
     re.DOTALL,
 )
+_OPTION = re.compile(r"^[ \t]{0,8}\(?[A-P][.)][ \t].*$", re.MULTILINE)  # of a question with several choices
 _BLANKS = re.compile(r"[^\S\n]+")
 _PLAIN = str.maketrans(
     {
@@ -144,7 +145,7 @@ def _folded(query: str) -> str:
     text = query if len(query) <= _HEAD + _TAIL else f"{query[:_HEAD]}\n{query[-_TAIL:]}"
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _BLANKS.sub(" ", _QUOTED.sub(' "" ', text).translate(_PLAIN).casefold())
+    return _BLANKS.sub(" ", _OPTION.sub("", _QUOTED.sub(' "" ', text)).translate(_PLAIN).casefold())
 
 
 # -- what several statements come to -------------------------------------------------------------------------

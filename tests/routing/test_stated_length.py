@@ -229,6 +229,10 @@ NOT_ASKED = [
     "The headline should be under 60 characters.",
     "Your opponent puts in five bullets, spins the chambers and fires.",
     "Memorize 50 words a day: is that realistic?",
+    "How many lines are there?\nA. 11 lines\nB. 10 lines\nC. Yes/no",
+    "The two curves intersect in 4 points. What is the area between them?",
+    "Shiela is required to submit a 15-page paper and has finished a third. How many pages are left?",
+    "( True or False ) or not True is",
     "Why are 280 characters the limit of a tweet?",
     # German
     "Übersetze diesen Satz ins Englische.",
