@@ -90,7 +90,6 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
-<<<<<<< HEAD
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
     lines = ["| | read, or kept | of |", "|---|---|---|"]
@@ -110,7 +109,9 @@ def stated(found: dict) -> str:
         lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
     speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
     said = f"Time to read: {', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
-=======
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def arena_scores(found: dict) -> str:
     """What comes of each way to choose between the two models whose graded answers are at hand."""
     lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
@@ -133,7 +134,6 @@ def arena_robustness(found: dict) -> str:
         f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "
         f"{worst} at the 99th percentile, the vector of the text included."
     )
->>>>>>> main
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
@@ -166,12 +166,9 @@ def blocks() -> dict[str, str]:
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
-<<<<<<< HEAD
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
-=======
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),
->>>>>>> main
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 
