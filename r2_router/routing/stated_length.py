@@ -27,7 +27,7 @@ _HEAD, _TAIL = 1500, 1000  # characters that are read of a long text
 
 # Tokens of one unit, low and high. A word's are its language's; measured on answers in benchmarks/stated_length.py.
 _TOKENS = {
-    "sentence": (12.0, 45.0),
+    "sentence": (12.0, 36.0),
     "paragraph": (35.0, 220.0),
     "bullet": (8.0, 80.0),
     "point": (8.0, 120.0),
@@ -178,5 +178,6 @@ def _tokens(asked: Asked) -> tuple[float, float]:
     low, high = asked.tokens_per_word if asked.unit == "word" else _TOKENS[asked.unit]
     small = asked.high <= 5 and asked.unit not in ("page", "minute")
     floor = asked.low * low * (1.0 if small else _SHORT_OF)
-    ceiling = math.inf if not asked.whole else asked.high * high * (1.0 if small else _BEYOND) + _SLACK
+    beyond = 1.0 if small or not asked.low else _BEYOND  # "at most" is kept
+    ceiling = math.inf if not asked.whole else asked.high * high * beyond + _SLACK
     return float(round(floor)), float(ceiling if math.isinf(ceiling) else round(ceiling))
