@@ -68,7 +68,12 @@ FILES = (
     ("configuration", "keys.toml", "you; `chmod 600`", 'keys, one `VARIABLE = "key"` a line'),
     ("configuration", "models.toml", "you, or `r2-router models --refresh`", "prices, models added to every pool"),
     ("configuration", "providers.toml", "you", "profiles of providers, before shipped ones ([pools](pools.md))"),
-    ("configuration", "pools", "you, or `r2-router setup`", "`NAME.toml`: pools of your own, before shipped ones of the same name"),
+    (
+        "configuration",
+        "pools",
+        "you, or `r2-router setup`",
+        "`NAME.toml`: pools of your own, before shipped ones of the same name",
+    ),
     ("data", "setup", "`r2-router setup`", "`NAME.json`: what it wrote into the pool NAME, to know what you changed"),
     ("data", "checkpoints", "you", "`NAME/`: checkpoints that `--checkpoint NAME` finds"),
     ("data", "release", "`r2-router import release`", "the released files as they were fetched, for the next import"),

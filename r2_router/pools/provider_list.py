@@ -12,8 +12,6 @@ from urllib.parse import urljoin, urlsplit
 
 from r2_router.config.settings import Secret
 from r2_router.errors import DownloadError
-from r2_router.net.connections import trusted
-from r2_router.net.loopback import UNPROXIED
 from r2_router.pools.listed import Listed, read_entry
 
 if TYPE_CHECKING:
@@ -94,12 +92,13 @@ def _entries(page: object, host: str) -> list[object]:
 def _pages(base_url: str, key: Secret | None, host: str, seconds: float) -> Iterator[object]:
     import httpx
 
+    from r2_router.net.connections import sync_client
+
     url = httpx.URL(f"{base_url.rstrip('/')}/models")
     deadline, left = time.monotonic() + seconds, _MAX_BYTES
-    patience, direct = min(_READ_SECONDS, seconds), _direct()
     asked: set[str] = set()
     try:
-        with httpx.Client(verify=trusted(), timeout=patience, mounts=direct, headers=_headers(key, host)) as client:
+        with sync_client(min(_READ_SECONDS, seconds), _headers(key, host)) as client:
             while str(url) not in asked:
                 if len(asked) == _MAX_PAGES:
                     raise DownloadError(f"{host} lists its models on more than {_MAX_PAGES} pages.")
@@ -114,11 +113,6 @@ def _pages(base_url: str, key: Secret | None, host: str, seconds: float) -> Iter
             f"{base_url.rstrip('/')}/models cannot be reached ({type(error).__name__}). Check the address and the "
             f"connection."
         ) from None
-
-
-def _direct() -> dict[str, httpx.BaseTransport | None]:
-    """No proxy between this machine and itself."""
-    return dict.fromkeys(UNPROXIED)
 
 
 def _headers(key: Secret | None, host: str) -> dict[str, str]:
