@@ -242,7 +242,8 @@ def _values(way: Way) -> Values:
         values |= dict(zip(SPEEDS, way.speeds, strict=True))
     else:
         values["usd_per_million"] = [model.input_usd_per_million, model.output_usd_per_million]
-    for name in ("prices_date", "expires", "request_usd", *BESIDE, "context_window", "max_input_tokens"):
+    values |= {name: model[name] for name in BESIDE if model[name] is not None}
+    for name in ("prices_date", "expires", "request_usd", "context_window", "max_input_tokens"):
         if model[name]:
             values[name] = model[name]
     if model.tiers:
@@ -263,8 +264,8 @@ def _tables(file: Path) -> dict[str, Values]:
     """The models' tables in a pool file, {} where there is none."""
     if not file.is_file():
         return {}
-    models = read_config(file).table("models")
-    return {name: cast("Values", _plain(cast("object", values))) for name, values in models.items()}
+    read = read_config(file)
+    return {name: cast("Values", _plain(read.table("models", name))) for name in read.table("models")}
 
 
 def _plain(value: object) -> object:
@@ -325,7 +326,7 @@ def _memory_file(name: str) -> Path:
 def _remembered(name: str) -> dict[str, Values]:
     """What setup wrote last, {} where it did not, or nobody can tell: then all that stands there is the user's."""
     file = _memory_file(name)
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         stated = json.loads(read_plain(file, _MAX_MEMORY))["models"]
         return {str(name): dict(values) for name, values in stated.items()}
     return {}

@@ -327,6 +327,29 @@ def test_broken_toml_is_told_with_its_line(home: Path) -> None:
         run(offer())
 
 
+@pytest.mark.parametrize("memory", ["[]", "{}", '{"models": 1}', '{"models": {"a": 1}}', "\x00"])
+def test_a_memory_that_is_none_is_no_harm(home: Path, memory: str) -> None:
+    run(offer())
+    (home / "data" / "setup" / "mine.json").write_text(memory, encoding="utf-8")
+    assert set(kinds(run(offer())).values()) == {"yours"}
+
+
+def test_a_model_that_is_no_table_is_told_with_its_line(home: Path) -> None:
+    pool_file("mine").parent.mkdir(parents=True)
+    pool_file("mine").write_text("[models]\na = 5\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.toml, line 2"):
+        run(offer())
+
+
+def test_a_cache_that_costs_nothing_costs_nothing_in_the_file(home: Path) -> None:
+    free = entry(GPT, 0.4, 1.6)
+    free["pricing"]["input_cache_read"] = "0"
+    read = read_entry(free, TODAY)
+    assert read is not None
+    run(Offer(HOSTED, [read]))
+    assert load_pool("mine").models["gpt-4.1-mini"].cache_read_usd_per_million == 0
+
+
 def test_names_with_markup_and_dots_are_quoted(home: Path) -> None:
     hostile = {
         "x/[red]bold[/red]": (1.0, 2.0),
