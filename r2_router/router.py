@@ -75,7 +75,8 @@ class R2Router:
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
-        self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
+        self._unmeasured: Later[R2Router] = Later(lambda: self._over_the_prior(self._rest()))
+        self._offered: dict[str, R2Router | None] = {}
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -404,17 +405,29 @@ class R2Router:
         return Recorder(self._settings, self._face)
 
     def _who_knows(self, request: Request) -> R2Router:
-        """The router that has heads for the model that is forced: this one, or one of the prior over the models of the
-        pool that this one has none for."""
+        """The router that has heads for the model that is forced: this one; or one of the prior, over the models of the
+        pool that this one has none for, or over one of no pool that a provider offers."""
         name = request.limits.model
-        rest = [model for model in self.pool if model.name not in self.checkpoint.models]
-        if self._compat or not name or not rest or meant(name, self.models) or not meant(name, rest):
+        if self._compat or not name or meant(name, self.models):
             return self
-        return self._unmeasured()
+        if meant(name, list(self._rest())):
+            return self._unmeasured()
+        if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
+            self._offered[name] = self._offer(name)
+        return self._offered.get(name) or self
 
-    def _over_the_prior(self) -> R2Router:
-        rest = {model.name: model for model in self.pool if model.name not in self.checkpoint.models}
-        pool = replace(self.pool, models=rest)
+    def _rest(self) -> Pool:
+        """The models of the pool without heads."""
+        known = set(self.checkpoint.models)
+        return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
+
+    def _offer(self, name: str) -> R2Router | None:
+        from r2_router.setup.offered import offered
+
+        model = offered(name, self._settings)
+        return model and self._over_the_prior(Pool(self.pool.name, {model.name: model}))
+
+    def _over_the_prior(self, pool: Pool) -> R2Router:
         prior = composed(pool)
         same = prior.embedder == self.checkpoint.embedder
         router = R2Router(
