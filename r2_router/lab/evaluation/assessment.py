@@ -83,7 +83,8 @@ def evaluate(
     first, last = (sum(map(len, splits)) for splits in (by_chance, by_category))
 
     def told(before: int) -> Progress | None:
-        return progress and (lambda done, _: progress(before + done, first + last))
+        tell = progress
+        return None if tell is None else (lambda done, _: tell(before + done, first + last))
 
     main = validate(table, embeddings, pool, learn, by_chance, jobs=jobs, progress=told(0))
     other = validate(table, embeddings, pool, learn, by_category, jobs=jobs, progress=told(first)) if ood else None
