@@ -50,7 +50,10 @@ LENGTH_WEIGHTS = {
 }
 GAIN_ALPHA = 30.0
 CURVE_LOGITS = 2.5  # for a unit of quality a small model gains from length: half of what it would be for itself
-EXAM_LOSS, OPEN_LOSS = 0.3, 0.6  # logits lost for each e-fold that an answer must be shorter than it naturally is: assumed
+EXAM_LOSS, OPEN_LOSS = (
+    0.3,
+    0.6,
+)  # logits lost for each e-fold that an answer must be shorter than it naturally is: assumed
 SHARE_USED = 0.7  # of a limited budget, by an answer that would naturally be longer: assumed
 
 # The Arena's categories, and the kinds of query that are of them. What is of none is of "overall".
