@@ -14,7 +14,7 @@ from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
-from r2_router.errors import R2Error
+from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
@@ -62,6 +62,7 @@ class R2Router:
         trade_off: TradeOff | None = None,
         compat: bool = False,
         face: Face = "python",
+        unused: Later[str] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
@@ -72,6 +73,7 @@ class R2Router:
         self._table = CandidateTable(checkpoint, pool, compat=compat)
         self._worths = worths(settings, trade_off, self._predictor, self._table)
         self._providers = Providers(settings)
+        self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
         self._ready: tuple[Pool, CandidateTable] | None = None
@@ -130,6 +132,7 @@ class R2Router:
             embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
             trade_off=given,
             compat=compat,
+            unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -184,6 +187,12 @@ class R2Router:
     def not_ready(self, model: Model) -> str:
         """Why `model` cannot be asked now and what to do about it, "" if it can."""
         return self._providers.not_ready(model)
+
+    @property
+    def unused(self) -> str:
+        """Keys and servers that are here and that nobody has set up, in a sentence; "" for none, or where a pool was
+        chosen. Found out once."""
+        return self._unused()
 
     @property
     def ledger(self) -> Ledger:
@@ -277,7 +286,12 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         router = self._who_knows(request)
-        return router._decide_all([request], router._ready_table() if ready_only else router._table)[0]
+        if not ready_only:
+            return router._decide_all([request], router._table)[0]
+        try:
+            return router._decide_all([request], router._ready_table())[0]
+        except NoCandidateError as error:
+            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
     @takes_wishes
     def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
@@ -496,6 +510,7 @@ class R2Router:
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
             pool_warning=self.pool.warning,
+            unused=self._unused,
             stated_length=stated,
         )
 
@@ -513,6 +528,12 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
+
+
+def _unused(settings: Settings) -> str:
+    from r2_router.setup.unused import unused
+
+    return unused(settings)
 
 
 def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:
