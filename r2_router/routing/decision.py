@@ -86,6 +86,15 @@ class Limits(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTurn(Record):
+    """An earlier message of the user that the last one was read with, and its share in the prediction, 0 to 1; None
+    where the two were read as one text."""
+
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
@@ -192,7 +201,9 @@ class Decision(Record):
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
     one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
     measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
-    untrusted place, "" for others. `warnings()` says all of that in sentences.
+    untrusted place, "" for others. `warnings()` says all of that in sentences. `read_with`: the earlier messages of
+    a chat that the query was read with, those that count most first. `closing`: the query thanks or takes leave at the
+    end of a chat, so any answer is expected to do.
     """
 
     query: str | None
@@ -209,6 +220,8 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    read_with: tuple[EarlierTurn, ...] = ()
+    closing: bool = False
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -308,6 +321,8 @@ class Decision(Record):
 
 _DECISION_KEYS = (
     "query",
+    "read_with",
+    "closing",
     "model",
     "model_id",
     "budget",

@@ -47,6 +47,9 @@ class Wishes(TypedDict, total=False):
     budget: Annotated[
         Budget | str | None, Wish("this length and no other: output tokens, or unlimited", "TOKENS", "budget")
     ]
+    context: Annotated[
+        str | None, Wish("what of a chat is read: auto, or last, the last message alone", "auto|last", "name")
+    ]
 
 
 LAMBDA_VAL = Wish(

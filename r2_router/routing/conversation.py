@@ -1,0 +1,227 @@
+"""How a conversation is read: the user's last message, and the earlier ones it leans on.
+
+A message that is brief and unlike anything the heads were trained on ("commit it") says nothing alone. It leans on
+what was said before by c = exp(−n/25)·σ((L/L* − 1.1)/0.09), n its tokens, L its leverage, L* the checkpoint's limit;
+the first message leans on none. Walked back from the last, message i counts for (1 − cᵢ)·Π cⱼ over the later ones, and
+the prediction is the mean of theirs, so weighted. A last message that leans by less than 5 % is read alone.
+
+Nothing is remembered but vectors: the same messages are always read the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+import numpy as np
+
+from r2_router.arrays import Floats, Singles
+from r2_router.routing.closings import is_closing
+from r2_router.routing.decision import EarlierTurn
+from r2_router.routing.messages import Message, content_text
+from r2_router.routing.predict import Predictor
+from r2_router.routing.tokens import estimate_tokens
+
+Embed: TypeAlias = Callable[[Sequence[str]], Singles]
+
+_BRIEF_TOKENS = 25.0
+_MIDDLE, _WIDTH = 1.1, 0.09  # of the leverage, as a share of its limit
+_LEAST = 0.05  # what counts for less is not read
+_MOST_TURNS = 16  # earlier messages looked at
+_ENOUGH_TOKENS = 12  # where leverage is not known, a message of so many is read alone
+_COUNTED = 1000  # characters: a longer message is not brief, however many tokens it has
+_KEPT_VECTORS = 1024
+
+# What coding agents put into the user's messages that no user wrote.
+_HARNESS = re.compile(
+    r"<(system-reminder|environment_context|environment_details|user_instructions|local-command-stdout"
+    r"|local-command-caveat|ide_opened_file|user_info|editorContext|reminderInstructions)(?: [^<>]{0,200})?>"
+)
+
+
+# -- what the user said --------------------------------------------------------------------------------------
+
+
+def user_turns(messages: Sequence[Message]) -> Iterator[str]:
+    """What the user said in a checked conversation, the last message first, without what a harness put there.
+
+    A message that holds nothing else is none of the user's; if all are so, the last is taken as it stands.
+    """
+    said, last = False, None
+    for message in reversed(messages):
+        if message["role"] != "user":
+            continue
+        text = content_text(message)
+        last = text if last is None else last
+        wish = without_harness(text)
+        if wish.strip():
+            said = True
+            yield wish
+    if not said and last is not None:
+        yield last
+
+
+def without_harness(text: str) -> str:
+    """`text` without the parts in tags of a coding agent; exactly `text` where there are none."""
+    if "<" not in text:
+        return text
+    kept: list[str] = []
+    end, unclosed = 0, set[str]()
+    for opened in _HARNESS.finditer(text):
+        tag = f"</{opened[1]}>"
+        if opened.start() < end or tag in unclosed:
+            continue
+        close = text.find(tag, opened.end())
+        if close < 0:
+            unclosed.add(tag)
+            continue
+        kept.append(text[end : opened.start()])
+        end = close + len(tag)
+    return "".join([*kept, text[end:]]) if end else text
+
+
+# -- how much it leans on what was before ----------------------------------------------------------------------
+
+
+def brevity(text: str) -> float:
+    """How brief `text` is, from 1 down to 0."""
+    return math.exp(-estimate_tokens(text[:_COUNTED]) / _BRIEF_TOKENS)
+
+
+def leaning(brief: float, leverage: float) -> float:
+    """How much a message leans on those before it, 0 to 1; its `leverage` as a share of the checkpoint's limit."""
+    return brief / (1.0 + math.exp(min(60.0, (_MIDDLE - leverage) / _WIDTH)))
+
+
+def shares(leanings: Sequence[float]) -> Floats:
+    """What each message counts for, the last one first; they sum to 1. The oldest one takes what is left."""
+    left = np.cumprod([1.0, *leanings[:-1]])
+    return left * (1.0 - np.array([*leanings[:-1], 0.0]))
+
+
+# -- the reading -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What is predicted from: a vector (d,), of unit length only where one message is read; `turns` are the earlier
+    messages in it, those that count most first. `closing`: it asks for nothing, and nothing is predicted from it."""
+
+    vector: Singles
+    turns: tuple[EarlierTurn, ...] = ()
+    closing: bool = False
+
+
+class Reader:
+    """Reads conversations for one checkpoint; `embed` makes the (n, d) vectors of n texts. Thread-safe.
+
+    Heads are linear, so what they say of a mean of vectors is the mean of what they say of each, and the ridge
+    posterior of that vector is the mean's own standard error.
+    """
+
+    def __init__(self, predictor: Predictor, embed: Embed) -> None:
+        self._predictor = predictor
+        self._embed = embed
+        self._kept = _KeptVectors(embed)
+
+    def read(self, conversations: Sequence[Sequence[str]]) -> list[Reading]:
+        """The reading of each conversation, given as `user_turns` gives it; the last messages embedded together."""
+        known = self._predictor.checkpoint.precision is not None
+        texts = [turns[0] if known else _prefixed(turns) for turns in conversations]
+        vectors = self._embed(texts) if texts else ()
+        return [self._reading(turns, vector) for turns, vector in zip(conversations, vectors, strict=True)]
+
+    def _reading(self, turns: Sequence[str], vector: Singles) -> Reading:
+        if len(turns) == 1:
+            return Reading(vector)
+        if is_closing(turns[0]):
+            return Reading(vector, closing=True)
+        if self._predictor.checkpoint.precision is None:
+            return Reading(vector, tuple(EarlierTurn(text) for text in _leant_on(turns)))
+        self._kept.keep(turns[0], vector)
+        leans = [self._leaning(brevity(turns[0]), vector)]
+        earlier = self._worth_reading(turns, leans[0])
+        if not earlier:
+            return Reading(vector)
+        vectors = self._kept.vectors(earlier)
+        leans += [self._leaning(brevity(text), row) for text, row in zip(earlier, vectors, strict=True)]
+        weights = shares(leans)
+        mixed = (weights @ np.concatenate((vector[None], vectors))).astype(np.float32)
+        read = [EarlierTurn(text, float(w)) for text, w in zip(earlier, weights[1:], strict=True) if w >= _LEAST]
+        return Reading(mixed, tuple(sorted(read, key=lambda turn: -(turn.share or 0))))
+
+    def _leaning(self, brief: float, vector: Singles) -> float:
+        leverage, limit = self._predictor.leverages(vector) or (0.0, 1.0)
+        return leaning(brief, leverage / limit)
+
+    def _worth_reading(self, turns: Sequence[str], left: float) -> list[str]:
+        """The earlier messages that may count where the last leans by `left`, the latest first."""
+        found: list[str] = []
+        for text in (turn for turn in turns[1:] if not is_closing(turn)):
+            if left < _LEAST or len(found) == _MOST_TURNS:
+                break
+            found.append(text)
+            left *= brevity(text)
+        return found
+
+
+def _leant_on(turns: Sequence[str]) -> list[str]:
+    """Where no leverage is known: the earlier messages read with a last one of few tokens, the latest first."""
+    count, found = _few_tokens(turns[0]), list[str]()
+    for text in islice((turn for turn in turns[1:] if not is_closing(turn)), _MOST_TURNS):
+        if count >= _ENOUGH_TOKENS:
+            break
+        found.append(text)
+        count += _few_tokens(text)
+    return found
+
+
+def _few_tokens(text: str) -> int:
+    return estimate_tokens(text[:_COUNTED])
+
+
+def _prefixed(turns: Sequence[str]) -> str:
+    return "\n".join([*reversed(_leant_on(turns)), turns[0]])
+
+
+class _KeptVectors:
+    """The vectors of earlier messages: in a chat each is asked for again with every turn. No text is kept."""
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        self._known: OrderedDict[bytes, Singles] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def vectors(self, texts: Sequence[str]) -> Singles:
+        """(n, d) of n texts, those not known embedded together."""
+        keys = [_key(text) for text in texts]
+        with self._lock:
+            found = {key: self._known[key] for key in keys if key in self._known}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:
+            found |= zip(missing, self._embed(list(missing.values())), strict=True)
+        for key in keys:
+            self._put(key, found[key])
+        return np.stack([found[key] for key in keys])
+
+    def keep(self, text: str, vector: Singles) -> None:
+        """Remember a vector; the one that was not asked for longest is forgotten."""
+        self._put(_key(text), vector)
+
+    def _put(self, key: bytes, vector: Singles) -> None:
+        with self._lock:
+            self._known[key] = vector.copy()  # not a row that keeps its whole batch alive
+            self._known.move_to_end(key)
+            if len(self._known) > _KEPT_VECTORS:
+                self._known.popitem(last=False)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
