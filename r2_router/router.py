@@ -269,9 +269,7 @@ class R2Router:
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     @takes_wishes
-    def route_messages(
-        self, messages: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]
-    ) -> Decision:
+    def route_messages(self, messages: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Decision:
         """The decision for an OpenAI `messages` list, as a chat or an agent would send it; nothing is sent.
 
         Its last user message is routed, read with the earlier ones it leans on; the rest is context and counted in
@@ -341,7 +339,8 @@ class R2Router:
     ) -> AnswerStream:
         """`ask` with a request made of the arguments.
 
-        `query` is a text, or an OpenAI `messages` list, routed as by `route_messages`. `system` is put before the conversation.
+        `query` is a text, or an OpenAI `messages` list, routed as by `route_messages`. `system` is put before the
+        conversation.
         """
         request = Request.read(query, lambda_val, system=system, **wishes)
         return self.ask(request, options=options, on_event=on_event)

@@ -1,9 +1,10 @@
 """How a conversation is read: the user's last message, and the earlier ones it leans on.
 
 A message that is brief and unlike anything the heads were trained on ("commit it") says nothing alone. It leans on
-what was said before by c = exp(−n/25)·σ((L/L* − 1.1)/0.09), n its tokens, L its leverage, L* the checkpoint's limit;
-the first message leans on none. Walked back from the last, message i counts for (1 − cᵢ)·Π cⱼ over the later ones, and
-the prediction is the mean of theirs, so weighted. A last message that leans by less than 5 % is read alone.
+what was said before by c = σ((L/L* − 0.74 − 0.04·n)/0.09): n its tokens, L its leverage, L* the checkpoint's limit; the
+longer it is, the stranger it has to be. The first message leans on none. Walked back from the last, message i counts
+for (1 − cᵢ)·Π cⱼ over the later ones, and the prediction is the mean of theirs, so weighted. A last message that leans
+by less than 5 % is read alone.
 
 Nothing is remembered but vectors: the same messages are always read the same way.
 """
@@ -31,12 +32,14 @@ from r2_router.routing.tokens import estimate_tokens
 
 Embed: TypeAlias = Callable[[Sequence[str]], Singles]
 
-_BRIEF_TOKENS = 25.0
-_MIDDLE, _WIDTH = 1.1, 0.09  # of the leverage, as a share of its limit
+# Measured in benchmarks/conversations.py: leverages at which a message leans by half, as shares of the limit.
+_ALONE, _FOR_EACH_TOKEN, _WIDTH = 0.74, 0.04, 0.09
+_BRIEF_TOKENS = 30  # a message of more leans on none
 _LEAST = 0.05  # what counts for less is not read
-_MOST_TURNS = 16  # earlier messages looked at
+_MOST_TURNS = 32  # earlier messages looked at
+_AT_ONCE = 4  # of them embedded together
 _ENOUGH_TOKENS = 12  # where leverage is not known, a message of so many is read alone
-_COUNTED = 1000  # characters: a longer message is not brief, however many tokens it has
+_COUNTED = 1000  # characters of a message that are enough to see that it is not brief
 _KEPT_VECTORS = 1024
 
 # What coding agents put into the user's messages that no user wrote.
@@ -90,14 +93,11 @@ def without_harness(text: str) -> str:
 # -- how much it leans on what was before ----------------------------------------------------------------------
 
 
-def brevity(text: str) -> float:
-    """How brief `text` is, from 1 down to 0."""
-    return math.exp(-estimate_tokens(text[:_COUNTED]) / _BRIEF_TOKENS)
-
-
-def leaning(brief: float, leverage: float) -> float:
-    """How much a message leans on those before it, 0 to 1; its `leverage` as a share of the checkpoint's limit."""
-    return brief / (1.0 + math.exp(min(60.0, (_MIDDLE - leverage) / _WIDTH)))
+def leaning(tokens: int, leverage: float) -> float:
+    """How much a message of so many tokens leans on those before it, 0 to 1; its `leverage` as a share of the limit."""
+    if tokens > _BRIEF_TOKENS:
+        return 0.0
+    return 1.0 / (1.0 + math.exp(min(60.0, (_ALONE + _FOR_EACH_TOKEN * tokens - leverage) / _WIDTH)))
 
 
 def shares(leanings: Sequence[float]) -> Floats:
@@ -146,30 +146,23 @@ class Reader:
         if self._predictor.checkpoint.precision is None:
             return Reading(vector, tuple(EarlierTurn(text) for text in _leant_on(turns)))
         self._kept.keep(turns[0], vector)
-        leans = [self._leaning(brevity(turns[0]), vector)]
-        earlier = self._worth_reading(turns, leans[0])
-        if not earlier:
+        leans = [self._leaning(turns[0], vector)]
+        if leans[0] < _LEAST:
             return Reading(vector)
-        vectors = self._kept.vectors(earlier)
-        leans += [self._leaning(brevity(text), row) for text, row in zip(earlier, vectors, strict=True)]
+        earlier = islice((turn for turn in turns[1:] if not is_closing(turn)), _MOST_TURNS)
+        texts, vectors = list[str](), [vector]
+        while math.prod(leans) >= _LEAST and (few := [*islice(earlier, _AT_ONCE)]):
+            texts += few
+            vectors.extend(self._kept.vectors(few))
+            leans += [self._leaning(text, row) for text, row in zip(few, vectors[-len(few) :], strict=True)]
         weights = shares(leans)
-        mixed = (weights @ np.concatenate((vector[None], vectors))).astype(np.float32)
-        read = [EarlierTurn(text, float(w)) for text, w in zip(earlier, weights[1:], strict=True) if w >= _LEAST]
+        mixed = (weights @ np.stack(vectors)).astype(np.float32) if texts else vector
+        read = [EarlierTurn(text, float(w)) for text, w in zip(texts, weights[1:], strict=True) if w >= _LEAST]
         return Reading(mixed, tuple(sorted(read, key=lambda turn: -(turn.share or 0))))
 
-    def _leaning(self, brief: float, vector: Singles) -> float:
+    def _leaning(self, text: str, vector: Singles) -> float:
         leverage, limit = self._predictor.leverages(vector) or (0.0, 1.0)
-        return leaning(brief, leverage / limit)
-
-    def _worth_reading(self, turns: Sequence[str], left: float) -> list[str]:
-        """The earlier messages that may count where the last leans by `left`, the latest first."""
-        found: list[str] = []
-        for text in (turn for turn in turns[1:] if not is_closing(turn)):
-            if left < _LEAST or len(found) == _MOST_TURNS:
-                break
-            found.append(text)
-            left *= brevity(text)
-        return found
+        return leaning(_few_tokens(text), leverage / limit)
 
 
 def _leant_on(turns: Sequence[str]) -> list[str]:

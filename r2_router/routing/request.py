@@ -27,7 +27,8 @@ class Request(Record):
     """What is asked: a conversation, and what its answer should be worth, may cost and must keep. Made by `read`.
 
     `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
-    is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a `preset`, which the router knows the worth of.
+    is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
+    `preset`, which the router knows the worth of.
     """
 
     query: str

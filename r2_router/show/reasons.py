@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from r2_router import words
 from r2_router.show.ranking import choice
 from r2_router.words import asked_for, budget_text, usd
 
@@ -21,6 +22,10 @@ def reasons(explanation: Explanation) -> list[str]:
     basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
     source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
     lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
+    if decision.closing:
+        lines.append(words.CLOSING)
+    if decision.read_with:
+        lines.append(words.read_with([(turn.text, turn.share) for turn in decision.read_with]))
     other = explanation.runner_up
     if other is not None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"
