@@ -6,7 +6,8 @@ import re
 _THANKS = """
 thanks thank thx thankyou cheers ty bye goodbye danke dankeschön tschüss merci gracias adiós grazie ciao obrigado
 obrigada bedankt dank tack takk tak kiitos dzięki dziękuję спасибо благодарю дякую teşekkürler teşekkür شكرا شكراً
-धन्यवाद 谢谢 谢谢你 谢谢您 謝謝 多谢 感谢 再见 ありがとう ありがとうございます ありがとうございました 감사합니다 고마워 고마워요
+धन्यवाद 谢谢 谢谢你 谢谢您 謝謝 多谢 感谢 再见 ありがとう ありがとうございます
+ありがとうございました 감사합니다 고마워 고마워요
 """
 # ... and what else there is says no more than this. "Yes", "go on" and their like are missing: they ask for work.
 _BESIDE = """

@@ -1,4 +1,4 @@
-"""How a chat is read: what is the user's, how much a message leans on earlier ones, and the public reports as trials."""
+"""How a chat is read: what is the user's, how much a message leans on others, and the public reports as trials."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ BRIEF = "commit it"
 
 def chat(*turns: str) -> list[Message]:
     """What the user said, each answered but the last."""
-    answered = [
-        m for t in turns[:-1] for m in ({"role": "user", "content": t}, {"role": "assistant", "content": "Ok."})
-    ]
-    return [*answered, {"role": "user", "content": turns[-1]}]
+    spoken = [({"role": "user", "content": turn}, {"role": "assistant", "content": "Ok."}) for turn in turns]
+    return [message for pair in spoken for message in pair][:-1]
 
 
 def tool_turns(name: str = "run") -> list[Message]:
@@ -179,7 +177,7 @@ def test_thanks_at_the_end_are_a_closing_and_before_it_are_passed_over() -> None
 
 def test_without_leverage_a_message_of_few_tokens_is_prefixed_by_the_earlier_ones() -> None:
     long = "Why is the sky blue in the day and red in the evening of a clear one?"
-    embed = Given({f"{long}\ngo on": axis(0), long: axis(1), f"one\ntwo\nthree": axis(2)})
+    embed = Given({f"{long}\ngo on": axis(0), long: axis(1), "one\ntwo\nthree": axis(2)})
     reader = Reader(Predictor(make_checkpoint(precision=None)), embed)
     (reading,) = reader.read([["go on", long, "earlier still"]])
     assert (reading.vector == axis(0)).all()
