@@ -15,7 +15,6 @@ from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import say
 from r2_router.errors import InputError, R2Error
-from r2_router.words import visible
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
@@ -172,6 +171,8 @@ class R2Magics(Configured):
 
 def _short(error: BaseException, text: str = "") -> BaseException:
     """`error`, which a notebook shows in one line: the frames that led here are ours, not the user's."""
+    from r2_router.words import visible
+
     line = visible(f"{type(error).__name__}: {text or error}")
     cast("Any", error)._render_traceback_ = lambda: [line]
     return error

@@ -9,8 +9,6 @@ from functools import cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from r2_router.cli.options import add_wish_options, wishes
-
 if TYPE_CHECKING:
     from r2_router.generate import Messages
     from r2_router.routing.request import Request
@@ -75,6 +73,7 @@ def split(line: str) -> list[str]:
 
 def request(query: Messages, args: argparse.Namespace, *, system: str | None = None) -> Request:
     """What a cell asks: its text, or a conversation that ends with it, and the options of its first line."""
+    from r2_router.cli.options import wishes
     from r2_router.routing.request import Request
 
     return Request.read(query, system=system, **wishes(args))
@@ -105,6 +104,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_asking(group: Any) -> None:
+    from r2_router.cli.options import add_wish_options
+
     add_wish_options(group)
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")

@@ -59,6 +59,47 @@ def not_a_budget(given: object) -> str:
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
 
 
+# -- the length a query asks for -----------------------------------------------------------------------------
+
+# Forms of an answer that have a length of their own.
+FORMS = {
+    "yes or no": "yes or no",
+    "haiku": "a haiku",
+    "limerick": "a limerick",
+    "sonnet": "a sonnet",
+    "couplet": "a couplet",
+    "tweet": "a tweet",
+    "short": "a short answer",
+}
+_NUMBER_OF = {"ideogram": "character", "bullet": "bullet point", "minute": "minute of speech"}
+
+
+def length_asked(low: float, high: float, unit: str) -> str:
+    """What a query asks for: "at most 3 sentences", "200 to 300 words", "a haiku"."""
+    if unit in FORMS:
+        return FORMS[unit]
+    most = low if math.isinf(high) else high
+    first, _, rest = _NUMBER_OF.get(unit, unit).partition(" of ")
+    named = f"{first}{'' if most in (0.5, 1) else 's'}{f' of {rest}' if rest else ''}"
+    if math.isinf(high):
+        return f"at least {low:,.6g} {named}"
+    if low == 0:
+        return f"at most {high:,.6g} {named}"
+    if low == high:
+        return f"{high:,.6g} {named}"
+    middle = (low + high) / 2
+    if high < 1.2 * low:
+        return f"about {middle:,.6g} {named}"
+    return f"{low:,.6g} to {high:,.6g} {named}"
+
+
+def asks_for_length(said: str) -> str:
+    return f"The query asks for {said}."
+
+
+# -- what a perfect answer is worth ---------------------------------------------------------------------------
+
+
 def preset(name: str) -> str:
     """Where a worth comes from that a preset names."""
     return f"preset {name}"
@@ -76,7 +117,7 @@ UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the number
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; no answer of these models was measured yet."
+    return f"Estimated from {source}; nothing of this pool measured yet.."
 
 
 def cut_for_embedding(chars: int) -> str:
@@ -144,6 +185,7 @@ def read_with(earlier: Sequence[tuple[str, float | None]]) -> str:
 
 def excerpt(text: str) -> str:
     """The beginning of `text` on one line, safe to show."""
+    text = text.lstrip()
     line = visible(" ".join(text[: 8 * _EXCERPT].split()))
     if len(line) <= _EXCERPT and len(text) <= 8 * _EXCERPT:
         return line
@@ -168,4 +210,6 @@ def for_terminal(text: str, stream: TextIO) -> str:
 
 def whole_characters(text: str) -> str:
     """`text` with the halves of a character (surrogates) joined, and a half alone replaced: it can be encoded."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -89,9 +89,8 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The verified GGUF file: from R2_MODELS_DIR, from R2_TEST_CACHE, or fetched (into R2_TEST_CACHE if set)."""
-    from r2_router.local import find_weights
     from r2_router.local.pull import fetch_weights
-    from r2_router.local.weights import get_weights
+    from r2_router.local.weights import find_weights, get_weights
 
     cache = Path(os.environ.get("R2_TEST_CACHE") or tmp_path_factory.mktemp("weights"))
     with pytest.MonkeyPatch.context() as patch:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _fetch_first_model(router: R2Router) -> None:
     """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start."""
     from r2_router.config.settings import load_settings
-    from r2_router.local import find_weights, known_weights
+    from r2_router.local.weights import find_weights, known_weights
 
     if any(not router.not_ready(model) for model in router.models):
         return

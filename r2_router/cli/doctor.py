@@ -111,10 +111,10 @@ def _ledger() -> Iterator[Finding]:
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
-    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.checkpoints.find import checkpoint_and_pool
     from r2_router.config.settings import load_settings
 
-    c = load_checkpoint(load_settings(checkpoint=args.checkpoint).checkpoint or DEFAULT_CHECKPOINT)
+    c, _ = checkpoint_and_pool(load_settings(checkpoint=args.checkpoint, pool=args.pool))
     shape = f"{len(c.models)} models x {len(c.budgets)} budgets, embedder {c.embedder.id} ({c.embedder.dim}-d)"
     yield Finding("checkpoint", "ok", f"{c.name}: {shape}")
     if c.probe_vectors is None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,6 +65,7 @@ def profile(name: str) -> Profile:
     return known[name]
 
 
+@lru_cache(maxsize=256)
 def profile_of(host: str) -> Profile:
     """The profile of the server `host`; one without a name where nobody describes it."""
     found = (known for known in profiles().values() if any(fnmatchcase(host.lower(), glob) for glob in known.hosts))

@@ -14,6 +14,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.stated_length import StatedLength
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
@@ -199,8 +200,9 @@ class Decision(Record):
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
-    one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
+    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
+    chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an
     untrusted place, "" for others. `warnings()` says all of that in sentences. `read_with`: the earlier messages of
     a chat that the query was read with, those that count most first. `closing`: the query thanks or takes leave at the
     end of a chat, so any answer is expected to do.
@@ -222,6 +224,7 @@ class Decision(Record):
     pool_warning: str = ""
     read_with: tuple[EarlierTurn, ...] = ()
     closing: bool = False
+    stated_length: StatedLength | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -335,6 +338,7 @@ _DECISION_KEYS = (
     "worth_usd",
     "lambda_val",
     "input_tokens",
+    "stated_length",
     "truncated",
     "leverage",
     "familiar",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from r2_router import words
 from r2_router.show.ranking import choice
-from r2_router.words import asked_for, budget_text, usd
+from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, read_with, usd
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
@@ -23,9 +22,11 @@ def reasons(explanation: Explanation) -> list[str]:
     source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
     lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
     if decision.closing:
-        lines.append(words.CLOSING)
+        lines.append(CLOSING)
     if decision.read_with:
-        lines.append(words.read_with([(turn.text, turn.share) for turn in decision.read_with]))
+        lines.append(read_with([(turn.text, turn.share) for turn in decision.read_with]))
+    if decision.stated_length is not None:
+        lines.append(asks_for_length(decision.stated_length.said))
     other = explanation.runner_up
     if other is not None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"

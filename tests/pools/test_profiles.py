@@ -19,9 +19,15 @@ DEPLOYMENT = "https://mine.openai.azure.com/openai/deployments/gpt-4o"
 
 @pytest.fixture(autouse=True)
 def _read_anew() -> Iterator[None]:
-    profiles.cache_clear()
+    forget()
     yield
+    forget()
+
+
+def forget() -> None:
+    """What was read is read anew, as in a new process."""
     profiles.cache_clear()
+    profile_of.cache_clear()
 
 
 def pool(tmp_path: Path, lines: str) -> Path:
