@@ -1,4 +1,4 @@
-"""Writes the figures of docs/results.md and README.md anew: `python benchmarks/results_page.py`.
+"""Writes the figures of docs/results.md, docs/conversations.md and README.md anew: `python benchmarks/results_page.py`.
 
 They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "conversations.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -90,6 +90,26 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
+def conversations(found: dict) -> str:
+    """Ways to read a chat, what singles would wrongly carry, and the time of a decision."""
+    kinds = next(iter(found["points"].values()))
+    lines = [f"| way to read | {' | '.join(kinds)} | pairs |", "|---" * (len(kinds) + 2) + "|"]
+    for way, of in found["points"].items():
+        points = [f"{mean:+.1f} ({half:.1f})" for mean, half in of.values()]
+        lines.append(f"| {way} | {' | '.join(points)} | {found['pairs'][way]:.0%} |")
+    singles = found["singles"].values()
+    most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
+    times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
+    said = (
+        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message of "
+        f"a chat, what was said before would wrongly count for "
+        f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
+        f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
+        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -119,6 +139,7 @@ def blocks() -> dict[str, str]:
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 

@@ -11,11 +11,8 @@ Nothing is remembered but vectors: the same messages are always read the same wa
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +25,7 @@ from r2_router.routing.closings import is_closing
 from r2_router.routing.decision import EarlierTurn
 from r2_router.routing.messages import Message, content_text
 from r2_router.routing.predict import Predictor
+from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.tokens import estimate_tokens
 
 Embed: TypeAlias = Callable[[Sequence[str]], Singles]
@@ -129,7 +127,7 @@ class Reader:
     def __init__(self, predictor: Predictor, embed: Embed) -> None:
         self._predictor = predictor
         self._embed = embed
-        self._kept = _KeptVectors(embed)
+        self._recent = Recent[Singles](_KEPT_VECTORS)
 
     def read(self, conversations: Sequence[Sequence[str]]) -> list[Reading]:
         """The reading of each conversation, given as `user_turns` gives it; the last messages embedded together."""
@@ -145,7 +143,7 @@ class Reader:
             return Reading(vector, closing=True)
         if self._predictor.checkpoint.precision is None:
             return Reading(vector, tuple(EarlierTurn(text) for text in _leant_on(turns)))
-        self._kept.keep(turns[0], vector)
+        self._recent.put(_key(turns[0]), vector.copy())  # not a row that keeps its whole batch alive
         leans = [self._leaning(turns[0], vector)]
         if leans[0] < _LEAST:
             return Reading(vector)
@@ -153,12 +151,22 @@ class Reader:
         texts, vectors = list[str](), [vector]
         while math.prod(leans) >= _LEAST and (few := [*islice(earlier, _AT_ONCE)]):
             texts += few
-            vectors.extend(self._kept.vectors(few))
+            vectors.extend(self._vectors(few))
             leans += [self._leaning(text, row) for text, row in zip(few, vectors[-len(few) :], strict=True)]
         weights = shares(leans)
         mixed = (weights @ np.stack(vectors)).astype(np.float32) if texts else vector
         read = [EarlierTurn(text, float(w)) for text, w in zip(texts, weights[1:], strict=True) if w >= _LEAST]
         return Reading(mixed, tuple(sorted(read, key=lambda turn: -(turn.share or 0))))
+
+    def _vectors(self, texts: Sequence[str]) -> list[Singles]:
+        """The vectors of earlier messages, those not known embedded together."""
+        found = {key: (text, self._recent.get(key)) for key, text in zip(map(_key, texts), texts, strict=True)}
+        missing = [text for text, vector in found.values() if vector is None]
+        made = iter(self._embed(missing)) if missing else iter(())
+        known = {key: next(made).copy() if vector is None else vector for key, (_, vector) in found.items()}
+        for key, vector in known.items():
+            self._recent.put(key, vector)
+        return [known[_key(text)] for text in texts]
 
     def _leaning(self, text: str, vector: Singles) -> float:
         leverage, limit = self._predictor.leverages(vector) or (0.0, 1.0)
@@ -184,37 +192,5 @@ def _prefixed(turns: Sequence[str]) -> str:
     return "\n".join([*reversed(_leant_on(turns)), turns[0]])
 
 
-class _KeptVectors:
-    """The vectors of earlier messages: in a chat each is asked for again with every turn. No text is kept."""
-
-    def __init__(self, embed: Embed) -> None:
-        self._embed = embed
-        self._known: OrderedDict[bytes, Singles] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def vectors(self, texts: Sequence[str]) -> Singles:
-        """(n, d) of n texts, those not known embedded together."""
-        keys = [_key(text) for text in texts]
-        with self._lock:
-            found = {key: self._known[key] for key in keys if key in self._known}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        if missing:
-            found |= zip(missing, self._embed(list(missing.values())), strict=True)
-        for key in keys:
-            self._put(key, found[key])
-        return np.stack([found[key] for key in keys])
-
-    def keep(self, text: str, vector: Singles) -> None:
-        """Remember a vector; the one that was not asked for longest is forgotten."""
-        self._put(_key(text), vector)
-
-    def _put(self, key: bytes, vector: Singles) -> None:
-        with self._lock:
-            self._known[key] = vector.copy()  # not a row that keeps its whole batch alive
-            self._known.move_to_end(key)
-            if len(self._known) > _KEPT_VECTORS:
-                self._known.popitem(last=False)
-
-
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return fingerprint(text.encode("utf-8", "surrogatepass"))

@@ -317,6 +317,8 @@ def test_trial_14_a_chat_is_routed_without_asking_it_and_one_message_is_a_text(s
     routed, text = shipped.route_messages(chat(HARD)), shipped.route_text(HARD)
     assert routed.candidates[:] == text.candidates[:]
     assert routed.to_dict() == text.to_dict()
+    embedded = shipped.route(shipped.embed([HARD])[0], input_tokens=text.input_tokens)
+    assert embedded.candidates[:] == text.candidates[:]
 
 
 def test_context_is_auto_or_last(letters: R2Router) -> None:
