@@ -46,7 +46,7 @@ PHRASES = (  # not those that the constants of conversation.py were chosen with
 )  # fmt: skip
 WORTHS = (1e-4, 3e-4, 1e-3)
 SEEDS = 3
-LAST = "the last message alone"
+LAST, MEANT = "the last message alone", "the message meant, alone"  # the second is all that reading can reach
 Outputs = Callable[[list[str]], np.ndarray]
 
 
@@ -254,9 +254,10 @@ def continuations(data: Path) -> dict:
             held = whole.take(out)
             truth = np.stack([w * held.quality - true_cost[out] for w in WORTHS]) / np.array(WORTHS)[:, None, None]
             chats = conversations(queries, np.random.default_rng((seed, number)))
-            for way, outputs in Ways(predictor, known).all().items():
+            meant = predictor.outputs(vectors[out].astype(np.float32))
+            for way, outputs in {**Ways(predictor, known).all(), MEANT: lambda _: None}.items():
                 for kind, made in chats.items():
-                    expected = np.stack([outputs(turns) for turns in made])
+                    expected = meant if way == MEANT else np.stack([outputs(turns) for turns in made])
                     quality = predictor.quality(expected)
                     cost = cost_usd(held, pool, np.stack([predictor.tokens(row) for row in expected]))
                     got = [
@@ -283,7 +284,7 @@ def main() -> None:
         ["points of worth over the last message alone", *kinds, "pairs right"],
         *(
             [way, *(f"{mean:+.1f} ±{half:.1f}" for mean, half in (of[kind] for kind in kinds)),
-             f"{found['pairs'][way]:.1%}"]
+             f"{found['pairs'][way]:.1%}" if way in found["pairs"] else ""]
             for way, of in found["points"].items()
         ),
     ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""Writes the figures of docs/results.md, docs/conversations.md and README.md anew: `python benchmarks/results_page.py`.
+"""Writes the figures of pages in docs/ and of README.md anew: `python benchmarks/results_page.py`.
 
 They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "conversations.md", ROOT / "README.md")
+PAGES = (*(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations")), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -93,10 +93,14 @@ def heads(found: dict) -> str:
 def conversations(found: dict) -> str:
     """Ways to read a chat, what singles would wrongly carry, and the time of a decision."""
     kinds = next(iter(found["points"].values()))
+
+    def right(way: str) -> str:
+        return f"{found['pairs'][way]:.0%}".replace("%", " %") if way in found["pairs"] else "-"
+
     lines = [f"| way to read | {' | '.join(kinds)} | pairs |", "|---" * (len(kinds) + 2) + "|"]
     for way, of in found["points"].items():
         points = [f"{mean:+.1f} ({half:.1f})" for mean, half in of.values()]
-        lines.append(f"| {way} | {' | '.join(points)} | {found['pairs'][way]:.0%} |")
+        lines.append(f"| {way} | {' | '.join(points)} | {right(way)} |")
     singles = found["singles"].values()
     most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
     times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
@@ -106,6 +110,31 @@ def conversations(found: dict) -> str:
         f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
         f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
         f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
+
+
+def arena_scores(found: dict) -> str:
+    """What comes of each way to choose between the two models whose graded answers are at hand."""
+    lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
+    for name, each in found["scores"].items():
+        lines.append(f"| {name} | {each['accuracy']:.3f} | {each['usd_per_1000']:.4f} | {each['score']:.1f} |")
+    return "\n".join(lines)
+
+
+def arena_robustness(found: dict) -> str:
+    lines = [
+        "| preset | same model | same model and length | models chosen | entropy of pairs |",
+        "|---|---|---|---|---|",
+    ]
+    for preset, each in found["robustness"].items():
+        models = ", ".join(f"{name} {count}" for name, count in each["models"].items())
+        same = f"{each['same_model']:.0%} | {each['same_pair']:.0%}".replace("%", " %")
+        lines.append(f"| {preset} | {same} | {models} | {each['entropy_of_pairs_bits']:.2f} bits |")
+    median, worst = (f"{found['latency'][key] * 1e3:.1f} ms" for key in ("median_s", "p99_s"))
+    said = (
+        f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "
+        f"{worst} at the 99th percentile, the vector of the text included."
     )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
@@ -132,7 +161,7 @@ def summary(found: dict) -> str:
 
 def blocks() -> dict[str, str]:
     """The text of each named place."""
-    routing = json.loads((RESULTS / "routing.json").read_text())
+    routing, arena = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("routing", "routerarena"))
     return {
         **{name: table(found) for name, found in routing.items()},
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
@@ -140,6 +169,8 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        "arena-scores": arena_scores(arena),
+        "arena-robustness": arena_robustness(arena),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 

@@ -258,7 +258,7 @@ def test_what_each_model_can_do_and_where_that_is_from(mine: Path, capsys: Captu
     out, err = capsys.readouterr()
     rows = [line.split(maxsplit=3) for line in out.splitlines()]
     assert rows[0] == ["model", "rating", "±", "from"]
-    assert rows[-1] == ["B", "1426", "2", "rated as gpt-5-chat, 1426 (2026-10-20)"]
+    assert rows[-1] == ["B", "1426", "27", "rated as gpt-5-chat, 1426 (2026-10-20)"]
     assert "Ratings of 2026-10-20: LMArena leaderboard dataset, CC BY 4.0." in err
     assert main(["models", "--pool", "mine", "ratings", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
