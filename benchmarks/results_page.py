@@ -7,7 +7,7 @@ import json
 import sys
 import textwrap
 
-from common import RESULTS
+from common import RESULTS, duration
 
 ROOT = RESULTS.parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -114,6 +114,28 @@ def conversations(found: dict) -> str:
     return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
 
 
+def stated(found: dict) -> str:
+    """How well lengths are read, and whether answers keep them."""
+    lines = ["| | read, or kept | of |", "|---|---|---|"]
+    for kind, (read, known) in found["ifeval"]["recall"].items():
+        lines.append(f"| IFEval: {kind.replace('_', ' ')} | {read} | {known} |")
+    right, read = found["ifeval"]["statements_that_are_a_constraint"]
+    arena, hard = found["routerarena"], found["arena_hard"]
+    lines.append(f"| IFEval: of the statements read, a constraint of the list | {right} | {read} |")
+    lines.append(f'| RouterArena: "within 3 sentences" | {arena["read_of_them"]} | {arena["ask"]} |')
+    others = arena["queries"] - arena["ask"]
+    lines.append(f"| RouterArena: any length in the other queries | {arena['read_of_others']} | {others} |")
+    exams = found["exams"].values()
+    lines.append(
+        f"| exams, which ask for none | {sum(e['read'] for e in exams)} | {sum(e['queries'] for e in exams):,} |"
+    )
+    for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
+        lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
+    speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
+    said = f"Time to read: {', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def arena_scores(found: dict) -> str:
     """What comes of each way to choose between the two models whose graded answers are at hand."""
     lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
@@ -169,6 +191,7 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from common import duration, publish, spread, table, timed
 
+from r2_router import R2Router
 from r2_router.routing.length_phrases import Asked
 from r2_router.routing.stated_length import stated_length, statements
 
@@ -113,6 +114,26 @@ def router_arena() -> dict[str, Any]:
     }
 
 
+def foreseen() -> dict[str, Any]:
+    """Expected tokens of RouterArena's answers with the length that the query states and without, and the real ones.
+
+    Of the prior and of the checkpoint of the local models, its strongest model unlimited; `off_by`: the median factor.
+    """
+    answers = [r for r in rows("routerarena_part.parquet") if "within 3 sentences" in r["query"]]
+    queries = sorted({r["query"] for r in answers})
+    real = {q: [r["output_tokens"] for r in answers if r["query"] == q] for q in queries}
+    found: dict[str, Any] = {"real_median": statistics.median(r["output_tokens"] for r in answers)}
+    for name in ("prior", "local"):
+        router = R2Router.from_pretrained(name, pool="local")
+        vectors, model = router.embed(queries), router.checkpoint.strongest
+        for way, texts in (("without", None), ("with", queries)):
+            decisions = router.route_batch(vectors, queries=texts, model=model, budget="unlimited")
+            tokens = [d.predicted_output_tokens for d in decisions]
+            off = [abs(math.log(t / max(1, n))) for q, t in zip(queries, tokens, strict=True) for n in real[q]]
+            found[f"{name}_{way}"] = {"median": statistics.median(tokens), "off_by": math.exp(statistics.median(off))}
+    return found
+
+
 def natural() -> dict[str, Any]:
     """Answers of hosted LLMs at their natural length to the queries of Arena-Hard that state one."""
     queries = {r["query_id"]: r["query"] for r in rows("everyday_queries.parquet")}
@@ -141,6 +162,25 @@ def natural() -> dict[str, Any]:
     }
 
 
+def exams() -> dict[str, Any]:
+    """Questions of exams, of which hardly one asks for a length: what is read of them, other than "briefly ..."."""
+    counted: dict[str, Any] = {}
+    for name in ("diverse_queries", "exam_queries", "mmlu_pro", "zeroeval"):
+        queries = set(pq.read_table(DATA / f"{name}.parquet", columns=["query"]).column("query").to_pylist())
+        read = [q for q in queries if any(a.unit != "short" for a in statements(q))]
+        for query in read if SHOW else ():
+            print(
+                "EXAM",
+                statements(query),
+                "|",
+                query[:150].replace("\n", " / "),
+                "...",
+                query[-150:].replace("\n", " / "),
+            )
+        counted[name] = {"queries": len(queries), "read": len(read)}
+    return counted
+
+
 def main() -> None:
     stated_length(STATED)
     long = (STATED * 11_000)[: 1 << 20]
@@ -150,7 +190,14 @@ def main() -> None:
         "1 MB": timed(lambda: stated_length(long), rounds=50),
     }
     spreads = {name: spread(seconds) for name, seconds in speed.items()}
-    found = {"ifeval": ifeval(), "routerarena": router_arena(), "arena_hard": natural(), "seconds": spreads}
+    found = {
+        "ifeval": ifeval(),
+        "routerarena": router_arena(),
+        "arena_hard": natural(),
+        "exams": exams(),
+        "foreseen": foreseen(),
+        "seconds": spreads,
+    }
     table([("", "median")] + [(name, duration(s["median_s"])) for name, s in spreads.items()])
     print(json.dumps({k: v for k, v in found.items() if k != "seconds"}, indent=1))
     if not SHOW:

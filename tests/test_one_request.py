@@ -82,7 +82,7 @@ def test_the_same_request_is_the_same_through_every_face(
     options = [part for name, value in wished.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     python = outcome(lambda: router.route_text(query, **wished))
 
-    args = build_parser().parse_args(["route", "--query", query, *options])
+    args = build_parser("route").parse_args(["route", "--query", query, *options])
     assert outcome(lambda: router.decide(common.read_requests(args)[0])) == python
 
     from r2_magic import options as magic_options

@@ -318,6 +318,7 @@ def test_routing_vectors_loads_no_learning_library(saved: Path) -> None:
     assert printed(code) == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--version"], ["route", "Why is the sky blue?", "--json"]])
 def test_the_command_line_loads_no_learning_library_and_nobody_elses_command(arguments: list[str]) -> None:
     unneeded = (*LEARNING, "r2_router.generate.generation", "r2_router.cli.doctor", "r2_router.local.servers")

@@ -89,11 +89,13 @@ def _entries(page: object, host: str) -> list[object]:
 def _pages(base_url: str, key: Secret | None, host: str) -> Iterator[object]:
     import httpx
 
+    from r2_router.net.connections import sync_client
+
     url = httpx.URL(f"{base_url.rstrip('/')}/models")
     deadline, left = time.monotonic() + _MAX_SECONDS, _MAX_BYTES
     asked: set[str] = set()
     try:
-        with httpx.Client(timeout=_READ_SECONDS, headers=_headers(key, host)) as client:
+        with sync_client(_READ_SECONDS, _headers(key, host)) as client:
             while str(url) not in asked:
                 if len(asked) == _MAX_PAGES:
                     raise DownloadError(f"{host} lists its models on more than {_MAX_PAGES} pages.")

@@ -30,15 +30,11 @@ _POEMS = {
     "tweet": (10, 110),
     "俳句": (8, 45),
 }
-_TRIGGER = re.compile(
-    r"yes|true|ja |ja/|oui|sí|si o no|sim |sì|да|是|はい|نعم|haiku|haïku|limerick|sonnet|sonett|couplet|tweet|俳句|"
-    r"short|brief|concise|kurz|knapp|brièvement|bref|breve|簡潔|简|簡|кратко|kort"
-)
 _YES_OR_NO = re.compile(
     rf"{_ASK}(?: (?:me|a|an|with|simple|single|just|only|einem|par|con|un|either|only a|"
     rf"in)){{0,3}}[ :\"']*{_EITHER}(?! ?-?questions?| frage| vote)|"
     rf"(?:^|[.?!,;:(\n。？，（] ?)(?:just |only )?{_EITHER}[\"']?(?: only| please| answer| bitte)?\s*"
-    rf"(?=$|[.?!,)\n。？）])|"
+    rf"(?=$|[.?!,\n。？）]|\)(?! ?(?:or|and|not) ))|"
     rf"{_EITHER} (?:answer|only)|只(?:需|要)?回答{_EITHER}"
 )
 _POEM = re.compile(
@@ -72,8 +68,6 @@ _REASONS = re.compile(
 
 def asked_forms(text: str) -> Iterator[Asked]:
     """What a folded text says of the answer's form."""
-    if _TRIGGER.search(text) is None:
-        return
     either = _YES_OR_NO.search(text)
     if either and not _REASONS.search(text[either.end() : either.end() + 80]) and _at_an_end(text, either):
         yield Asked("yes or no", 1, 12, (1, 1))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from r2_router.routing.length_words import DESCRIBING, LANGUAGES, NOT_THE_ANSWER, Language
+from r2_router.routing.length_words import DESCRIBING, LETTERS, Language, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +50,24 @@ _LEAST_CHARACTERS = 20  # fewer are people of a story, or a password
 _MOST_UNITS = 60  # that are looked at: who asks for a length does not name more
 _BEFORE, _AFTER = 140, 70  # characters of the clause that are looked at on either side
 _CLAUSE_END = re.compile(r"(?<!\bi\.e)(?<!\be\.g)[.!?](?=\s|$)|[;:\n\"]")
-_LETTERS = re.compile(r"[^\W\d_]+(?:'s\b)?")
 _HALF = r"half an?|une demi|une demie|eine halbe|einer halben|media|mezza|meia|een halve"
 _DIGITS = r"\d{1,3}(?:[., ']\d{3})+(?!\d)|\d{1,6}(?:[.,]\d)?k?"
 
 
 def asked_lengths(text: str) -> Iterator[Asked]:
     """What a folded text says of the answer's length, in the order in which it stands there."""
-    found = set(_LETTERS.findall(text)) & _units().keys()
-    if not found:
-        return
+    known = units()
     end = said = 0
-    units = (match for match in _LETTERS.finditer(text) if match[0] in found)
-    for match in islice(units, _MOST_UNITS):
+    for match in islice((m for m in LETTERS.finditer(text) if m[0] in known), _MOST_UNITS):
         if match.start() == end + 1 and match[0].startswith("point"):  # of "bullet points"
             continue
         end = match.end()
-        for language in _units()[match[0]]:
+        for language in known[match[0]]:
             asked = _Grammar.of(language).read(text, match, said)
             if asked is not None:
                 yield asked
                 said = end
                 break
-
-
-@cache
-def _units() -> dict[str, tuple[Language, ...]]:
-    """Each form of a unit, and the languages that have it."""
-    forms = {form for language in LANGUAGES for form in language.unit_of}
-    return {form: tuple(lang for lang in LANGUAGES if form in lang.unit_of) for form in forms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +125,7 @@ class _Grammar:
         self._text_behind = re.compile(
             rf"[ -](?:[\w'-]+ ){{0,2}}?(?:{g.texts})\b(?! (?:was|were|is|has|had|by|wurde|ist|war))"
         )
-        self._negated = re.compile(rf"(?:{g.negation})\b{words}{{0,4}} ?$")
+        self._negated = re.compile(rf"(?:(?<!\w)(?:{g.negation})|n't)\b{words}{{0,4}} ?$")
         self._article = re.compile(rf"^(?:{g.one})$")
         self._joined = re.compile(r"(?:^|\W)(?:and|but|with|und|mit|et|avec|y|con|e|com|en|met|и) $")
         self._bare = re.compile(
@@ -237,24 +226,18 @@ class _Grammar:
     # -- whose length it is ----------------------------------------------------------------------------------
 
     def _about_something_else(self, q: _Quantity, before: str, after: str) -> bool:
-        lines_of_code = q.unit == "line" and not _RELATIVE.search(before)
         return bool(
             (self._given.search(before) and not q.compared)
             or self._part.search(before)
             or self._part_behind.match(after)
-            or NOT_THE_ANSWER.match(after)
-            or (q.unit in ("word", "character") and _RELATIVE.match(after))
+            or _NOT_THE_ANSWER.match(after)
+            or (q.unit in ("word", "character") and (_RELATIVE.match(after) or _SOME_OF_ALL.match(after)))
             or self._asks.search(before)
-            or (self._other.search(before) and not lines_of_code)
-            or (self._other_subject.search(before) and not lines_of_code)
-            or (
-                q.singular
-                and q.unit != "line"
-                and self._other_behind.match(after)
-                and not self._text_behind.match(after)
-            )
+            or self._other.search(before)
+            or self._other_subject.search(before)
+            or (q.singular and self._other_behind.match(after) and not self._text_behind.match(after))
             or (q.unit == "minute" and not _SPEECH.match(after))
-            or (q.unit == "line" and q.article)
+            or (q.unit in ("line", "point") and q.article)
         )
 
     def _of_the_answer(self, q: _Quantity, before: str, after: str) -> bool:
@@ -288,6 +271,8 @@ class _Grammar:
         apart = bool(re.search(r"(?:^|[,(\u2013-] ?)\W*[\w']+ (?:[\w']+ )?$", before))
         if q.article:
             return (asks or apart) and not _GRAMMAR.search(before + after)
+        if q.unit == "point":
+            return asks
         return asks or apart or q.compared or bool(_CLOSED.match(after)) or bool(_QUESTION.match(before))
 
     def _heads(self, _: _Quantity, before: str, after: str) -> bool:
@@ -320,6 +305,18 @@ class _Grammar:
         return bool(self._holding.search(before) or self._must.search(before))
 
 
+# What behind the unit shows that it is not the answer that is counted.
+_NOT_THE_ANSWER = re.compile(
+    r" (?:from|starting|beginning|ending|rhym\w*|above|below|ago|were|was|are|back|left|missing|wrong|should|must|"
+    r"need|can be|"
+    r"called|named|be in|begin|start|end|of code|of text (?:i|that)|of the (?:book|text|article|document)|"
+    r"with (?:the )?(?:letter|prefix|suffix|all|capital)|or phrases|in (?:all|capital|upper|lower|bold|italic|"
+    r"english that)|"
+    r"in (?:the|this|that|my|these|your|each) (?!style|form|voice|tone|manner|same|first|third|past|present|"
+    r"response|answer|reply|entire|whole|output)|"
+    r"que (?:riment|commencent|empiecen|rimen)|die (?:mit|auf|sich)|qui (?:riment|commencent)|"
+    r"limit is|wurde|ist|war|étaient|était|eran)(?:\b|(?<= ))"
+)
 _STOP = (
     r"(?:about|on|for|of|from|that|which|to|with|by|and|or|in|if|when|at|than|who|über|von|mit|für|aus|sur|de|du|des|"
     r"avec|que|qui|pour|sobre|con|para|del|di|su|per|com|о|об|про|для|из|с|over|van|met|voor)\b"
@@ -331,6 +328,7 @@ _LIMITS = re.compile(
     r"\b(?:limit|limited|restrict|restricted|confine|cap|beschränken?|begrenze|limite[sz]?|limiter|limita|limítate|"
     r"beperk|ограничь)\b.{0,60} $"
 )
+_SOME_OF_ALL = re.compile(r".{0,40}\b(?:should|must) (?:be|appear|start|end) ")
 _SPEECH = re.compile(
     r"[ -](?:[\w-]+ )?(?:speech|talk|toast|presentation|monologue|pitch|podcast|sermon|lecture|script|eulogy|sketch)\b"
 )

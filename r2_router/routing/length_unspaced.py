@@ -102,14 +102,10 @@ _ARABIC = re.compile(
 )
 _ARABIC_PAIR = re.compile(r"في (?P<unit>جملتين|فقرتين|كلمتين|نقطتين|سطرين)")
 _PAIRS = {"جملتين": "sentence", "فقرتين": "paragraph", "كلمتين": "word", "نقطتين": "bullet", "سطرين": "line"}
-_SCRIPTS = re.compile("[\u0600-\u06ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
 def asked_unspaced(text: str) -> Iterator[Asked]:
     """What a text says of the answer's length in these scripts, in the order in which it stands there."""
-    script = _SCRIPTS.search(text)
-    if script is None:
-        return
     for match in _IN_ALL.finditer(text):
         asked = _read(text, match)
         if asked is not None:
@@ -127,7 +123,7 @@ def _read(text: str, m: re.Match[str]) -> Asked | None:
         before = text[max(0, m.start() - _LOOK_BACK) : m.start()] + (m["write"] or "")
     if not marked or low is None or high is None or not 0 < low <= high <= _MOST_OF.get(unit, 100):
         return None
-    if _GIVEN.search(before) or (unit == "character" and high < 2 and not m["write"]):
+    if _GIVEN.search(before) or (unit == "character" and high < 20 and m["write"] not in ("用", "以")):
         return None
     if m["write"] in ("，", ",", "、", "。", "", "（", "(") and not (
         behind or _ends(m["after"]) or m["after"].startswith("的")

@@ -7,8 +7,11 @@ that match no more than a few words.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+
+LETTERS = re.compile(r"[^\W\d_]+(?:'s\b)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,7 @@ ENGLISH = Language(
     "convert|break",
     make="write|writing|compose|draft|create|generate|produce|provide|give|craft|prepare|deliver|need|want|make|"
     "develop|pen|author|offer|supply|send|use|would like|'d like|hallucinate|complete|add|list|"
-    "name|submit|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
+    "name|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
     tell="explain|summari[sz]e|describe|define|answer|reply|respond|tell|say|outline|paraphrase|express|condense|"
     "characteri[sz]e|recap|sum|rewrite|put|state|justify|elaborate|discuss|compare|introduce|review",
     given="this|these|that|those|the|following|my|our|your|his|her|their|its|attached|above|below|original|last|"
@@ -577,6 +580,14 @@ DUTCH = Language(
 
 LANGUAGES = (ENGLISH, GERMAN, FRENCH, SPANISH, ITALIAN, PORTUGUESE, DUTCH, RUSSIAN)
 
+
+@cache
+def units() -> Mapping[str, tuple[Language, ...]]:
+    """Each form of a unit, and the languages that have it."""
+    forms = {form for language in LANGUAGES for form in language.unit_of}
+    return {form: tuple(language for language in LANGUAGES if form in language.unit_of) for form in forms}
+
+
 # Adjectives that may stand between the number and the unit.
 DESCRIBING = (
     r"very|really|short|brief|concise|simple|full|complete|clear|long|detailed|quick|single|crisp|plain|separate|"
@@ -587,17 +598,4 @@ DESCRIBING = (
     r"cortas?|"
     r"cortos?|brevi|sole|soli|sola|solo|única|único|semplici|curtas?|curtos?|korte|lange|volledige|коротких|коротком|"
     r"кратких|полных|clave|clés?"
-)
-
-# What behind the unit shows that it is not the answer that is counted.
-NOT_THE_ANSWER = re.compile(
-    r" (?:from|starting|beginning|ending|rhym\w*|above|below|ago|were|was|are|back|left|missing|wrong|should|must|"
-    r"need|can be|"
-    r"called|named|be in|begin|start|end|of code|of text (?:i|that)|of the (?:book|text|article|document)|"
-    r"with (?:the )?(?:letter|prefix|suffix|all|capital)|or phrases|in (?:all|capital|upper|lower|bold|italic|"
-    r"english that)|"
-    r"in (?:the|this|that|my|these|your|each) (?!style|form|voice|tone|manner|same|first|third|past|present|"
-    r"response|answer|reply|entire|whole|output)|"
-    r"que (?:riment|commencent|empiecen|rimen)|die (?:mit|auf|sich)|qui (?:riment|commencent)|"
-    r"limit is|wurde|ist|war|étaient|était|eran)(?:\b|(?<= ))"
 )

@@ -11,21 +11,23 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.records import Record
-from r2_router.routing.length_forms import asked_forms
-from r2_router.routing.length_phrases import Asked, asked_lengths
-from r2_router.routing.length_unspaced import asked_unspaced
+from r2_router.routing.length_words import LETTERS, units
+
+if TYPE_CHECKING:
+    from r2_router.routing.length_phrases import Asked
 
 _HEAD, _TAIL = 1500, 1000  # characters that are read of a long text
 
 # Tokens of one unit, low and high. A word's are its language's; measured on answers in benchmarks/stated_length.py.
 _TOKENS = {
-    "sentence": (12.0, 45.0),
+    "sentence": (12.0, 36.0),
     "paragraph": (35.0, 220.0),
     "bullet": (8.0, 80.0),
     "point": (8.0, 120.0),
@@ -49,7 +51,7 @@ _EXACT = (
     "minute",
     "page",
 )
-_SHORT_OF, _BEYOND = 0.8, 1.25  # how far an LLM stays from a number of words or pages it is asked for
+_SHORT_OF, _BEYOND = 0.9, 1.25  # how far an LLM stays from a number of words or pages it is asked for
 _SLACK = 8.0  # tokens: punctuation, a closing mark
 
 
@@ -89,10 +91,29 @@ def stated_length(query: str) -> StatedLength | None:
 
 
 def statements(query: str) -> list[Asked]:
-    """Every statement of `query` about the length of its answer."""
+    """Every statement of `query` about the length of its answer. What reads them is loaded when a word says so."""
     text = _folded(query)
-    asked = [*asked_forms(text), *asked_lengths(text)]
-    return asked if text.isascii() else [*asked, *asked_unspaced(text)]
+    asked: list[Asked] = []
+    if _FORM_WORDS.search(text):
+        from r2_router.routing.length_forms import asked_forms
+
+        asked += asked_forms(text)
+    if not units().keys().isdisjoint(LETTERS.findall(text)):
+        from r2_router.routing.length_phrases import asked_lengths
+
+        asked += asked_lengths(text)
+    if not text.isascii() and _UNSPACED.search(text):
+        from r2_router.routing.length_unspaced import asked_unspaced
+
+        asked += asked_unspaced(text)
+    return asked
+
+
+_FORM_WORDS = re.compile(
+    r"yes|true|ja |ja/|oui|sí|si o no|sim |sì|да|是|はい|نعم|haiku|haïku|limerick|sonnet|sonett|couplet|tweet|俳句|"
+    r"short|brief|concise|kurz|knapp|brièvement|bref|breve|簡潔|简|簡|кратко|kort"
+)
+_UNSPACED = re.compile("[\u0600-\u06ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 
 
 # -- the text ------------------------------------------------------------------------------------------------
@@ -101,6 +122,7 @@ _QUOTED = re.compile(
     r"```.{0,2000}?(?:```|\Z)|(?<!\w)[\"\u201c\u00ab\u201e][^\"\u201c\u201d\u00ab\u00bb\n]{12,400}[\"\u201d\u00bb](?!\w)",
     re.DOTALL,
 )
+_OPTION = re.compile(r"^[ \t]{0,8}\(?[A-P][.)][ \t].*$", re.MULTILINE)  # of a question with several choices
 _BLANKS = re.compile(r"[^\S\n]+")
 _PLAIN = str.maketrans(
     {
@@ -123,7 +145,7 @@ def _folded(query: str) -> str:
     text = query if len(query) <= _HEAD + _TAIL else f"{query[:_HEAD]}\n{query[-_TAIL:]}"
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _BLANKS.sub(" ", _QUOTED.sub(' "" ', text).translate(_PLAIN).casefold())
+    return _BLANKS.sub(" ", _OPTION.sub("", _QUOTED.sub(' "" ', text)).translate(_PLAIN).casefold())
 
 
 # -- what several statements come to -------------------------------------------------------------------------
@@ -156,5 +178,6 @@ def _tokens(asked: Asked) -> tuple[float, float]:
     low, high = asked.tokens_per_word if asked.unit == "word" else _TOKENS[asked.unit]
     small = asked.high <= 5 and asked.unit not in ("page", "minute")
     floor = asked.low * low * (1.0 if small else _SHORT_OF)
-    ceiling = math.inf if not asked.whole else asked.high * high * (1.0 if small else _BEYOND) + _SLACK
+    beyond = 1.0 if small or not asked.low else _BEYOND  # "at most" is kept
+    ceiling = math.inf if not asked.whole else asked.high * high * beyond + _SLACK
     return float(round(floor)), float(ceiling if math.isinf(ceiling) else round(ceiling))

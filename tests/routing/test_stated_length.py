@@ -111,6 +111,7 @@ ASKED: dict[str, list[tuple[str, float, float]]] = {
     "Écris un essai de 500 mots sur Rome.": [("word", 500, 500)],
     "Réponds en un seul mot : capitale de l'Italie ?": [("word", 1, 1)],
     "Rédige un texte d'au moins 300 mots sur les baleines.": [("word", 300, math.inf)],
+    "Écris une lettre d'au moins 300 mots à ma propriétaire.": [("word", 300, math.inf)],
     "Résume le texte en 100 mots maximum.": [("word", 0, 100)],
     "Écrivez deux pages sur la Seine": [("page", 2, 2)],
     "Résume cet article en cinq points.": [("point", 5, 5)],
@@ -228,6 +229,10 @@ NOT_ASKED = [
     "The headline should be under 60 characters.",
     "Your opponent puts in five bullets, spins the chambers and fires.",
     "Memorize 50 words a day: is that realistic?",
+    "How many lines are there?\nA. 11 lines\nB. 10 lines\nC. Yes/no",
+    "The two curves intersect in 4 points. What is the area between them?",
+    "Shiela is required to submit a 15-page paper and has finished a third. How many pages are left?",
+    "( True or False ) or not True is",
     "Why are 280 characters the limit of a tweet?",
     # German
     "Übersetze diesen Satz ins Englische.",
