@@ -105,8 +105,8 @@ def conversations(found: dict) -> str:
     most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
     times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
     said = (
-        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message of "
-        f"a chat, what was said before would wrongly count for "
+        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message "
+        "of a chat, what was said before would wrongly count for "
         f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
         f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
         f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."

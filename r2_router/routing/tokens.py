@@ -47,8 +47,8 @@ _DIGITS = b"0123456789"
 
 
 def estimate_tokens(text: str) -> int:
-    """Input tokens of `text`; 0 only for "". Takes time in proportion to its length, at most 0.1 s for 1 MB; much less the second
-    time."""
+    """Input tokens of `text`; 0 only for "". Takes time in proportion to its length, at most 0.1 s for 1 MB and
+    much less the second time."""
     if not text:
         return 0
     data = text.encode("utf-8", errors="surrogatepass")
