@@ -78,7 +78,7 @@ class Ways:
         return self._outputs("\n".join(turns))
 
     def read(self, turns: list[str]) -> np.ndarray:
-        (reading,) = self.reader.read([turns[::-1]])
+        reading = self.reader.read(turns[::-1], self.embed(turns[-1:])[0])
         return self.predictor.easiest_outputs() if reading.closing else self.predictor.outputs(reading.vector)
 
     def prefixed(self, turns: list[str]) -> np.ndarray:

@@ -454,7 +454,9 @@ class R2Router:
         trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
         for request in requests:
             table.allowed(request.limits)  # a name that means no model is told before anything is embedded
-        readings = self._reader.read([[request.query] if self._compat else request.turns for request in requests])
+        chats = [[request.query] if self._compat else request.turns for request in requests]
+        vectors = self._embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
+        readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         return [
             self._decide(
                 reading,

@@ -118,7 +118,7 @@ class Reading:
 
 
 class Reader:
-    """Reads conversations for one checkpoint; `embed` makes the (n, d) vectors of n texts. Thread-safe.
+    """Reads conversations for one checkpoint; `embed` makes the (n, d) vectors of n earlier messages. Thread-safe.
 
     Heads are linear, so what they say of a mean of vectors is the mean of what they say of each, and the ridge
     posterior of that vector is the mean's own standard error.
@@ -129,14 +129,12 @@ class Reader:
         self._embed = embed
         self._recent = Recent[Singles](_KEPT_VECTORS)
 
-    def read(self, conversations: Sequence[Sequence[str]]) -> list[Reading]:
-        """The reading of each conversation, given as `user_turns` gives it; the last messages embedded together."""
-        known = self._predictor.checkpoint.precision is not None
-        texts = [turns[0] if known else _prefixed(turns) for turns in conversations]
-        vectors = self._embed(texts) if texts else ()
-        return [self._reading(turns, vector) for turns, vector in zip(conversations, vectors, strict=True)]
+    def first_text(self, turns: Sequence[str]) -> str:
+        """The text whose vector `read` begins with, of a conversation as `user_turns` gives it."""
+        return _prefixed(turns) if self._predictor.checkpoint.precision is None else turns[0]
 
-    def _reading(self, turns: Sequence[str], vector: Singles) -> Reading:
+    def read(self, turns: Sequence[str], vector: Singles) -> Reading:
+        """The reading of a conversation; `vector` is that of its first text."""
         if len(turns) == 1:
             return Reading(vector)
         if is_closing(turns[0]):

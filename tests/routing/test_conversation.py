@@ -16,7 +16,7 @@ from r2_router.checkpoints.format import Precision
 from r2_router.config.settings import Settings
 from r2_router.errors import InputError
 from r2_router.pools.pool import Pool, load_pool
-from r2_router.routing.conversation import Reader, leaning, shares, user_turns, without_harness
+from r2_router.routing.conversation import Reader, Reading, leaning, shares, user_turns, without_harness
 from r2_router.routing.decision import Decision
 from r2_router.routing.messages import Message
 from r2_router.routing.predict import Predictor
@@ -109,6 +109,10 @@ class Given:
         return np.stack([self.vectors[text] for text in texts])
 
 
+def read(reader: Reader, embed: Given, turns: list[str]) -> Reading:
+    return reader.read(turns, embed([reader.first_text(turns)])[0])
+
+
 def axis(k: int) -> np.ndarray:
     return np.eye(8, dtype=np.float32)[k]
 
@@ -122,7 +126,7 @@ def known_predictor() -> Predictor:
 
 def test_a_last_message_that_says_all_is_read_alone_to_the_bit() -> None:
     embed = Given({"a": axis(0), "b": axis(1)})
-    (reading,) = Reader(known_predictor(), embed).read([["b", "a"]])
+    reading = read(Reader(known_predictor(), embed), embed, ["b", "a"])
     assert (reading.vector == axis(1)).all()
     assert reading.turns == ()
     assert embed.asked == ["b"]
@@ -131,7 +135,7 @@ def test_a_last_message_that_says_all_is_read_alone_to_the_bit() -> None:
 def test_outputs_are_the_mean_of_the_outputs_weighted_by_the_shares() -> None:
     predictor = known_predictor()
     embed = Given({"subject": axis(0), "brief": axis(2), "briefer": axis(3)})
-    (reading,) = Reader(predictor, embed).read([["briefer", "brief", "subject"]])
+    reading = read(Reader(predictor, embed), embed, ["briefer", "brief", "subject"])
     first, second = leaning(1, 1 / 0.7), leaning(1, 1 / 0.7)
     weights = np.array([1 - first, first * (1 - second), first * second])
     outputs = weights @ predictor.outputs(np.stack([axis(3), axis(2), axis(0)]))
@@ -141,7 +145,7 @@ def test_outputs_are_the_mean_of_the_outputs_weighted_by_the_shares() -> None:
 
 def test_the_walk_ends_at_the_message_that_says_all() -> None:
     embed = Given({**{f"old {i}": axis(0) for i in range(50)}, "subject": axis(1), "brief": axis(2)})
-    (reading,) = Reader(known_predictor(), embed).read([["brief", "subject", *(f"old {i}" for i in range(50))]])
+    reading = read(Reader(known_predictor(), embed), embed, ["brief", "subject", *(f"old {i}" for i in range(50))])
     assert [turn.text for turn in reading.turns] == ["subject"]
     assert len(embed.asked) <= 5
 
@@ -149,7 +153,7 @@ def test_the_walk_ends_at_the_message_that_says_all() -> None:
 def test_a_long_row_of_brief_messages_is_read_in_bounded_work() -> None:
     texts = [f"m{i}" for i in range(5_000)]
     embed = Given({text: axis(2) for text in texts})
-    Reader(known_predictor(), embed).read([texts])
+    read(Reader(known_predictor(), embed), embed, texts)
     assert len(embed.asked) == 33
 
 
@@ -158,20 +162,20 @@ def test_earlier_vectors_are_made_once_and_forgotten_in_time() -> None:
     embed = Given({"brief": axis(2), **{text: axis(0) for text in texts}})
     reader = Reader(known_predictor(), embed)
     for _ in range(3):
-        reader.read([["brief", texts[0]]])
+        read(reader, embed, ["brief", texts[0]])
     assert embed.asked.count(texts[0]) == 1
     for text in texts:
-        reader.read([["brief", text]])
-    reader.read([["brief", texts[0]]])
+        read(reader, embed, ["brief", text])
+    read(reader, embed, ["brief", texts[0]])
     assert embed.asked.count(texts[0]) == 2
 
 
 def test_thanks_at_the_end_are_a_closing_and_before_it_are_passed_over() -> None:
     embed = Given({"thanks": axis(4), "subject": axis(0), "brief": axis(2)})
     reader = Reader(known_predictor(), embed)
-    assert reader.read([["thanks", "subject"]])[0].closing
-    assert not reader.read([["thanks"]])[0].closing
-    (reading,) = reader.read([["brief", "thanks", "subject"]])
+    assert read(reader, embed, ["thanks", "subject"]).closing
+    assert not read(reader, embed, ["thanks"]).closing
+    reading = read(reader, embed, ["brief", "thanks", "subject"])
     assert [turn.text for turn in reading.turns] == ["subject"]
 
 
@@ -179,13 +183,13 @@ def test_without_leverage_a_message_of_few_tokens_is_prefixed_by_the_earlier_one
     long = "Why is the sky blue in the day and red in the evening of a clear one?"
     embed = Given({f"{long}\ngo on": axis(0), long: axis(1), "one\ntwo\nthree": axis(2)})
     reader = Reader(Predictor(make_checkpoint(precision=None)), embed)
-    (reading,) = reader.read([["go on", long, "earlier still"]])
+    reading = read(reader, embed, ["go on", long, "earlier still"])
     assert (reading.vector == axis(0)).all()
     assert [(turn.text, turn.share) for turn in reading.turns] == [(long, None)]
-    (alone,) = reader.read([[long, "go on"]])
+    alone = read(reader, embed, [long, "go on"])
     assert (alone.vector == axis(1)).all()
     assert alone.turns == ()
-    assert (reader.read([["three", "two", "one"]])[0].vector == axis(2)).all()
+    assert (read(reader, embed, ["three", "two", "one"]).vector == axis(2)).all()
 
 
 # -- any conversation --------------------------------------------------------------------------------------------
