@@ -14,7 +14,7 @@ from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
-from r2_router.errors import R2Error
+from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
@@ -63,6 +63,7 @@ class R2Router:
         trade_off: TradeOff | None = None,
         compat: bool = False,
         face: Face = "python",
+        unused: Later[str] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
@@ -74,8 +75,10 @@ class R2Router:
         self._table = CandidateTable(checkpoint, pool, compat=compat)
         self._worths = worths(settings, trade_off, self._predictor, self._table)
         self._providers = Providers(settings)
+        self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
-        self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
+        self._unmeasured: Later[R2Router] = Later(lambda: self._over_the_prior(self._rest()))
+        self._offered: dict[str, R2Router | None] = {}
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -132,6 +135,7 @@ class R2Router:
             embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
             trade_off=given,
             compat=compat,
+            unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -186,6 +190,12 @@ class R2Router:
     def not_ready(self, model: Model) -> str:
         """Why `model` cannot be asked now and what to do about it, "" if it can."""
         return self._providers.not_ready(model)
+
+    @property
+    def unused(self) -> str:
+        """Keys and servers that are here and that nobody has set up, in a sentence; "" for none, or where a pool was
+        chosen. Found out once."""
+        return self._unused()
 
     @property
     def ledger(self) -> Ledger:
@@ -288,7 +298,12 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         router = self._who_knows(request)
-        return router._decide_all([request], router._ready_table() if ready_only else router._table)[0]
+        if not ready_only:
+            return router._decide_all([request], router._table)[0]
+        try:
+            return router._decide_all([request], router._ready_table())[0]
+        except NoCandidateError as error:
+            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
     @takes_wishes
     def explain(self, query: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
@@ -401,17 +416,29 @@ class R2Router:
         return Recorder(self._settings, self._face)
 
     def _who_knows(self, request: Request) -> R2Router:
-        """The router that has heads for the model that is forced: this one, or one of the prior over the models of the
-        pool that this one has none for."""
+        """The router that has heads for the model that is forced: this one; or one of the prior, over the models of the
+        pool that this one has none for, or over one of no pool that a provider offers."""
         name = request.limits.model
-        rest = [model for model in self.pool if model.name not in self.checkpoint.models]
-        if self._compat or not name or not rest or meant(name, self.models) or not meant(name, rest):
+        if self._compat or not name or meant(name, self.models):
             return self
-        return self._unmeasured()
+        if meant(name, list(self._rest())):
+            return self._unmeasured()
+        if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
+            self._offered[name] = self._offer(name)
+        return self._offered.get(name) or self
 
-    def _over_the_prior(self) -> R2Router:
-        rest = {model.name: model for model in self.pool if model.name not in self.checkpoint.models}
-        pool = replace(self.pool, models=rest)
+    def _rest(self) -> Pool:
+        """The models of the pool without heads."""
+        known = set(self.checkpoint.models)
+        return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
+
+    def _offer(self, name: str) -> R2Router | None:
+        from r2_router.setup.offered import offered
+
+        model = offered(name, self._settings)
+        return model and self._over_the_prior(Pool(self.pool.name, {model.name: model}))
+
+    def _over_the_prior(self, pool: Pool) -> R2Router:
         prior = composed(pool)
         same = prior.embedder == self.checkpoint.embedder
         router = R2Router(
@@ -512,6 +539,7 @@ class R2Router:
             pool_warning=self.pool.warning,
             read_with=reading.turns,
             closing=reading.closing,
+            unused=self._unused,
             stated_length=stated,
         )
 
@@ -529,6 +557,12 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
+
+
+def _unused(settings: Settings) -> str:
+    from r2_router.setup.unused import unused
+
+    return unused(settings)
 
 
 def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:

@@ -54,6 +54,11 @@ def price_text(usd_per_million: float | None) -> str:
     return "-" if usd_per_million is None else f"{usd_per_million:.4g}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 model, 1,200 models."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def not_a_budget(given: object) -> str:
     """What to say of a budget that is none."""
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
@@ -126,6 +131,21 @@ def cut_for_embedding(chars: int) -> str:
 
 def low_quality(quality: float) -> str:
     return f"A good answer is unlikely: even the choice is expected to reach quality {quality:.2f} only."
+
+
+def unused(keys: Sequence[str], servers: Sequence[str]) -> str:
+    """What to say of keys, by their names, and servers of this machine that nobody has set up; "" for none."""
+    found = [
+        f"{listed(keys)} {'is' if len(keys) == 1 else 'are'} set and unused" if keys else "",
+        f"{listed(servers)} {'is' if len(servers) == 1 else 'are'} running here and unused" if servers else "",
+    ]
+    whose = "its" if len(keys) + len(servers) == 1 else "their"
+    return f"{'; '.join(filter(None, found))}: `r2-router setup` routes among {whose} models." if any(found) else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as part of a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def cannot_be_asked(model: str, why: str) -> str:

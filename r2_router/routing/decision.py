@@ -202,10 +202,10 @@ class Decision(Record):
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
     one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
     chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
-    models, "" where they were measured. `pool_warning`: what to know of a pool from an
-    untrusted place, "" for others. `warnings()` says all of that in sentences. `read_with`: the earlier messages of
-    a chat that the query was read with, those that count most first. `closing`: the query thanks or takes leave at the
-    end of a chat, so any answer is expected to do.
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
+    `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
+    sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
+    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do.
     """
 
     query: str | None
@@ -224,6 +224,7 @@ class Decision(Record):
     pool_warning: str = ""
     read_with: tuple[EarlierTurn, ...] = ()
     closing: bool = False
+    unused: Later[str] = field(default_factory=lambda: Later.known(""))
     stated_length: StatedLength | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
@@ -305,6 +306,7 @@ class Decision(Record):
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
             words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
             words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
+            self.unused(),
         ]
         return [sentence for sentence in found if sentence]
 
