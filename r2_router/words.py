@@ -129,7 +129,7 @@ UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the number
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; nothing of this pool measured yet.."
+    return f"Estimated from {source}; nothing of this pool measured yet."
 
 
 def cut_for_embedding(chars: int) -> str:
