@@ -177,10 +177,10 @@ def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:
     """
     only = {m.name for name in limits.models for m in named(name, models)}
     without = {m.name for name in limits.exclude for m in named(name, models)}
-    asked = forced(limits.model, models) if limits.model else ""
+    one = forced(limits.model, models) if limits.model else ""
     barred: dict[str, str] = {}
     for name in (model.name for model in models):
-        if asked and name != asked:
+        if one and name != one:
             barred[name] = f"not allowed: model is {limits.model}"
         elif limits.models and name not in only:
             barred[name] = f"not allowed: models is {','.join(limits.models)}"

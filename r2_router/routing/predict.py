@@ -26,7 +26,7 @@ class Predictor:
         self._head_floor = checkpoint.token_floor.astype(np.float64)[self.heads]
         self._head_ceiling = checkpoint.token_ceiling.astype(np.float64)[self.heads]
         budgets = [np.nan if budget == UNLIMITED else float(budget) for _, budget in checkpoint.candidates]
-        self.asked = np.array(budgets, dtype=np.float64)
+        self.budget_tokens = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
 
     @property
@@ -118,7 +118,7 @@ class Predictor:
 
         `raw` leaves out floor and ceiling, as the seed release does, and only forbids negative counts.
         """
-        tokens = self.asked.copy()
+        tokens = self.budget_tokens.copy()
         tokens[self.heads] = self.head_tokens(outputs, raw=raw)
         return tokens
 
