@@ -1,4 +1,4 @@
-"""Writes the figures of docs/results.md and README.md anew: `python benchmarks/results_page.py`.
+"""Writes the figures of pages in docs/ and of README.md anew: `python benchmarks/results_page.py`.
 
 They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "routerarena.md", ROOT / "README.md")
+PAGES = (*(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations")), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -88,6 +88,30 @@ def heads(found: dict) -> str:
             gain = f"{w['gain_over_best_constant']:+.4f}"
             lines.append(f"| {shown} | {way} | {w['mse']:.4f} | {w['audc_padded'][0]:.4f} | {over} | {gain} |")
     return "\n".join(lines)
+
+
+def conversations(found: dict) -> str:
+    """Ways to read a chat, what singles would wrongly carry, and the time of a decision."""
+    kinds = next(iter(found["points"].values()))
+
+    def right(way: str) -> str:
+        return f"{found['pairs'][way]:.0%}".replace("%", " %") if way in found["pairs"] else "-"
+
+    lines = [f"| way to read | {' | '.join(kinds)} | pairs |", "|---" * (len(kinds) + 2) + "|"]
+    for way, of in found["points"].items():
+        points = [f"{mean:+.1f} ({half:.1f})" for mean, half in of.values()]
+        lines.append(f"| {way} | {' | '.join(points)} | {right(way)} |")
+    singles = found["singles"].values()
+    most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
+    times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
+    said = (
+        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message "
+        "of a chat, what was said before would wrongly count for "
+        f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
+        f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
+        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
 
 
 def stated(found: dict) -> str:
@@ -175,6 +199,7 @@ def blocks() -> dict[str, str]:
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),

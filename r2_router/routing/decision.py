@@ -87,6 +87,15 @@ class Limits(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTurn(Record):
+    """An earlier message of the user that the last one was read with, and its share in the prediction, 0 to 1; None
+    where the two were read as one text."""
+
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
@@ -195,7 +204,8 @@ class Decision(Record):
     chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
     models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
     `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
-    sentences.
+    sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
+    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do.
     """
 
     query: str | None
@@ -212,6 +222,8 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    read_with: tuple[EarlierTurn, ...] = ()
+    closing: bool = False
     unused: Later[str] = field(default_factory=lambda: Later.known(""))
     stated_length: StatedLength | None = None
 
@@ -314,6 +326,8 @@ class Decision(Record):
 
 _DECISION_KEYS = (
     "query",
+    "read_with",
+    "closing",
     "model",
     "model_id",
     "budget",

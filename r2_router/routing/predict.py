@@ -89,6 +89,13 @@ class Predictor:
             out[row] = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3]) + self.checkpoint.bias
         return out
 
+    def easiest_outputs(self) -> Singles:
+        """Outputs (H,) of a query that every candidate answers well, in as few tokens as any did."""
+        best, shortest = (60.0 if self.checkpoint.quality_scale == "logit" else 1.0), 0.0
+        if self.checkpoint.token_scale == "log":
+            shortest = -60.0
+        return np.repeat(np.array([best, shortest], np.float32), (self._count, len(self.heads)))
+
     def quality(self, outputs: Singles) -> Floats:
         """Expected quality in 0..1, (..., C)."""
         quality = outputs[..., : self._count].astype(np.float64)

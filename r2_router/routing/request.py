@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.errors import InputError
 from r2_router.records import Budget, Record, read_budget
+from r2_router.routing.conversation import user_turns
 from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
 from r2_router.routing.wishes import Wishes
@@ -25,8 +26,9 @@ NO_LIMITS = Limits()
 class Request(Record):
     """What is asked: a conversation, and what its answer should be worth, may cost and must keep. Made by `read`.
 
-    `messages` is the conversation as it is sent, a system message first; `query` the text in it that is routed.
-    `trade_off` is None where none was asked for, or only a `preset`, which the router knows the worth of.
+    `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
+    is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
+    `preset`, which the router knows the worth of.
     """
 
     query: str
@@ -34,6 +36,13 @@ class Request(Record):
     trade_off: TradeOff | None = None
     preset: str = ""
     limits: Limits = NO_LIMITS
+    context: Literal["auto", "last"] = "auto"
+
+    @property
+    def turns(self) -> list[str]:
+        """What is read of the conversation, the last user message first; that one alone where `context` is "last"."""
+        turns = user_turns(self.messages)
+        return [next(turns)] if self.context == "last" else [*turns]
 
     @classmethod
     def read(
@@ -53,7 +62,7 @@ class Request(Record):
         if system:
             messages = [{"role": "system", "content": system}, *messages]
         asked, preset, kept = read_wishes(lambda_val, wishes)
-        return cls(last_user_text(messages), messages, asked, preset, kept)
+        return cls(last_user_text(messages), messages, asked, preset, kept, _context(wishes.get("context")))
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -65,6 +74,7 @@ def read_wishes(lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff | No
         return None, "", NO_LIMITS
     rest: dict[str, Any] = dict(wishes)
     worth_usd, preset = rest.pop("worth_usd", None), rest.pop("preset", None)
+    _context(rest.pop("context", None))
     return trade_off(lambda_val, worth_usd, preset), preset or "", limits(**rest)
 
 
@@ -99,6 +109,12 @@ def limits(
         model=_name("model", model or ""),
         budget=asked,
     )
+
+
+def _context(value: object) -> Literal["auto", "last"]:
+    if value not in (None, "", "auto", "last"):
+        raise InputError(f"context is auto or last; got {str(value)[:40]!r}.")
+    return "last" if value == "last" else "auto"
 
 
 def _names(wish: str, value: object) -> tuple[str, ...]:

@@ -175,6 +175,19 @@ def test_system_and_history_are_context(shell, server) -> None:
     assert len(server.bodies[-1]["messages"]) == 1
 
 
+@pytest.mark.slow
+def test_a_cell_is_read_with_the_history_it_is_given(shell) -> None:
+    hard = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
+    shell.run(f"%%r2\n{hard}")
+    for cell in ("%%r2 --route-only --history 1\ncommit it", "%%r2 --history 1\ncommit it"):
+        shell.run(cell)
+        decision = shell.ip.magics_manager.registry["R2Magics"].session.decision
+        assert [turn.text for turn in decision.read_with] == [hard]
+    explained = shell.run("%r2 explain --history 2 commit it")
+    assert "Read together with" in str(explained.bundles) + explained.printed
+    assert shell.run("%%r2 --route-only --history 1 --context last\ncommit it").result.read_with == ()
+
+
 # -- formats -------------------------------------------------------------------------------------------------
 
 
