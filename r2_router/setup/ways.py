@@ -147,7 +147,7 @@ def _model(entry: Listed, offer: Offer) -> Model | None:
     if prices is None and (stated is not None or not source.own):
         return None
     return Model(
-        name=entry.id.removesuffix(_FREE).rpartition("/")[2],
+        name=entry.id.removesuffix(_FREE).rpartition("/")[2].strip() or entry.id,
         id=entry.id,
         input_usd_per_million=prices.input_usd_per_million if prices else None,
         output_usd_per_million=prices.output_usd_per_million if prices else None,
