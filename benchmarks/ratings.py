@@ -1,27 +1,32 @@
 """The public ratings against ids and prices: how many names are found, and what a price or a size tells.
 
-    python benchmarks/ratings.py
+    R2_DATA_DIR=FOLDER python benchmarks/ratings.py
 
-Ids and prices are those of the genai-prices snapshot that is installed. The two fits are the constants of
+Ids and prices are those of the genai-prices snapshot that is installed. How far graded answers are from what ratings
+say is seen on zeroeval.parquet and mmlu_pro.parquet. The fits and the distance are constants of
 r2_router/pools/ability.py; a test holds them against the result.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow.parquet as pq
 from common import publish, table
 
+from r2_router.pools.ability import LOGITS_PER_POINT
 from r2_router.pools.known_prices import known_prices, snapshot_date
 from r2_router.pools.model_names import model_name
 from r2_router.pools.pool import DEFAULT_BASE_URL
 from r2_router.pools.ratings import Ratings, load_ratings
 
-COMMAND = "python benchmarks/ratings.py"
+COMMAND = "R2_DATA_DIR=FOLDER python benchmarks/ratings.py"
 
 
 def ids(provider: str = "") -> list[str]:
@@ -77,7 +82,25 @@ def fits(ratings: Ratings) -> dict[str, Any]:
     return {"price": price, "size": size, "mean_of_both": mean}
 
 
+def transfer(ratings: Ratings, file: Path) -> dict[str, Any]:
+    """The logit of the mean quality of a table's models against their rating, and how far they are off, in points."""
+    quality = np.array(pq.read_table(file, columns=["quality"])["quality"])
+    names = np.array(pq.read_table(file, columns=["model"])["model"])
+    known = {name: rating for name in np.unique(names) if (rating := ratings.find(str(name)))}
+    mean = np.array([quality[names == name].mean() for name in known])
+    rated, logit = np.array([rating.overall for rating in known.values()]), np.log(mean / (1 - mean))
+    slope, level = np.polyfit(rated, logit, 1)
+    off = logit - slope * rated - level
+    return {
+        "models": len(known),
+        "logits_per_100_points": float(100 * slope),
+        "correlation": float(np.corrcoef(rated, logit)[0, 1]),
+        "off_by_points": float(np.sqrt(off @ off / (len(known) - 2)) / LOGITS_PER_POINT),
+    }
+
+
 def main() -> None:
+    data = Path(os.environ.get("R2_DATA_DIR", ""))
     ratings = load_ratings()
     result = {
         "ratings": ratings.date,
@@ -85,6 +108,7 @@ def main() -> None:
         "prices": snapshot_date(),
         "matching": matching(ratings),
         "fits": fits(ratings),
+        "transfer": {name: transfer(ratings, data / f"{name}.parquet") for name in ("zeroeval", "mmlu_pro")},
     }
     matched = result["matching"]
     table(
@@ -96,7 +120,7 @@ def main() -> None:
             ),
         ]
     )
-    for name, each in result["fits"].items():
+    for name, each in {**result["fits"], **result["transfer"]}.items():
         print(name, {key: round(value, 2) for key, value in each.items()})
     publish("ratings", COMMAND, result)
 

@@ -7,14 +7,14 @@ import json
 import sys
 import textwrap
 
-from common import RESULTS
+from common import RESULTS, duration
 
 ROOT = RESULTS.parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "routerarena.md", ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -90,6 +90,53 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
+def stated(found: dict) -> str:
+    """How well lengths are read, and whether answers keep them."""
+    lines = ["| | read, or kept | of |", "|---|---|---|"]
+    for kind, (read, known) in found["ifeval"]["recall"].items():
+        lines.append(f"| IFEval: {kind.replace('_', ' ')} | {read} | {known} |")
+    right, read = found["ifeval"]["statements_that_are_a_constraint"]
+    arena, hard = found["routerarena"], found["arena_hard"]
+    lines.append(f"| IFEval: of the statements read, a constraint of the list | {right} | {read} |")
+    lines.append(f'| RouterArena: "within 3 sentences" | {arena["read_of_them"]} | {arena["ask"]} |')
+    others = arena["queries"] - arena["ask"]
+    lines.append(f"| RouterArena: any length in the other queries | {arena['read_of_others']} | {others} |")
+    exams = found["exams"].values()
+    lines.append(
+        f"| exams, which ask for none | {sum(e['read'] for e in exams)} | {sum(e['queries'] for e in exams):,} |"
+    )
+    for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
+        lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
+    speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
+    said = f"Time to read: {', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
+def arena_scores(found: dict) -> str:
+    """What comes of each way to choose between the two models whose graded answers are at hand."""
+    lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
+    for name, each in found["scores"].items():
+        lines.append(f"| {name} | {each['accuracy']:.3f} | {each['usd_per_1000']:.4f} | {each['score']:.1f} |")
+    return "\n".join(lines)
+
+
+def arena_robustness(found: dict) -> str:
+    lines = [
+        "| preset | same model | same model and length | models chosen | entropy of pairs |",
+        "|---|---|---|---|---|",
+    ]
+    for preset, each in found["robustness"].items():
+        models = ", ".join(f"{name} {count}" for name, count in each["models"].items())
+        same = f"{each['same_model']:.0%} | {each['same_pair']:.0%}".replace("%", " %")
+        lines.append(f"| {preset} | {same} | {models} | {each['entropy_of_pairs_bits']:.2f} bits |")
+    median, worst = (f"{found['latency'][key] * 1e3:.1f} ms" for key in ("median_s", "p99_s"))
+    said = (
+        f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "
+        f"{worst} at the 99th percentile, the vector of the text included."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -112,13 +159,16 @@ def summary(found: dict) -> str:
 
 def blocks() -> dict[str, str]:
     """The text of each named place."""
-    routing = json.loads((RESULTS / "routing.json").read_text())
+    routing, arena = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("routing", "routerarena"))
     return {
         **{name: table(found) for name, found in routing.items()},
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
+        "arena-scores": arena_scores(arena),
+        "arena-robustness": arena_robustness(arena),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 

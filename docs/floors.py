@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,7 @@ FLOORS: Mapping[str, str] = {
     "local": "weights and llama.cpp servers on this machine",
     "embedders": "text to unit vectors",
     "generate": "the one client of the chat API",
+    "setup": "a pool of one's own from keys and servers that are here",
     "ledger": "decisions and answers on disk, spending limits",
     "router": "R2Router: the parts put together",
     "show": "decisions and answers in words and tables",
@@ -99,7 +101,7 @@ def _named(module: str, files: Mapping[str, Path]) -> Iterator[tuple[str, str, i
     """What a module's imports bind: name, the module among `files` it comes from, line."""
     file = files[module]
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name in files:
@@ -112,6 +114,12 @@ def _named(module: str, files: Mapping[str, Path]) -> Iterator[tuple[str, str, i
                 home = whole if whole in files else base
                 if home in files:
                     yield alias.name, home, node.lineno
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    """The syntax of a module, read once."""
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
 
 
 def circles(edges: Iterable[tuple[str, str]]) -> list[list[str]]:

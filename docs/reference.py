@@ -72,6 +72,7 @@ FILES = (
     ("data", "checkpoints", "you", "`NAME/`: checkpoints that `--checkpoint NAME` finds"),
     ("data", "release", "`r2-router import release`", "the released files as they were fetched, for the next import"),
     ("data", "models", "`r2-router models pull`", "weights of local models, each checked against its SHA-256"),
+    ("data", "ratings.csv", "`r2-router models ratings --from`", "newer public ratings of models than the shipped"),
     ("data", "ledger.sqlite3", "the first decision; mode 600", "decisions, answers' costs, labels; hashes of queries"),
     ("data", "vectors.sqlite3", "the lab; mode 600", "vectors of texts embedded before; may be deleted at any time"),
     ("data", "fastembed", "the embedder `fastembed:...`", "its models, unless FASTEMBED_CACHE_PATH names a folder"),

@@ -15,7 +15,6 @@ from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import say
 from r2_router.errors import InputError, R2Error
-from r2_router.words import visible
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
@@ -65,6 +64,11 @@ class R2Magics(Configured):
             known = ", ".join(options.COMMANDS)
             raise options.OptionError(f"there is no '%r2 {name}', only: {known}. To ask, write a cell: %%r2")
         rest = rest.strip()
+        if name == "setup":
+            from r2_magic.set_up import set_up
+
+            set_up(options.parse_setup(options.split(rest)), self)
+            return
         if rest.startswith("-"):
             args = options.parse(options.split(rest))
             rest = " ".join(args.words)
@@ -172,6 +176,8 @@ class R2Magics(Configured):
 
 def _short(error: BaseException, text: str = "") -> BaseException:
     """`error`, which a notebook shows in one line: the frames that led here are ours, not the user's."""
+    from r2_router.words import visible
+
     line = visible(f"{type(error).__name__}: {text or error}")
     cast("Any", error)._render_traceback_ = lambda: [line]
     return error

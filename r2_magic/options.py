@@ -9,8 +9,6 @@ from functools import cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from r2_router.cli.options import add_wish_options, wishes
-
 if TYPE_CHECKING:
     from r2_router.generate import Messages
     from r2_router.routing.request import Request
@@ -23,6 +21,7 @@ COMMANDS = {
     "curve": "each model's predicted quality against its cost: of the last cell, or of a TEXT",
     "stats": "what was spent and saved, and whether the predictions came true",
     "config": "the settings in force and where each comes from",
+    "setup": "a pool of your own models, from keys and servers that are here; --yes writes it",
     "reset": "forget the conversation; read settings, keys and pools again",
 }
 
@@ -65,6 +64,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(words)
 
 
+def parse_setup(words: Sequence[str]) -> argparse.Namespace:
+    """The options of `%r2 setup`. Raises as `parse` does."""
+    from r2_router.cli.options import add_setup_options
+
+    p = _Parser(
+        prog="%r2 setup", description="Propose a pool of the models that your keys and servers offer; --yes writes it."
+    )
+    add_setup_options(p)
+    return p.parse_args(words)
+
+
 def split(line: str) -> list[str]:
     """The words of an option line, quoted as in a POSIX shell. Raises OptionError."""
     try:
@@ -75,6 +85,7 @@ def split(line: str) -> list[str]:
 
 def request(query: Messages, args: argparse.Namespace, *, system: str | None = None) -> Request:
     """What a cell asks: its text, or a conversation that ends with it, and the options of its first line."""
+    from r2_router.cli.options import wishes
     from r2_router.routing.request import Request
 
     return Request.read(query, system=system, **wishes(args))
@@ -105,6 +116,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_asking(group: Any) -> None:
+    from r2_router.cli.options import add_wish_options
+
     add_wish_options(group)
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")

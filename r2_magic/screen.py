@@ -6,8 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from r2_router.words import for_terminal
-
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -63,6 +61,8 @@ class Growing:
 
     def add(self, piece: str) -> None:
         """More text."""
+        from r2_router.words import for_terminal
+
         self._pieces.append(piece)
         if self._handle is None:
             sys.stdout.write(for_terminal(piece, sys.stdout))

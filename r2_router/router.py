@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
-from r2_router.errors import R2Error
+from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool, load_pool
+from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
-from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.candidates import CandidateTable, meant
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
 from r2_router.routing.messages import context_tokens
@@ -34,6 +34,7 @@ from r2_router.routing.request import (
     check_texts,
     read_wishes,
 )
+from r2_router.routing.stated_length import StatedLength, stated_length
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.wishes import Wishes, takes_wishes
 from r2_router.routing.worth import trade_off, worths
@@ -61,6 +62,7 @@ class R2Router:
         trade_off: TradeOff | None = None,
         compat: bool = False,
         face: Face = "python",
+        unused: Later[str] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
@@ -71,7 +73,9 @@ class R2Router:
         self._table = CandidateTable(checkpoint, pool, compat=compat)
         self._worths = worths(settings, trade_off, self._predictor, self._table)
         self._providers = Providers(settings)
+        self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
+        self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -92,14 +96,15 @@ class R2Router:
         llm_api_key: str | None = None,
         compat: bool = False,
     ) -> R2Router:
-        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or
-        imported one, or None for the configured default.
+        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or imported
+        one, "prior" for what is known of any pool before a label, or None for the configured one, else the one that
+        was measured on the pool, else the prior.
 
-        `pool` names or is the models to choose from (default: the checkpoint's own); `embedder` is one, or the
-        spec of one (default: the one the checkpoint was trained with); one of lambda_val, worth_usd and preset
-        sets the trade-off of requests that name none. `compat` reproduces the seed release's rules: its prices,
-        availability ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from
-        the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
+        `pool` names or is the models to choose from (default: the configured pool, else the checkpoint's own);
+        `embedder` is one, or the spec of one (default: the one the checkpoint was trained with); one of lambda_val,
+        worth_usd and preset sets the trade-off of requests that name none. `compat` reproduces the seed release's
+        rules: its prices, availability ignored, no instruction tokens, its rounding; it needs a released checkpoint.
+        Answers come from the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
 
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
@@ -112,7 +117,7 @@ class R2Router:
             llm_api_key=llm_api_key,
             preset=preset,
         )
-        checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, pool if isinstance(pool, Pool) else None)
         given = trade_off(lambda_val, worth_usd, preset)
         if compat:
             from r2_router.checkpoints.release import release_pool
@@ -120,8 +125,6 @@ class R2Router:
             chosen_pool = release_pool(checkpoint)
             if given is None and preset is None:
                 given = trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
-        else:
-            chosen_pool = pool if isinstance(pool, Pool) else load_pool(settings.pool or checkpoint.pool or "local")
         return cls(
             checkpoint,
             chosen_pool,
@@ -129,6 +132,7 @@ class R2Router:
             embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
             trade_off=given,
             compat=compat,
+            unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -163,13 +167,15 @@ class R2Router:
             return self._embedder
 
     def preload(self) -> None:
-        """Start loading the embedder in the background; whatever goes wrong is raised on first use."""
+        """Start loading the embedder in the background, and what the ledger needs meanwhile; whatever goes wrong is
+        raised on first use."""
 
         def load() -> None:
             with suppress(R2Error):
                 _ = self.embedder
 
         threading.Thread(target=load, name="r2-preload", daemon=True).start()
+        self._recorder()
 
     def embed(self, texts: Iterable[str]) -> Singles:
         """Unit vectors (n, d) of n texts, a list or a column; long ones are cut as `Embedder.max_chars` says.
@@ -181,6 +187,12 @@ class R2Router:
     def not_ready(self, model: Model) -> str:
         """Why `model` cannot be asked now and what to do about it, "" if it can."""
         return self._providers.not_ready(model)
+
+    @property
+    def unused(self) -> str:
+        """Keys and servers that are here and that nobody has set up, in a sentence; "" for none, or where a pool was
+        chosen. Found out once."""
+        return self._unused()
 
     @property
     def ledger(self) -> Ledger:
@@ -243,7 +255,8 @@ class R2Router:
                 query=None if queries is None else queries[i],
             )
 
-        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits)
+        singly = [row for row, query in enumerate(queries or ()) if self._stated_length(query) is not None]
+        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits, singly)
         return Decisions(len(vectors), make, best, labels(self._table))
 
     @overload
@@ -263,7 +276,8 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
-            return self._decide_all([Request.read(text, lambda_val, **wishes) for text in check_texts(query)])
+            requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
+            return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
@@ -271,7 +285,13 @@ class R2Router:
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        return self._decide_all([request], self._ready_table() if ready_only else self._table)[0]
+        router = self._who_knows(request)
+        if not ready_only:
+            return router._decide_all([request], router._table)[0]
+        try:
+            return router._decide_all([request], router._ready_table())[0]
+        except NoCandidateError as error:
+            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
     @takes_wishes
     def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
@@ -294,8 +314,9 @@ class R2Router:
         """
         from r2_router.generate import AnswerStream, Generation, Options
 
-        decision = self.decide(request, ready_only=True)
-        limits, instruction = decision.limits, self.checkpoint.instruction
+        router = self._who_knows(request)
+        decision = router.decide(request, ready_only=True)
+        limits, instruction = decision.limits, router.checkpoint.instruction
         options = options or Options(first_token_s=self._settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
@@ -305,7 +326,7 @@ class R2Router:
             list(decision.candidates),
             request.messages,
             instruction=instruction,
-            models={m.name: m for m in self.models},
+            models={m.name: m for m in router.models},
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
@@ -382,6 +403,30 @@ class R2Router:
 
         return Recorder(self._settings, self._face)
 
+    def _who_knows(self, request: Request) -> R2Router:
+        """The router that has heads for the model that is forced: this one, or one of the prior over the models of the
+        pool that this one has none for."""
+        name = request.limits.model
+        rest = [model for model in self.pool if model.name not in self.checkpoint.models]
+        if self._compat or not name or not rest or meant(name, self.models) or not meant(name, rest):
+            return self
+        return self._unmeasured()
+
+    def _over_the_prior(self) -> R2Router:
+        rest = {model.name: model for model in self.pool if model.name not in self.checkpoint.models}
+        pool = replace(self.pool, models=rest)
+        prior = composed(pool)
+        same = prior.embedder == self.checkpoint.embedder
+        router = R2Router(
+            prior,
+            pool,
+            settings=self._settings,
+            embedder=(lambda: self.embedder) if same else _maker(prior, replace(self._settings, embedder="")),
+            face=self._face,
+        )
+        router._worths, router._recorder, router._providers = self._worths, self._recorder, self._providers
+        return router
+
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
         return self._worths.in_force(trade, preset), limits
@@ -439,6 +484,7 @@ class R2Router:
     ) -> Decision:
         predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
+        stated = None if query is None else self._stated_length(query)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -447,6 +493,7 @@ class R2Router:
             trade=trade,
             limits=limits,
             errors=Later(lambda: predictor.quality_errors(vector)),
+            stated=stated,
         )
         return Decision(
             query=query,
@@ -463,7 +510,12 @@ class R2Router:
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
             pool_warning=self.pool.warning,
+            unused=self._unused,
+            stated_length=stated,
         )
+
+    def _stated_length(self, query: str) -> StatedLength | None:
+        return None if self._compat else stated_length(query)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate
@@ -476,6 +528,12 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
+
+
+def _unused(settings: Settings) -> str:
+    from r2_router.setup.unused import unused
+
+    return unused(settings)
 
 
 def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:

@@ -52,9 +52,55 @@ def price_text(usd_per_million: float | None) -> str:
     return "-" if usd_per_million is None else f"{usd_per_million:.4g}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 model, 1,200 models."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def not_a_budget(given: object) -> str:
     """What to say of a budget that is none."""
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
+
+
+# -- the length a query asks for -----------------------------------------------------------------------------
+
+# Forms of an answer that have a length of their own.
+FORMS = {
+    "yes or no": "yes or no",
+    "haiku": "a haiku",
+    "limerick": "a limerick",
+    "sonnet": "a sonnet",
+    "couplet": "a couplet",
+    "tweet": "a tweet",
+    "short": "a short answer",
+}
+_NUMBER_OF = {"ideogram": "character", "bullet": "bullet point", "minute": "minute of speech"}
+
+
+def length_asked(low: float, high: float, unit: str) -> str:
+    """What a query asks for: "at most 3 sentences", "200 to 300 words", "a haiku"."""
+    if unit in FORMS:
+        return FORMS[unit]
+    most = low if math.isinf(high) else high
+    first, _, rest = _NUMBER_OF.get(unit, unit).partition(" of ")
+    named = f"{first}{'' if most in (0.5, 1) else 's'}{f' of {rest}' if rest else ''}"
+    if math.isinf(high):
+        return f"at least {low:,.6g} {named}"
+    if low == 0:
+        return f"at most {high:,.6g} {named}"
+    if low == high:
+        return f"{high:,.6g} {named}"
+    middle = (low + high) / 2
+    if high < 1.2 * low:
+        return f"about {middle:,.6g} {named}"
+    return f"{low:,.6g} to {high:,.6g} {named}"
+
+
+def asks_for_length(said: str) -> str:
+    return f"The query asks for {said}."
+
+
+# -- what a perfect answer is worth ---------------------------------------------------------------------------
 
 
 def preset(name: str) -> str:
@@ -74,7 +120,7 @@ UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the number
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; no answer of these models was measured yet."
+    return f"Estimated from {source}; nothing of this pool measured yet.."
 
 
 def cut_for_embedding(chars: int) -> str:
@@ -83,6 +129,21 @@ def cut_for_embedding(chars: int) -> str:
 
 def low_quality(quality: float) -> str:
     return f"A good answer is unlikely: even the choice is expected to reach quality {quality:.2f} only."
+
+
+def unused(keys: Sequence[str], servers: Sequence[str]) -> str:
+    """What to say of keys, by their names, and servers of this machine that nobody has set up; "" for none."""
+    found = [
+        f"{listed(keys)} {'is' if len(keys) == 1 else 'are'} set and unused" if keys else "",
+        f"{listed(servers)} {'is' if len(servers) == 1 else 'are'} running here and unused" if servers else "",
+    ]
+    whose = "its" if len(keys) + len(servers) == 1 else "their"
+    return f"{'; '.join(filter(None, found))}: `r2-router setup` routes among {whose} models." if any(found) else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as part of a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def cannot_be_asked(model: str, why: str) -> str:
@@ -143,4 +204,6 @@ def for_terminal(text: str, stream: TextIO) -> str:
 
 def whole_characters(text: str) -> str:
     """`text` with the halves of a character (surrogates) joined, and a half alone replaced: it can be encoded."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

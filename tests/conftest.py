@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from support.made_up import DIM, make_checkpoint, make_pool, unit
+from support.offers import KEY, KEY_VARIABLE, Offers, offers
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools.pool import Pool
@@ -54,6 +55,14 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Offers]:
+    """A provider whose key is set and a server on this machine, for setup to find."""
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with offers(home) as both:
+        yield both
+
+
+@pytest.fixture
 def checkpoint() -> Checkpoint:
     return make_checkpoint()
 
@@ -89,9 +98,8 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The verified GGUF file: from R2_MODELS_DIR, from R2_TEST_CACHE, or fetched (into R2_TEST_CACHE if set)."""
-    from r2_router.local import find_weights
     from r2_router.local.pull import fetch_weights
-    from r2_router.local.weights import get_weights
+    from r2_router.local.weights import find_weights, get_weights
 
     cache = Path(os.environ.get("R2_TEST_CACHE") or tmp_path_factory.mktemp("weights"))
     with pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from floors import CORE, FACES, FLOORS, Import, circles, floor, imports, modules, room
+from floors import CORE, FACES, FLOORS, Import, circles, floor, imports, modules, room, tree
 
 
 def upward(found: list[Import]) -> list[Import]:
@@ -30,7 +30,7 @@ def test_the_core_imports_no_face_and_nothing_that_only_a_face_needs() -> None:
     named = {
         f"{module} imports {name}"
         for module, file in modules().items()
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Import | ast.ImportFrom) and module.partition(".")[0] == CORE
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
         if name.partition(".")[0] in theirs

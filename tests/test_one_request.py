@@ -82,7 +82,7 @@ def test_the_same_request_is_the_same_through_every_face(
     options = [part for name, value in wished.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     python = outcome(lambda: router.route_text(query, **wished))
 
-    args = build_parser().parse_args(["route", "--query", query, *options])
+    args = build_parser("route").parse_args(["route", "--query", query, *options])
     assert outcome(lambda: router.decide(common.read_requests(args)[0])) == python
 
     from r2_magic import options as magic_options
@@ -137,7 +137,7 @@ def test_every_wish_is_an_option_of_every_face(router: R2Router, magics: Configu
 def test_a_decision_warns_of_all_that_is_to_be_known(router: R2Router) -> None:
     decision = router.route_text(LONG)
     assert decision.warnings() == [
-        "Estimated from public ratings; no answer of these models was measured yet.",
+        "Estimated from public ratings; nothing of this pool measured yet..",
         *(["Unlike the queries this checkpoint was trained on: take the numbers with care."] * (not decision.familiar)),
         "The query is long: only its beginning and end were embedded (2,400 characters in all).",
         f"{decision.model} cannot be asked now: {decision.not_ready}.",

@@ -26,7 +26,7 @@ VERSION = 2  # 1 knew one scale of quality, the linear one
 JSON_NAME = "checkpoint.json"
 HEADS_NAME = "heads.safetensors"
 
-_FILES = SealedFolder(
+FILES = SealedFolder(
     JSON_NAME,
     HEADS_NAME,
     FORMAT,
@@ -158,11 +158,11 @@ class Checkpoint:
         Raises CheckpointError, naming file and fault, for anything missing, damaged, too new or out of shape.
         """
         folder = Path(path)
-        return _build(*_FILES.read(folder), folder)
+        return _build(*FILES.read(folder), folder)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the directory at `path`; each file is replaced whole, the JSON (which seals both) last."""
-        return _FILES.write(Path(path), _meta(self), _tensors(self))
+        return FILES.write(Path(path), _meta(self), _tensors(self))
 
     def check_probes(self, vectors: Singles, source: str) -> None:
         """Compare `vectors` (P, d), what the embedder in use made of probe_texts, with what was recorded.

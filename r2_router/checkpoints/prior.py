@@ -27,7 +27,7 @@ from r2_router.pools.ratings import OVERALL
 from r2_router.records import Budget
 
 PRIOR_JSON = "prior.json"
-ESTIMATED_FROM = "public ratings; nothing of this pool measured yet"
+ESTIMATED_FROM = "public ratings"
 
 _FILES = SealedFolder(
     PRIOR_JSON, "prior.safetensors", "r2-prior", 1, what="prior", missing="One ships with r2-mcp: reinstall it."

@@ -33,7 +33,7 @@ class SealedFolder:
 
     def read(self, folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON and arrays of `folder`. Raises CheckpointError, naming file and fault; what they mean is not checked."""
-        meta = self._read_json(folder)
+        meta = self.about(folder)
         return meta, self._read_tensors(folder / self.heads_name, str(meta.get("heads_sha256", "")))
 
     def write(self, folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Path:
@@ -48,7 +48,8 @@ class SealedFolder:
         replace_file(folder / self.json_name, text.encode(), private=False)
         return folder
 
-    def _read_json(self, folder: Path) -> dict[str, Any]:
+    def about(self, folder: Path) -> dict[str, Any]:
+        """The JSON of `folder`, of a version that is known, and unchecked otherwise. Raises CheckpointError."""
         file = folder / self.json_name
         if not file.is_file():
             raise CheckpointError(f"No {self.what} at {folder}: {self.json_name} is missing. {self.missing}")

@@ -111,11 +111,9 @@ def make_router(args: argparse.Namespace) -> R2Router:
 
 def pool_in_use(settings: Settings) -> Pool:
     """The pool that the settings name, or the checkpoint's own."""
-    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
-    from r2_router.pools.pool import load_pool
+    from r2_router.checkpoints.find import checkpoint_and_pool
 
-    own = "" if settings.pool else load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT).pool
-    return load_pool(settings.pool or own or DEFAULT_CHECKPOINT)
+    return checkpoint_and_pool(settings)[1]
 
 
 def read_requests(args: argparse.Namespace) -> list[Request]:

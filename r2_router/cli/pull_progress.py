@@ -13,7 +13,7 @@ from r2_router.show.tables import console, is_terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from r2_router.local import Weights
+    from r2_router.local.weights import Weights
     from r2_router.net.download import Progress
 
 
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 def pull_shown(weights: Weights, models_dir: str) -> Path:
     """The file of `weights`, fetched with its progress shown unless it is here already."""
-    from r2_router.local import find_weights, pull
+    from r2_router.local.pull import pull
+    from r2_router.local.weights import find_weights
 
     path = find_weights(weights.name, models_dir)
     if path is None:

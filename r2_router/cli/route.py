@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from r2_router.cli import common
 from r2_router.cli.options import add_wish_options
+
+if TYPE_CHECKING:
+    from r2_router.routing.decision import Decision
 
 
 def register(commands: common.Commands) -> None:
@@ -28,14 +33,19 @@ def register(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     requests = common.read_requests(args)
     router = common.make_router(args)
+    show = _shown(args)
     for request in requests:
         decision = router.decide(request)
         router.record(decision)
         common.note_warnings(decision)
-        if args.json:
-            common.print_json(decision.to_dict(top=args.top))
-            continue
-        from r2_router.show.terminal import show_decision
-
-        show_decision(decision, top=None if args.verbose else args.top or 5, excluded=args.verbose)
+        show(decision)
     return 0
+
+
+def _shown(args: argparse.Namespace) -> Callable[[Decision], None]:
+    """What puts a decision on stdout; what it needs is loaded while the embedder is."""
+    if args.json:
+        return lambda decision: common.print_json(decision.to_dict(top=args.top))
+    from r2_router.show.terminal import show_decision
+
+    return lambda decision: show_decision(decision, top=None if args.verbose else args.top or 5, excluded=args.verbose)

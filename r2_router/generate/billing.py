@@ -38,9 +38,10 @@ def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
 
 def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) -> Bill:
     """The bill for `reply`. `prompt_tokens` is the estimate, `worst_case_usd` the most that the try may cost."""
-    thought = estimate_tokens("".join(reply.reasoning_pieces)) if reply.reasoning_pieces else 0
-    stated = estimate_tokens(reply.written) if reply.written else 0
     usage = reply.usage
+    thought = estimate_tokens("".join(reply.reasoning_pieces)) if reply.reasoning_pieces else 0
+    counted = usage is not None and usage.completion_tokens > 0 and not thought
+    stated = 0 if counted else estimate_tokens(reply.written)
     if usage is None or (usage.completion_tokens == 0 and usage.cost_usd is None and (thought or stated)):
         if reply.unbilled:
             return Bill()

@@ -9,7 +9,7 @@ from typing import Any
 
 from r2_router.errors import InputError
 from r2_router.generate.endpoint import Endpoint
-from r2_router.pools.model import ROUTERS_FIELDS, Model
+from r2_router.pools.model import ROUTERS_FIELDS, THINKING_FIELDS, Model
 from r2_router.records import Record
 from r2_router.routing.messages import Message
 
@@ -70,7 +70,8 @@ def chat_body(model: Model, messages: Sequence[Message], max_tokens: int | None,
 
 def without_thinking(body: Body, endpoint: Endpoint) -> Body:
     """`body` asking for an answer without reasoning, in the words the server at `endpoint` may know."""
-    return {**body, **endpoint.profile.thinking_off}
+    kept = {name: value for name, value in body.items() if name not in THINKING_FIELDS}
+    return {**kept, **endpoint.profile.thinking_off}
 
 
 def is_thinking_off(body: Body, endpoint: Endpoint) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -16,7 +15,7 @@ from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 
 if TYPE_CHECKING:
-    from r2_router.local import LocalServers
+    from r2_router.local.servers import LocalServers
 
 
 class Providers:
@@ -52,7 +51,7 @@ class Providers:
             return ""
         if model.base_url:
             return self.missing_key(model)
-        from r2_router.local import readiness
+        from r2_router.local.readiness import readiness
 
         return readiness(model, self.settings)
 
@@ -63,7 +62,7 @@ class Providers:
     @property
     def servers(self) -> LocalServers:
         """The local servers of this process."""
-        from r2_router.local import LocalServers
+        from r2_router.local.servers import LocalServers
 
         with self._lock:
             if self._servers is None:
@@ -71,4 +70,6 @@ class Providers:
             return self._servers
 
     async def _local(self, model: Model) -> Endpoint:
+        import asyncio
+
         return Endpoint(*await asyncio.to_thread(self.servers.address, model))

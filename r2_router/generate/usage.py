@@ -72,7 +72,7 @@ def find_usage(document: Document) -> Usage | None:
 
 def read_usage(value: object) -> Usage | None:
     """A usage object as providers write it; None if it does not say what was read and written."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return None
     usage = cast("Document", value)
     prompt, completion, total = (_first(usage, names) for names in (_PROMPT, _COMPLETION, _TOTAL))

@@ -65,7 +65,7 @@ class _Halves:
         text, self._held = self._held + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._held = text[:-1], text[-1]
-        return text if text.isascii() else whole_characters(text)
+        return whole_characters(text)
 
     def close(self) -> str:
         held, self._held = self._held, ""
@@ -227,19 +227,18 @@ def _first_choice(choices: object) -> Document:
     """The choice of index 0: others are answers that nobody asked for."""
     if not isinstance(choices, list):
         return {}
-    known = [as_dict(choice) for choice in cast("list[object]", choices)]
-    return next((choice for choice in known if choice.get("index") in (0, None)), as_dict(None))
+    for choice in map(as_dict, cast("list[object]", choices)):
+        if choice.get("index") in (0, None):
+            return choice
+    return {}
 
 
 def _calls(stated: Document) -> list[str]:
     """Names and arguments of the tools that are called."""
-    calls: object = stated.get("tool_calls")
-    functions = (
-        [as_dict(as_dict(call).get("function")) for call in cast("list[object]", calls)]
-        if isinstance(calls, list)
-        else []
-    )
-    functions.append(as_dict(stated.get("function_call")))
+    calls, one = stated.get("tool_calls"), stated.get("function_call")
+    functions = [as_dict(one)] if one else []
+    if isinstance(calls, list):
+        functions = [as_dict(as_dict(call).get("function")) for call in cast("list[object]", calls)] + functions
     return [part for function in functions for key in ("name", "arguments") if (part := _text(function.get(key)))]
 
 

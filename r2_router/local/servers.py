@@ -6,12 +6,12 @@ import os
 import sys
 import threading
 import weakref
-from importlib.util import find_spec
 
 from r2_router.config.settings import Secret, Settings
-from r2_router.errors import ConfigError, LocalModelError
+from r2_router.errors import LocalModelError
 from r2_router.local.memory import available_bytes
 from r2_router.local.process import Launch, ServerProcess
+from r2_router.local.readiness import readiness
 from r2_router.local.weights import Weights, absence, find_weights, get_weights
 from r2_router.pools.model import Model
 
@@ -22,21 +22,6 @@ _IDLE_SECONDS = 600
 _OVERHEAD_BYTES = 256 << 20  # the runtime itself and its scratch buffers
 
 _Key = tuple[str, int]  # the weights, the tokens of a slot
-
-
-def readiness(model: Model, settings: Settings) -> str:
-    """Why `model` cannot be served on this machine now and the command that changes it, "" if it can."""
-    if model.unavailable:
-        return model.unavailable
-    if not model.weights:
-        return "it has neither base_url nor weights; give it one of them in models.toml"
-    if find_spec("xllamacpp") is None:
-        return 'local models need the extra `local`; get it with: pip install "r2-mcp[local]"'
-    try:
-        weights = get_weights(model.weights)
-    except ConfigError as error:
-        return str(error).rstrip(".")
-    return "" if find_weights(weights.name, settings.models_dir) else absence(weights, settings.models_dir)
 
 
 class LocalServers:

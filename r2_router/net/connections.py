@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -78,6 +78,14 @@ def _new_client() -> httpx.AsyncClient:
         limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
         mounts=dict.fromkeys(UNPROXIED),  # no proxy between this machine and itself
     )
+
+
+def sync_client(read_s: float, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    """A client for code that blocks: `read_s` seconds for each answer to go on, no proxy for loopback, no redirects."""
+    import httpx
+
+    timeout = httpx.Timeout(read_s, connect=_CONNECT_SECONDS)
+    return httpx.Client(verify=trusted(), headers=headers, timeout=timeout, mounts=dict.fromkeys(UNPROXIED))
 
 
 @cache

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from r2_router.config.redaction import plain_url
 from r2_router.config.safe_files import open_plain
 from r2_router.errors import DownloadError
-from r2_router.net.loopback import UNPROXIED, is_loopback
+from r2_router.net.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES = 1 << 20
-_CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
 _STALL_SECONDS = 60.0  # a source that brings less than _STALL_BYTES in this time is as good as dead
 _STALL_BYTES = 64 << 10
@@ -47,12 +46,9 @@ class _BrokenError(Exception):
 
 def open_client() -> httpx.Client:
     """A client that keeps connections alive over several `fetch` calls; never a proxy for loopback."""
-    import httpx
+    from r2_router.net.connections import sync_client
 
-    from r2_router.net.connections import trusted
-
-    timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-    return httpx.Client(verify=trusted(), timeout=timeout, mounts=dict.fromkeys(UNPROXIED))
+    return sync_client(_READ_SECONDS)
 
 
 def fetch(

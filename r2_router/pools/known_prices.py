@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from r2_router.pools.listed import Prices, Tier
+from r2_router.pools.listed import Listed, Prices, Tier
 from r2_router.pools.provider_list import id_forms
 
 if TYPE_CHECKING:
@@ -32,6 +32,21 @@ def known_prices(base_url: str, model_id: str) -> Prices | None:
             continue
         return _prices(model, snapshot_date())
     return None
+
+
+def known_models(base_url: str) -> list[Listed]:
+    """The models that the snapshot prices at the server `base_url`: in place of its own list where that cannot be had.
+    Empty for a server it does not know."""
+    try:
+        models = _snapshot().find_provider(None, None, base_url).models
+    except LookupError:
+        return []
+    date = snapshot_date()
+    return [
+        Listed(model.id, prices=prices, context_window=model.context_window)
+        for model in models
+        if not model.deprecated and known_prices(base_url, model.id) and (prices := _prices(model, date))
+    ]
 
 
 @cache

@@ -13,6 +13,8 @@ from r2_router.records import Record
 ROUTERS_FIELDS = frozenset(
     {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"}
 )
+# Fields in which a request may say whether, and how hard, the model is to think.
+THINKING_FIELDS = frozenset({"reasoning", "reasoning_effort", "thinking", "enable_thinking", "think"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,12 @@ class Model(Record):
 
     def most_usd(self, input_tokens: float, output_tokens: float) -> float:
         """The most such a request can cost: all of it written to the cache and all of it thought, if that is dearer."""
+        written = (0,) if self.cache_write_usd_per_million is None else (0, input_tokens)
+        thought = (0,) if self.thinking_usd_per_million is None else (0, output_tokens)
         return max(
-            self.cost_usd(input_tokens, output_tokens, cache_write_tokens=written, thinking_tokens=thought)
-            for written in (0, input_tokens)
-            for thought in (0, output_tokens)
+            self.cost_usd(input_tokens, output_tokens, cache_write_tokens=w, thinking_tokens=t)
+            for w in written
+            for t in thought
         )
 
 

@@ -23,6 +23,8 @@ from r2_router.pools.model import ROUTERS_FIELDS, Model, PriceTier
 from r2_router.pools.profiles import profile, profiles
 from r2_router.pools.ratings import CATEGORIES, OVERALL, points
 
+DEFAULT_POOL = "local"
+
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"

@@ -82,7 +82,7 @@ class Ratings:
         if alias := _aliases().get(plain_id(model_id)):
             return self.get(alias, thinking)
         asked = model_name(model_id)
-        if asked.tagged and not asked.size:
+        if (asked.tagged and not asked.size) or self._moves(asked):
             return None  # ":latest" may be any size
         for rating, spelled in self._called(asked):
             if not _same_release(asked, spelled, rating):
@@ -113,6 +113,11 @@ class Ratings:
         called = self._by_key.get(asked.key, ())
         return called or (self._by_key.get(asked.chatless, ()) if asked.size and "chat" not in asked.key[0] else ())
 
+    def _moves(self, asked: ModelName) -> bool:
+        """Whether the name has no number and others of the same words have one: mistral-large, which is 2, 3 or 4."""
+        words, numbers = asked.key
+        return not numbers and not asked.version and words in self._numbered
+
     def _ways(self, name: str) -> set[bool | None]:
         return {rating.thinking for rating in (self.rated[name], self.twins.get(name)) if rating}
 
@@ -132,6 +137,11 @@ class Ratings:
     @cached_property
     def _by_chatless(self) -> Mapping[Key, Sequence[tuple[Rating, ModelName]]]:
         return self._indexed(lambda name: name.chatless)
+
+    @cached_property
+    def _numbered(self) -> frozenset[tuple[str, ...]]:
+        """The words of all names that have a number."""
+        return frozenset(words for words, numbers in self._by_key if numbers)
 
     def _indexed(self, key_of: Callable[[ModelName], Key]) -> Mapping[Key, Sequence[tuple[Rating, ModelName]]]:
         found: dict[Key, list[tuple[Rating, ModelName]]] = {}

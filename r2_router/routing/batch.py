@@ -65,10 +65,11 @@ def choose_rows(
     input_tokens: Floats,
     trade: TradeOff,
     limits: Limits,
+    singly: Sequence[int] = (),
 ) -> Indices:
     """The candidate `rank.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
 
-    -1 where the row must be ranked singly: under numerical limits, near a context window, at a tie.
+    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie.
     """
     best = np.full(len(outputs), _RANKED_SINGLY, dtype=np.intp)
     allowed = table.allowed(limits)
@@ -88,6 +89,7 @@ def choose_rows(
         score -= np.multiply.outer(input_tokens[rows], price_in)
         score[:, predictor.heads] -= predictor.head_tokens(outputs[rows]) * price_out[predictor.heads]
         best[rows] = _sure(score)
+    best[list(singly)] = _RANKED_SINGLY
     best[input_tokens > min(allowed.input_limit, table.tiered_above)] = _RANKED_SINGLY
     return best
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
+from r2_router.checkpoints.prior import expected_thoughts
 from r2_router.errors import InputError
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
@@ -59,6 +60,7 @@ class CandidateTable:
         self.instruction_tokens = np.array(sentence_tokens, dtype=np.float64)
         self.request_usd = np.array([0.0 if compat else m.request_usd for m in self.models])[self.model_index]
         self.tiered_above = min((t.above_input_tokens for m in self.models for t in m.tiers), default=math.inf)
+        self.thoughts = np.array([expected_thoughts(m) for m in self.models])[self.model_index]
         self.windows = None if compat else self._windows()
         self.longest_answer = self._limit([None if compat else m.max_output_tokens for m in self.models])
         self.longest_query = self._limit([None if compat else m.max_input_tokens for m in self.models])
@@ -140,12 +142,17 @@ def named(name: str, models: Sequence[Model]) -> list[Model]:
 
     Raises InputError where that is none.
     """
-    folded = name.casefold()
-    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
-    found = found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
+    found = meant(name, models)
     if not found:
         raise InputError(_no_such_model(name, [model.name for model in models]))
     return found
+
+
+def meant(name: str, models: Sequence[Model]) -> list[Model]:
+    """As `named`; empty where it means none."""
+    folded = name.casefold()
+    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
+    return found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
 
 
 def matches(name: str, label: str) -> bool:

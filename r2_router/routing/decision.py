@@ -14,6 +14,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.stated_length import StatedLength
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
@@ -190,9 +191,11 @@ class Decision(Record):
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
-    one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
-    untrusted place, "" for others. `warnings()` says all of that in sentences.
+    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
+    chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
+    `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
+    sentences.
     """
 
     query: str | None
@@ -209,6 +212,8 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    unused: Later[str] = field(default_factory=lambda: Later.known(""))
+    stated_length: StatedLength | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -289,6 +294,7 @@ class Decision(Record):
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
             words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
             words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
+            self.unused(),
         ]
         return [sentence for sentence in found if sentence]
 
@@ -320,6 +326,7 @@ _DECISION_KEYS = (
     "worth_usd",
     "lambda_val",
     "input_tokens",
+    "stated_length",
     "truncated",
     "leverage",
     "familiar",

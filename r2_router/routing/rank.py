@@ -25,6 +25,7 @@ from r2_router.routing.decision import (
     Scores,
     TradeOff,
 )
+from r2_router.routing.stated_length import StatedLength
 
 
 def rank(
@@ -36,12 +37,18 @@ def rank(
     trade: TradeOff,
     limits: Limits,
     errors: Later[Floats | None] = NO_ERRORS,
+    stated: StatedLength | None = None,
 ) -> Ranking:
-    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count.
+    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count; `stated` is the length that
+    the query itself asks for.
 
     Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
     lies beyond those measured for every model allowed.
     """
+    if stated is not None:
+        share = stated.share(table.budgets)
+        quality, errors = quality * share, _times(errors, share)
+        tokens = stated.hold(tokens, table.budgets, table.thoughts)
     cost = table.cost(tokens, input_tokens)
     measured = scores = Scores(
         models=table.models,
@@ -58,7 +65,8 @@ def rank(
     )
     allowed = table.allowed(limits)
     feasible = allowed.index
-    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits)
+    longer = stated is not None and bool(stated.floor_tokens)  # than the heads foresee, it may be
+    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits, longer=longer)
     if bounds is not None:
         holding = allowed.mask & bounds.hold(scores)
         feasible = np.flatnonzero(holding)
@@ -70,6 +78,14 @@ def rank(
     if not len(order):
         raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits), limits))
     return Ranking(scores, order)
+
+
+def _times(errors: Later[Floats | None], share: Floats) -> Later[Floats | None]:
+    def scaled() -> Floats | None:
+        known = errors()
+        return None if known is None else known * share
+
+    return Later(scaled)
 
 
 def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:
@@ -107,10 +123,19 @@ class _Bounds:
 
     @classmethod
     def of(
-        cls, table: CandidateTable, allowed: Allowed, tokens: Floats, input_tokens: float, limits: Limits
+        cls,
+        table: CandidateTable,
+        allowed: Allowed,
+        tokens: Floats,
+        input_tokens: float,
+        limits: Limits,
+        *,
+        longer: bool,
     ) -> _Bounds | None:
-        """None where nothing can bind: no limit is set and every answer fits its context window."""
-        if input_tokens <= allowed.input_limit and not limits.numbers:
+        """None where nothing can bind: no limit is set and every answer fits its context window. `longer`: an answer
+        may be longer than the checkpoint's ceiling.
+        """
+        if input_tokens <= allowed.input_limit and not limits.numbers and not longer:
             return None
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:

@@ -15,8 +15,8 @@ from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.decision import TradeOff
 from r2_router.routing.predict import Predictor
 
-_TYPICAL_INPUT = 100  # tokens
-_TYPICAL_OUTPUT = 300.0  # tokens, where the checkpoint does not tell
+TYPICAL_INPUT = 100  # tokens
+TYPICAL_OUTPUT = 300.0  # tokens, where the checkpoint does not tell
 _LEAST_USD = 1e-5  # of a typical answer: a pool that costs nothing is worth a question too
 
 
@@ -55,8 +55,8 @@ def typical_answer(predictor: Predictor, table: CandidateTable) -> tuple[str, fl
     budgets = table.budgets
     middle = predictor.middle
     outputs = None if middle is None else predictor.outputs(middle)
-    tokens = np.where(np.isinf(budgets), _TYPICAL_OUTPUT, budgets) if outputs is None else predictor.tokens(outputs)
-    cost = table.cost(tokens, _TYPICAL_INPUT)
+    tokens = np.where(np.isinf(budgets), TYPICAL_OUTPUT, budgets) if outputs is None else predictor.tokens(outputs)
+    cost = table.cost(tokens, TYPICAL_INPUT)
     quality = cost if outputs is None else predictor.quality(outputs)
     models = [int(m) for m in table.model_index]
     names = [table.models[m].name for m in models]

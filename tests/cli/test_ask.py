@@ -50,6 +50,7 @@ def test_json_is_the_whole_answer_and_a_budget_is_kept() -> None:
     assert "key" not in done.stderr.lower()
 
 
+@pytest.mark.slow
 def test_a_dry_run_asks_nobody() -> None:
     done = run_command("ask", CAPITAL, "--dry-run", "--json")
     decision = json.loads(done.stdout)

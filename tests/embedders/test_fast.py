@@ -93,6 +93,7 @@ def test_vectors_are_the_models(model_path: Path):
     np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_both_ends_of_a_long_text_count(model_path: Path):
     """The model reads 64 tokens; a text is cut in the middle first, so here by characters alone."""
     embedder = FastEmbedEmbedder(NAME, model_path=model_path)

@@ -81,6 +81,7 @@ def test_agrees_with_the_same_model_behind_http(gguf: Path, embedder: GgufEmbedd
     np.testing.assert_allclose(served, embedder.embed([TEXT, "two"]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_empty_and_broken_texts(embedder: GgufEmbedder):
     assert embedder.embed(["", "\ud83d"]).shape == (2, 576)
 

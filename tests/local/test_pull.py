@@ -19,8 +19,7 @@ from support.file_server import FileServer, dropped, file_server, rangeless, sta
 
 from r2_router.cli.pull_progress import register_pull
 from r2_router.errors import ConfigError, DownloadError
-from r2_router.local import pull
-from r2_router.local.pull import fetch_weights
+from r2_router.local.pull import fetch_weights, pull
 from r2_router.local.weights import Weights, weights_folder
 from r2_router.net import download
 

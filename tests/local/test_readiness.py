@@ -10,8 +10,9 @@ import pytest
 
 from r2_router.config.settings import Settings
 from r2_router.errors import LocalModelError
-from r2_router.local import LocalServers, readiness
 from r2_router.local.memory import available_bytes, container_bytes
+from r2_router.local.readiness import _find_runtime, readiness
+from r2_router.local.servers import LocalServers
 from r2_router.pools.model import Model
 
 
@@ -39,6 +40,7 @@ def test_another_file_of_that_name_is_named(model: Model, smollm2: Path, tmp_pat
 
 
 def test_the_missing_extra_is_named(model: Model, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _find_runtime.cache_clear()
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
     monkeypatch.setattr(sys, "path", [folder for folder in sys.path if not Path(folder, "xllamacpp").exists()])
     assert 'pip install "r2-mcp[local]"' in refused(model, settings)

@@ -20,8 +20,8 @@ import pytest
 
 from r2_router.config.settings import Secret, Settings
 from r2_router.errors import LocalModelError
-from r2_router.local import LocalServers
 from r2_router.local.process import Launch, ServerProcess
+from r2_router.local.servers import LocalServers
 from r2_router.pools.model import Model
 
 GONE_SECONDS = 20.0
@@ -31,7 +31,7 @@ PROGRAM = """
 import sys
 import psutil
 from dataclasses import replace
-from r2_router.local import LocalServers
+from r2_router.local.servers import LocalServers
 from r2_router.pools.pool import load_pool
 from r2_router.config.settings import Settings
 

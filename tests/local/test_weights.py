@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from r2_router.errors import ConfigError
-from r2_router.local import find_weights, known_weights
-from r2_router.local.weights import Weights, absence, get_weights, is_verified, weights_folder
+from r2_router.local.weights import (
+    Weights,
+    absence,
+    find_weights,
+    get_weights,
+    is_verified,
+    known_weights,
+    weights_folder,
+)
 from r2_router.pools.pool import load_pool
 
 BODY = b"GGUF" + bytes(range(256)) * 40

@@ -419,6 +419,17 @@ async def test_clients_that_go_midway_are_no_news(
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
+async def test_the_second_piece_of_an_answer_does_not_wait_for_the_client_to_have_the_first() -> None:
+    accepted: asyncio.Queue[Any] = asyncio.Queue()
+    for listening in listen("localhost", 0):
+        async with await asyncio.start_server(lambda _, writer: accepted.put_nowait(writer), sock=listening):
+            _, client = await asyncio.open_connection(*listening.getsockname()[:2])
+            server = await asyncio.wait_for(accepted.get(), 20)
+            assert server.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            client.close()
+            server.close()
+
+
 def test_a_port_that_is_taken_is_said_before_an_address_is(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -322,7 +322,7 @@ def test_https_is_never_left_by_a_redirect(server: FileServer, file: Path) -> No
 
 
 def test_a_silent_source_is_given_up(server: FileServer, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_READ_SECONDS", 0.5)
+    monkeypatch.setattr(download, "_READ_SECONDS", 0.15)
     monkeypatch.setattr(download, "_TRIES", 2)
     silent = server.on("/silent", hanging(BODY, 1000))
     with pytest.raises(DownloadError, match="no answer in time"):

@@ -13,15 +13,13 @@ import pytest
 
 from r2_router.errors import InputError
 from r2_router.lab.data.questions import Question
-from r2_router.lab.grading import Grade, sandbox
+from r2_router.lab.grading import Grade, runner, sandbox
 from r2_router.lab.grading.code import CodeGrader, answer_code
 
 
-@pytest.fixture(params=["walls", "plain"], autouse=True)
+@pytest.fixture(params=["walls", "plain"] if sandbox.has_walls() else ["plain"], autouse=True)
 def walls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Every test runs twice: behind bubblewrap, where it works here, and without it."""
-    if request.param == "walls" and not sandbox.has_walls():
-        pytest.skip("bubblewrap is not here, or may make no namespaces")
+    """Every test runs without bubblewrap, and behind it where it is installed and may make namespaces."""
     monkeypatch.setattr(sandbox, "has_walls", lambda: request.param == "walls")
     return request.param == "walls"
 
@@ -94,15 +92,34 @@ def test_memory_output_and_files_are_bounded(tmp_path: Path) -> None:
 
 
 @linux
-def test_processes_are_bounded() -> None:
-    """As somebody else than root, whose processes the system does not count."""
-    if os.getuid() == 0 and not Path(sys.executable).resolve().is_relative_to("/usr"):
-        pytest.skip("root's processes are not counted, and nobody else may run this interpreter")
+def test_processes_are_bounded_but_those_of_root_which_the_system_does_not_count(walls: bool) -> None:
+    counted = os.getuid() != 0 or (runner.open_to_all() and not walls)
     code = (
-        "import os, time\nmade = 0\ntry:\n    while made < 5000:\n        if not os.fork():\n"
-        "            time.sleep(60)\n        made += 1\nexcept OSError:\n    print(made < 200)"
+        "import os, time\nmade = 0\ntry:\n    while made < 300:\n        if not os.fork():\n"
+        "            time.sleep(60)\n        made += 1\nexcept OSError: pass\nprint(made < 200)"
     )
-    assert run(code, "", expected_output="True").quality == 1
+    assert run(code, "", expected_output=str(counted)).quality == 1
+    assert _left("never") == []
+
+
+@posix
+def test_root_steps_down_where_the_interpreter_is_open_to_all(walls: bool) -> None:
+    expected = runner._NOBODY if os.getuid() == 0 and runner.open_to_all() and not walls else os.getuid()
+    code = "import os, decimal\nopen('new', 'w').write('x')\nprint(os.getuid(), os.path.getsize('answer.py') > 0)"
+    assert run(code, "", expected_output=f"{expected} True").quality == 1
+
+
+@posix
+def test_who_may_load_the_interpreter_is_what_its_folders_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = tmp_path.resolve() / "python" / "lib"
+    modules.mkdir(parents=True)
+    above = [folder for folder in modules.parents if folder.stat().st_mode & 0o001 == 0]
+    monkeypatch.setattr(os, "__file__", str(modules / "os.py"))
+    modules.chmod(0o755)
+    modules.parent.chmod(0o711)
+    assert runner.open_to_all() == (above == [])
+    modules.parent.chmod(0o700)
+    assert not runner.open_to_all()
 
 
 @pytest.mark.slow
@@ -195,8 +212,9 @@ def test_tests_are_not_in_the_files_of_the_code() -> None:
 
 @linux
 def test_behind_walls_there_are_neither_files_nor_network(walls: bool, tmp_path: Path) -> None:
-    if not walls:
-        pytest.skip("it can read what the user can read, as the documentation says")
+    if not walls:  # it can read what others can read, as the documentation says
+        assert run("import os\nprint(os.path.exists('/etc/passwd'))", "", expected_output="True").quality == 1
+        return
     secret = tmp_path / "secret"
     secret.write_text("very secret")
     code = f"""

@@ -49,6 +49,7 @@ def grade(name: str, question: Question, text: str, *, cut: bool = False) -> flo
     return asyncio.run(RULES[name].grade(question, text, cut=cut)).quality
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:10]))
 def test_every_reader_ends(text: str) -> None:
     with cpu_limit(CPU_SECONDS):
