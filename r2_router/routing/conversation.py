@@ -43,10 +43,11 @@ _ENOUGH_TOKENS = 12  # where leverage is not known, a message of so many is read
 _COUNTED = 1000  # characters of a message that are enough to see that it is not brief
 _KEPT_VECTORS = 1024
 
-# What coding agents put into the user's messages that no user wrote.
+# What coding agents (Claude Code, Codex, Cline, Copilot) put into the user's messages that no user wrote.
 _HARNESS = re.compile(
-    r"<(system-reminder|environment_context|environment_details|user_instructions|local-command-stdout"
-    r"|local-command-caveat|ide_opened_file|user_info|editorContext|reminderInstructions)(?: [^<>]{0,200})?>"
+    r"<(system-reminder|task-notification|local-command-caveat|local-command-stdout|local-command-stderr"
+    r"|ide_opened_file|environment_context|user_instructions|environment_details|environment_info|workspace_info"
+    r"|editorContext|reminderInstructions)(?: [^<>]{0,200})?>"
 )
 
 

@@ -54,7 +54,7 @@ def test_user_messages_are_read_last_first_and_nothing_else_is() -> None:
     [
         ("Fix it.<system-reminder>Todos are empty.</system-reminder>", "Fix it."),
         ("<environment_context>\n<cwd>/x</cwd>\n</environment_context>Fix it.", "Fix it."),
-        ('a<user_info os="x">b</user_info>c<system-reminder>d</system-reminder>e', "ace"),
+        ('a<environment_info os="x">b</environment_info>c<system-reminder>d</system-reminder>e', "ace"),
         ("<system-reminder>never closed", "<system-reminder>never closed"),
         ("<system-reminder>a<system-reminder>b</system-reminder>c", "c"),
         ("if a < b: <b>bold</b>", "if a < b: <b>bold</b>"),
@@ -72,7 +72,7 @@ def test_a_message_of_harness_text_alone_is_no_turn_of_the_user() -> None:
 
 
 def test_a_message_that_comes_alone_is_read_as_it_stands() -> None:
-    asked = "What does <user_info>this</user_info> mean?"
+    asked = "What does <environment_info>this</environment_info> mean?"
     assert [*user_turns(chat(asked))] == [asked]
     assert [*user_turns([{"role": "system", "content": "x"}, *chat(asked)])] == ["What does  mean?"]
 
