@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -94,6 +95,22 @@ def everyday(data: Path) -> Source:
     return Source("everyday", texts, np.array(kinds), embedded(texts), models, np.full(tokens.shape, np.nan), tokens)
 
 
+PLAIN = Path(__file__).with_name("plain_requests.toml")
+
+
+@cache
+def plain() -> tuple[Source, Floats]:
+    """The requests of plain_requests.toml with their assumed lengths, and their assumed ease, (n,) logits."""
+    kinds = tomllib.loads(PLAIN.read_text(encoding="utf-8"))
+    rows = [(name, kind, text) for name, kind in kinds.items() for text in kind["requests"]]
+    texts = tuple(text for _, _, text in rows)
+    tokens = np.array([[float(kind["tokens"])] for _, kind, _ in rows])
+    names = np.array([name for name, _, _ in rows])
+    source = Source("plain", texts, names, embedded(texts), ("assumed",), np.full(tokens.shape, np.nan), tokens)
+    return source, np.array([float(kind["ease"]) for _, kind, _ in rows])
+
+
 def everything(data: Path) -> dict[str, Source]:
+    """Every source, by name."""
     named = {name: measured(name, data) for name in ("mmlu_pro", "zeroeval", "routerarena_part", "sweep")}
-    return {**named, "diverse": diverse(data), "everyday": everyday(data)}
+    return {**named, "diverse": diverse(data), "everyday": everyday(data), "plain": plain()[0]}

@@ -511,7 +511,7 @@ class R2Router:
         predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
         vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
-        stated = None if query is None else self._stated_length(query)
+        stated = self._stated_length(query)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -543,8 +543,8 @@ class R2Router:
             stated_length=stated,
         )
 
-    def _stated_length(self, query: str) -> StatedLength | None:
-        return None if self._compat else stated_length(query)
+    def _stated_length(self, query: str | None) -> StatedLength | None:
+        return None if self._compat or not query else stated_length(query)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate

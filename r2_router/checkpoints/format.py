@@ -32,8 +32,8 @@ FILES = SealedFolder(
     FORMAT,
     VERSION,
     what="checkpoint",
-    missing="`r2-router import release --output DIR` fetches the released one; without --checkpoint the embedded default "
-    "is used.",
+    missing="`r2-router import release --output DIR` fetches the released one; without --checkpoint the embedded "
+    "default is used.",
 )
 _MAX_CANDIDATES = 100_000
 _MAX_DIM = 65_536

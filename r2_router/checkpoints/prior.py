@@ -54,7 +54,7 @@ class Prior:
     """Heads for d-dimensional vectors that all models share, for K categories of the ratings and B budgets.
 
     mixture (K rows): how much of the query each category is; the rest is OVERALL. difficulty (1 row): logits of
-    quality, 0 for a typical query, more for an easy one. gain (B rows): logits of quality that an answer of each budget
+    quality over the typical exam question of the ratings' scale, more for an easy query. gain (B rows): logits of quality that an answer of each budget
     has over an unlimited one. length (B rows): logarithm of the answer's tokens at each budget, for a model of
     verbosity 1; thoughts (1 row): the same of what is thought, over what a model thinks of a typical query.
     token_floor, token_ceiling (B,): bounds of the answer's tokens. error: standard error, in logits, of one query's
@@ -131,7 +131,7 @@ def compose(prior: Prior, pool: Pool, abilities: Mapping[str, Ability]) -> Check
 
     With mix_k(q) the mixture (that of OVERALL is what is left of 1), R_mk the rating of model m in category k, e
     the difficulty and D_b the gain, the quality of m at budget b is CEILING / (1 + exp(−z)),
-    z = LOGITS_PER_POINT·(Σ_k mix_k(q)·R_mk − HALFWAY) + e(q) + D_b(q): one row of weights, for all of it is linear in q.
+    z = LOGITS_PER_POINT·(Σ_k mix_k(q)·R_mk − HALFWAY) + e(q) + D_b(q): one row of weights, as all is linear in q.
     Raises InputError for a pool without models, or one whose ability is not given.
     """
     models = list(pool)
@@ -188,6 +188,7 @@ def _token_rows(prior: Prior, models: Sequence[Model]) -> tuple[Head, Singles, S
     middle = np.zeros(prior.embedder.dim) if prior.probe_vectors is None else prior.probe_vectors.mean(axis=0)
     verbosity = np.log([max(model.verbosity, 1e-3) for model in models])[:, None]
     thought = np.array([expected_thoughts(model) for model in models])[:, None]
+    thought = thought * np.exp(prior.thoughts.weights[0] @ middle + prior.thoughts.bias[0])
     typical = prior.length.weights @ middle + prior.length.bias + verbosity  # (M, B)
     answer = np.clip(np.exp(typical), prior.token_floor, prior.token_ceiling)
     share = (answer / (answer + thought))[:, :, None]

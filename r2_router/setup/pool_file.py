@@ -144,10 +144,12 @@ def write_pool(plan: PoolPlan) -> Path:
     return plan.file
 
 
-def overruled(name: str) -> str:
-    """What sets another pool than `name` as the default, "" where nothing does."""
+def in_the_way(name: str) -> str:
+    """What keeps the pool `name` from being routed by default, as a setting and its source; "" where nothing does."""
     settings = load_settings()
-    return "" if settings.pool == name else settings.sources["pool"]
+    if settings.pool != name:
+        return f"pool = {settings.pool} ({settings.sources['pool']})"
+    return f"checkpoint = {settings.checkpoint} ({settings.sources['checkpoint']})" if settings.checkpoint else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,10 @@ def look(
     Raises ConfigError where nothing is here, InputError for an address, name or model that is none.
     """
     given = [given_source(address, settings) for address in base_urls]
-    sources = [*given, *server_sources(), *key_sources(settings)]
+    if settings.llm_api_base:  # answers for every model, so nobody else need be asked
+        sources = [*given, given_source(settings.llm_api_base, settings)]
+    else:
+        sources = [*given, *server_sources(), *key_sources(settings)]
     offers = read_offers(sources, settings)
     ratings = load_ratings()
     ways = _on_this(known_machine(name), all_ways(offers, ratings))

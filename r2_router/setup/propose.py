@@ -44,8 +44,8 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     if len(taken) < FEWEST:
         below = sorted((way for way in usable if way not in taken), key=lambda way: _below(way, front))
         taken += below[: FEWEST - len(taken)]
-    own = [way for way in distinct if way.source.local]
-    if own and not any(way.source.local for way in taken):
+    own = [way for way in distinct if way.source.own]
+    if own and not any(way.source.own for way in taken):
         taken = [*taken[: MOST - 1], max(own, key=lambda way: way.sure_rating)]
     return sorted(taken, key=lambda way: (way.typical_usd, way.sure_rating))
 

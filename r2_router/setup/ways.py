@@ -60,12 +60,12 @@ class Way(Record):
     @property
     def known(self) -> bool:
         """Whether its ability is more than a guess from a provider's price."""
-        return self.source.local or self.ability.source not in ("price", "size")
+        return self.source.own or self.ability.source not in ("price", "size")
 
     @property
     def free(self) -> bool:
         """Whether a provider gives it away: with few requests a day, and for how long nobody knows."""
-        return not self.source.local and self.typical_usd == 0
+        return not self.source.own and self.typical_usd == 0
 
 
 def all_ways(offers: Iterable[Offer], ratings: Ratings) -> list[Way]:
@@ -101,7 +101,7 @@ def _ways(entry: Listed, offer: Offer, ratings: Ratings) -> Iterator[Way]:
     if not _chats(entry) or (model := _model(entry, offer)) is None:
         return
     both = ratings.both_ways(entry.id)
-    if both is None or model_name(entry.id).thinking is not None or source.local:
+    if both is None or model_name(entry.id).thinking is not None or source.own:
         found = ratings.find(entry.id)
         yield _way(model, source, ratings, thinks=found is not None and found.thinking is True)
         return
@@ -114,14 +114,11 @@ def _ways(entry: Listed, offer: Offer, ratings: Ratings) -> Iterator[Way]:
 def _way(model: Model, source: Source, ratings: Ratings, *, thinks: bool) -> Way:
     if thinks:
         model = replace(model, thinking_tokens=THINKING_ROOM)
-    way = Way(
-        model=model,
-        source=source,
-        ability=ability_of(model, ratings),
-        typical_usd=0.0 if source.local else typical_usd(model),
-        thinks=thinks,
-    )
-    return at_speeds(way, _guessed_speeds(model.id), usd_per_hour=USD_PER_HOUR, measured=False) if source.local else way
+    usd = typical_usd(model) if model.priced else 0.0
+    way = Way(model=model, source=source, ability=ability_of(model, ratings), typical_usd=usd, thinks=thinks)
+    if model.priced:
+        return way
+    return at_speeds(way, _guessed_speeds(model.id), usd_per_hour=USD_PER_HOUR, measured=False)
 
 
 def _guessed_speeds(model_id: str) -> tuple[float, float]:
@@ -143,16 +140,14 @@ def _chats(entry: Listed) -> bool:
 
 
 def _model(entry: Listed, offer: Offer) -> Model | None:
-    """The entry as a model of a pool; None where nobody knows its price."""
+    """The entry as a model of a pool, without a price on a machine of one's own; None where nobody knows its price."""
     source = offer.source
-    prices: Prices | None = None
-    if not source.local:
-        stated = entry.prices if entry.prices is not None else known_prices(source.base_url, entry.id)
-        if not isinstance(stated, Prices):
-            return None
-        prices = stated
+    stated = entry.prices if entry.prices is not None else known_prices(source.base_url, entry.id)
+    prices = stated if isinstance(stated, Prices) else None
+    if prices is None and (stated is not None or not source.own):
+        return None
     return Model(
-        name=entry.id.removesuffix(_FREE).rpartition("/")[2],
+        name=entry.id.removesuffix(_FREE).rpartition("/")[2].strip() or entry.id,
         id=entry.id,
         input_usd_per_million=prices.input_usd_per_million if prices else None,
         output_usd_per_million=prices.output_usd_per_million if prices else None,

@@ -94,10 +94,10 @@ def measuring(model: str) -> str:
 
 def written(pool: str, file: Path) -> list[str]:
     """What is in use from now on."""
-    from r2_router.setup.pool_file import overruled
+    from r2_router.setup.pool_file import in_the_way
 
-    if other := overruled(pool):
-        return [f"Written to {file}, but {other} sets another pool: unset it, or give --pool {pool}."]
+    if other := in_the_way(pool):
+        return [f"Written to {file}, but {other} is in force: unset that to route among these models."]
     return [f"Written to {file}; it is the default pool now."]
 
 

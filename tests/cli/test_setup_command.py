@@ -90,6 +90,13 @@ def test_another_server_is_named(home: Path, here: Offers) -> None:
     assert sources[0]["models"] == 1
 
 
+def test_where_one_server_answers_for_all_only_it_is_asked(here: Offers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("R2_LLM_API_BASE", here.own.url)
+    found = json.loads(run_command("setup", "--dry-run", "--json").stdout)
+    assert [source["base_url"] for source in found["sources"]] == [here.own.url]
+    assert here.hosted.requests == []
+
+
 @pytest.mark.parametrize(
     "bad", [["--name", "../x"], ["--name", "local"], ["--base-url", "nonsense"], ["--models", "no-such-model"]]
 )

@@ -17,7 +17,7 @@ from r2_router.pools.listed import Listed, read_entry
 from r2_router.pools.pool import load_pool
 from r2_router.pools.ratings import load_ratings
 from r2_router.setup.discover import Offer, Source
-from r2_router.setup.pool_file import PoolPlan, known_machine, overruled, plan_pool, pool_file, write_pool
+from r2_router.setup.pool_file import PoolPlan, in_the_way, known_machine, plan_pool, pool_file, write_pool
 from r2_router.setup.ways import Way, all_ways, at_speeds
 
 TODAY = "2026-11-26"
@@ -69,7 +69,7 @@ def test_what_is_written_is_the_pool_that_was_meant(home: Path) -> None:
         assert model is not None
         assert model == replace(way.model, untrusted="")
     assert load_settings().pool == "mine"
-    assert overruled("mine") == ""
+    assert in_the_way("mine") == ""
 
 
 def test_every_field_survives_the_file(home: Path) -> None:
@@ -143,7 +143,13 @@ def test_a_pool_is_named_above_the_tables_of_the_settings(home: Path) -> None:
 def test_who_sets_another_pool_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(offer())
     monkeypatch.setenv("R2_POOL", "local")
-    assert overruled("mine") == "R2_POOL"
+    assert in_the_way("mine") == "pool = local (R2_POOL)"
+
+
+def test_a_checkpoint_with_heads_of_its_own_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(offer())
+    monkeypatch.setenv("R2_CHECKPOINT", "release")
+    assert in_the_way("mine") == "checkpoint = release (R2_CHECKPOINT)"
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", ".hidden", "x" * 61, "C:x", "local", "paper"])

@@ -121,6 +121,14 @@ def test_models_of_this_machine_are_priced_by_a_guessed_speed_until_they_are_mea
     assert small.speeds is not None
 
 
+def test_a_keyless_server_elsewhere_is_a_machine_of_ones_own_too() -> None:
+    lan = Source(provider="", base_url="http://192.168.1.5:8000/v1")
+    (way,) = ways_of({"id": "Qwen/Qwen3-8B"}, source=lan)
+    assert (way.measured, way.ability.source) == (False, "size")
+    (priced,) = ways_of(entry("Qwen/Qwen3-8B", 1, 2), source=lan)
+    assert (priced.measured, priced.speeds, priced.model.output_usd_per_million) == (True, None, 2.0)
+
+
 def test_names_stand_once() -> None:
     offers = [
         Offer(HOSTED, listed(entry("openai/gpt-4.1-mini", 0.4, 1.6), entry("other/gpt-4.1-mini", 0.3, 1))),
