@@ -346,6 +346,14 @@ def test_a_pool_without_a_checkpoint_is_routed_by_the_prior_and_says_so() -> Non
     assert decision.quality_error is not None
 
 
+def test_a_batch_by_the_prior_is_its_rows() -> None:
+    router = R2Router.from_pretrained(pool=make_pool())
+    queries = ["hello", "Prove that the square root of 2 is irrational.", "Write an essay on tea.", "2 + 2?"]
+    together = router.route_batch(router.embed(queries), input_tokens=20)
+    alone = [router.route(vector, input_tokens=20) for vector in router.embed(queries)]
+    assert together.choices == [(d.model, d.budget) for d in alone]
+
+
 def test_a_forced_model_without_heads_is_routed_by_the_prior_and_the_others_as_before(saved: Path) -> None:
     pool = make_pool(4)
     router = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder())

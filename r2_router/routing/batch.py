@@ -69,11 +69,12 @@ def choose_rows(
 ) -> Indices:
     """The candidate `rank.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
 
-    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie.
+    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie, and
+    all where quality is held back for a price.
     """
     best = np.full(len(outputs), _RANKED_SINGLY, dtype=np.intp)
     allowed = table.allowed(limits)
-    if table.compat or limits.numbers or not len(allowed.index):
+    if table.compat or table.tenfold_gain or limits.numbers or not len(allowed.index):
         return best
     # λ·cost of what no row changes: instruction and whole budgets; infinite for who may not be chosen
     asked = np.nan_to_num(predictor.asked, nan=0.0)

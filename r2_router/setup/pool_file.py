@@ -65,12 +65,7 @@ class PoolPlan(Record):
     tables: Mapping[str, Values]
     memory: Mapping[str, Values]
     steps: Sequence[Step]
-    local: bool = False
-
-    @property
-    def changes(self) -> list[Step]:
-        """The steps that change the file."""
-        return [step for step in self.steps if step.kind not in ("yours", "removed")]
+    own: bool = False  # some run on a machine of the user's own, at a price an hour
 
 
 def pool_file(name: str) -> Path:
@@ -82,15 +77,17 @@ def pool_file(name: str) -> Path:
     return user_config_dir() / "pools" / f"{name}.toml"
 
 
-def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> PoolPlan:
+def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer], wanted: Collection[str] = ()) -> PoolPlan:
     """What the pool `name` is to hold: the proposal, and what the user has changed since setup last wrote it.
 
-    Field by field: one that stands as setup wrote it is renewed, another is the user's and stays. Raises ConfigError
-    for a file that cannot be read.
+    Field by field: one that stands as setup wrote it is renewed, another is the user's and stays. A model that the user
+    removed comes back only if it is `wanted` by its name. Raises ConfigError for a file that cannot be read.
     """
     file = pool_file(name)
-    current, memory = _tables(file), _remembered(name)
-    proposed = {way.model.name: _values(way) for way in proposal}
+    current = _tables(file)
+    memory = _remembered(name) if current else {}
+    known = {_way_of(values): model for model, values in memory.items()}  # under which names they stand already
+    proposed = {known.get(_way_of(values), way.model.name): values for way in proposal for values in (_values(way),)}
     asked = {offer.source.base_url: {entry.id for entry in offer.listed} for offer in offers if not offer.failure}
     tables: dict[str, Values] = {}
     kept: dict[str, Values] = {}
@@ -102,6 +99,7 @@ def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> Po
             steps.append(Step("yours", model, "added by you"))
         elif new is not None:
             tables[model], kept[model] = _merged(values, base, new), new
+            steps += [Step("yours", model, "changed by you")] if values != base else []
             steps += _differences(model, values, tables[model])
         elif values != base or _address(base) not in asked:
             tables[model], kept[model] = values, base
@@ -112,22 +110,26 @@ def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> Po
     for model, new in proposed.items():
         if model in current or _way_of(new) in taken:
             continue
-        if model in memory:
+        if model in memory and model not in wanted:
             kept[model] = new
             steps.append(Step("removed", model, "removed by you"))
         else:
             tables[model] = kept[model] = new
             steps.append(Step("new", model))
     kept |= {model: base for model, base in memory.items() if model not in current and model not in kept}
-    local = any(SPEEDS[0] in values for values in tables.values())
-    return PoolPlan(name, file, tables, kept, steps, local)
+    own = any(SPEEDS[0] in values for values in tables.values())
+    return PoolPlan(name, file, tables, kept, steps, own)
 
 
 def write_pool(plan: PoolPlan) -> Path:
     """Write the plan's file, keeping comments and what else is in it, and make it the default pool.
 
-    Raises ConfigError for a file that cannot be written, or changed in place.
+    Raises ConfigError for a file that cannot be written, or changed in place, and where no model would be in it.
     """
+    if not plan.tables:
+        raise ConfigError(
+            f"Pool '{plan.name}' would be empty: you removed all its models. Delete {plan.file} to begin anew."
+        )
     edit_toml(
         plan.file,
         lambda document, new_table: _apply(plan, document, new_table),
@@ -240,7 +242,8 @@ def _values(way: Way) -> Values:
         values |= dict(zip(SPEEDS, way.speeds, strict=True))
     else:
         values["usd_per_million"] = [model.input_usd_per_million, model.output_usd_per_million]
-    for name in ("prices_date", "expires", "request_usd", *BESIDE, "context_window", "max_input_tokens"):
+    values |= {name: model[name] for name in BESIDE if model[name] is not None}
+    for name in ("prices_date", "expires", "request_usd", "context_window", "max_input_tokens"):
         if model[name]:
             values[name] = model[name]
     if model.tiers:
@@ -261,8 +264,8 @@ def _tables(file: Path) -> dict[str, Values]:
     """The models' tables in a pool file, {} where there is none."""
     if not file.is_file():
         return {}
-    models = read_config(file).table("models")
-    return {name: cast("Values", _plain(cast("object", values))) for name, values in models.items()}
+    read = read_config(file)
+    return {name: cast("Values", _plain(read.table("models", name))) for name in read.table("models")}
 
 
 def _plain(value: object) -> object:
@@ -274,7 +277,7 @@ def _plain(value: object) -> object:
 
 
 def _apply(plan: PoolPlan, document: Document, new_table: NewTable) -> None:
-    if plan.local:
+    if plan.own:
         document.setdefault("pool", new_table()).setdefault("usd_per_hour", USD_PER_HOUR)
     models = document.setdefault("models", new_table())
     for name in [name for name in models if name not in plan.tables]:
@@ -323,7 +326,7 @@ def _memory_file(name: str) -> Path:
 def _remembered(name: str) -> dict[str, Values]:
     """What setup wrote last, {} where it did not, or nobody can tell: then all that stands there is the user's."""
     file = _memory_file(name)
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         stated = json.loads(read_plain(file, _MAX_MEMORY))["models"]
         return {str(name): dict(values) for name, values in stated.items()}
     return {}

@@ -32,7 +32,7 @@ _LEAVING_DAYS = 30  # what a provider takes away within them is not proposed
 _OTHER = re.compile(
     r"(?:^|[-_/.:\d])(?:embed(?:ding|dings)?|bge|gte|e5|minilm|rerank(?:er)?|moderation|guard|safeguard|reward"
     r"|whisper|tts|asr|stt|transcribe|audio|speech|voice|realtime|live|image|images|imagen|imagine|dall-e|veo|sora"
-    r"|video|flux|sdxl|diffusion|ocr|lyria|playai|orpheus|aqa|robotics|babbage|davinci|curie|ada|ft"
+    r"|video|flux|sdxl|diffusion|ocr|lyria|playai|orpheus|aqa|robotics|babbage|davinci|curie|ada"
     r"|computer-use|deep-research|search-(?:api|preview)|turbo-instruct|translate|base)(?:$|[-_/.:\d])",
     re.IGNORECASE,
 )
@@ -96,19 +96,21 @@ def at_speeds(way: Way, speeds: tuple[float, float], *, usd_per_hour: float, mea
 
 
 def _ways(entry: Listed, offer: Offer, ratings: Ratings) -> Iterator[Way]:
-    """The entry asked as it answers by itself; thinking and not, where both are rated and the provider has a word."""
+    """The entry asked in the way that is rated; in both, where both are. Where the ratings or the id do not tell, and
+    on a machine of one's own, it is asked as it answers by itself."""
     source = offer.source
     if not _chats(entry) or (model := _model(entry, offer)) is None:
         return
-    both = ratings.both_ways(entry.id)
-    if both is None or model_name(entry.id).thinking is not None or source.own:
-        found = ratings.find(entry.id)
-        yield _way(model, source, ratings, thinks=found is not None and found.thinking is True)
+    found, both = ratings.find(entry.id), ratings.both_ways(entry.id) is not None
+    thinks = found.thinking if found else None
+    if thinks is None or source.own or model_name(entry.id).thinking is not None:
+        yield _way(model, source, ratings, thinks=thinks is True)
         return
-    profile = source.profile
-    yield _way(replace(model, request=profile.thinking_off), source, ratings, thinks=False)
-    thinking = replace(model, name=f"{model.name}-thinking", request=profile.thinking_on)
-    yield _way(thinking, source, ratings, thinks=True)
+    if both or not thinks:
+        yield _way(replace(model, request=source.profile.thinking_off), source, ratings, thinks=False)
+    if both or thinks:
+        name = f"{model.name}-thinking" if both else model.name
+        yield _way(replace(model, name=name, request=source.profile.thinking_on), source, ratings, thinks=True)
 
 
 def _way(model: Model, source: Source, ratings: Ratings, *, thinks: bool) -> Way:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +192,8 @@ def test_a_second_run_says_that_nothing_has_changed_and_measures_nothing(here: O
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_at_a_terminal_the_proposal_is_edited_and_accepted(here: Offers) -> None:
+    import pty
+
     controller, terminal = pty.openpty()
     started = subprocess.Popen(SETUP, stdin=terminal, stderr=terminal, stdout=subprocess.DEVNULL, env=os.environ)
     os.close(terminal)

@@ -234,6 +234,33 @@ def test_what_the_user_removed_stays_out_run_after_run(home: Path) -> None:
     for _ in range(2):
         assert kinds(run(offer())) == {"gemma-3-4b-it": "removed"}
         assert load_pool("mine").get("gemma-3-4b-it") is None
+    write_pool(plan_pool("mine", ways_of(offer()), [offer()], {"gemma-3-4b-it"}))  # but who names it gets it
+    assert load_pool("mine").get("gemma-3-4b-it") is not None
+
+
+def test_a_pool_whose_file_was_deleted_begins_anew(home: Path) -> None:
+    run(offer())
+    pool_file("mine").unlink()
+    assert set(kinds(run(offer())).values()) == {"new"}
+
+
+def test_a_pool_of_which_all_was_removed_is_not_written_empty(home: Path) -> None:
+    run(offer({GPT: PRICES[GPT]}))
+    head, _, _ = pool_file("mine").read_text(encoding="utf-8").partition("[models")
+    pool_file("mine").write_text(f'{head}[models.own]\nid = "v/own"\nusd_per_million = [1, 2]\n', encoding="utf-8")
+    run(offer({GPT: PRICES[GPT]}))
+    assert list(load_pool("mine").models) == ["own"]
+    with pytest.raises(ConfigError, match="would be empty"):
+        write_pool(PoolPlan("mine", pool_file("mine"), {}, {}, []))
+
+
+def test_a_second_provider_of_the_same_model_renames_nothing(home: Path) -> None:
+    run(offer())
+    edit(pool_file("mine"), "[models.gemma-3-4b-it]\n", "[models.gemma-3-4b-it]\nverbosity = 0.5\n")
+    other = Offer(Source(provider="openai", base_url="https://api.openai.com/v1", api_key_env="K"), listed(PRICES))
+    assert "gemma-3-4b-it@openrouter" in {way.model.name for way in ways_of(offer(), other)}
+    run(offer(), other)
+    assert load_pool("mine").models["gemma-3-4b-it"].verbosity == 0.5
 
 
 def test_a_list_that_cannot_be_had_takes_nothing_away(home: Path) -> None:
@@ -298,6 +325,29 @@ def test_broken_toml_is_told_with_its_line(home: Path) -> None:
     pool_file("mine").write_text("[models\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"mine\.toml, line 1"):
         run(offer())
+
+
+@pytest.mark.parametrize("memory", ["[]", "{}", '{"models": 1}', '{"models": {"a": 1}}', "\x00"])
+def test_a_memory_that_is_none_is_no_harm(home: Path, memory: str) -> None:
+    run(offer())
+    (home / "data" / "setup" / "mine.json").write_text(memory, encoding="utf-8")
+    assert set(kinds(run(offer())).values()) == {"yours"}
+
+
+def test_a_model_that_is_no_table_is_told_with_its_line(home: Path) -> None:
+    pool_file("mine").parent.mkdir(parents=True)
+    pool_file("mine").write_text("[models]\na = 5\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.toml, line 2"):
+        run(offer())
+
+
+def test_a_cache_that_costs_nothing_costs_nothing_in_the_file(home: Path) -> None:
+    free = entry(GPT, 0.4, 1.6)
+    free["pricing"]["input_cache_read"] = "0"
+    read = read_entry(free, TODAY)
+    assert read is not None
+    run(Offer(HOSTED, [read]))
+    assert load_pool("mine").models["gpt-4.1-mini"].cache_read_usd_per_million == 0
 
 
 def test_names_with_markup_and_dots_are_quoted(home: Path) -> None:
