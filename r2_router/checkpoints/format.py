@@ -98,6 +98,12 @@ class Precision:
     n: int
     leverage_limit: float
 
+    def leverage(self, vector: Singles) -> float:
+        """How far (d,) `vector` lies from the training vectors."""
+        offset = vector.astype(np.float64) - self.center
+        inside = self.factor.astype(np.float64) @ offset
+        return 1.0 / self.n + max(0.0, float(offset @ offset - inside @ inside)) / self.alpha
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:

@@ -133,12 +133,8 @@ class Predictor:
 
     def leverage(self, vector: Singles) -> float | None:
         """How far (d,) `vector` lies from the training vectors (see checkpoint.Precision); None if unknown."""
-        p = self.checkpoint.precision
-        if p is None:
-            return None
-        offset = vector.astype(np.float64) - p.center
-        inside = p.factor.astype(np.float64) @ offset
-        return 1.0 / p.n + max(0.0, float(offset @ offset - inside @ inside)) / p.alpha
+        known = self.checkpoint.precision
+        return None if known is None else known.leverage(vector)
 
     def leverages(self, vector: Singles) -> tuple[float, float] | None:
         """The leverage of (d,) `vector` and the limit above which it is unlike the training vectors, if known."""
