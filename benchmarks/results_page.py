@@ -132,7 +132,16 @@ def stated(found: dict) -> str:
     for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
         lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
     speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
-    said = f"Time to read: {', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    tokens: list[str] = []
+    for name in ("local", "prior"):
+        before, after = (found["foreseen"][f"{name}_{way}"] for way in ("without", "with"))
+        off = f"off by a factor of {before['off_by']:.1f} and {after['off_by']:.1f}"
+        tokens.append(f"{name} {before['median']:.0f} without and {after['median']:.0f} with it, {off}")
+    said = (
+        f'Tokens foreseen of answers "within 3 sentences" (median {found["foreseen"]["real_median"]:.0f}): '
+        f"{'; '.join(tokens)}. The prior learned its lengths from these answers among others. Time to read: "
+        f"{', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 

@@ -17,7 +17,7 @@ from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool
+from r2_router.pools.pool import Pool, as_of_today
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, meant
@@ -72,8 +72,8 @@ class R2Router:
         self._face: Face = face
         self._predictor = Predictor(checkpoint)
         self._reader = Reader(self._predictor, self._embed)
-        self._table = CandidateTable(checkpoint, pool, compat=compat)
-        self._worths = worths(settings, trade_off, self._predictor, self._table)
+        self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
+        self._worths = worths(settings, trade_off, self._predictor, self._known[1])
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
@@ -410,6 +410,15 @@ class R2Router:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    @property
+    def _table(self) -> CandidateTable:
+        """The candidates, without the models that have expired by now: servers live long."""
+        pool, table = self._known
+        if not self._compat and (today := as_of_today(pool)) is not pool:
+            table = CandidateTable(self.checkpoint, today)
+            self._known = (today, table)
+        return table
+
     def _open_recorder(self) -> Recorder:
         from r2_router.ledger.recorder import Recorder
 
@@ -468,7 +477,7 @@ class R2Router:
 
     def _ready_table(self) -> CandidateTable:
         """The candidates with every model that cannot be asked now unavailable."""
-        ready = self._providers.ready(self.pool)
+        ready = self._providers.ready(as_of_today(self.pool))
         known = self._ready
         if known is None or known[0] != ready:
             known = (ready, CandidateTable(self.checkpoint, ready))

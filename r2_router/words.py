@@ -116,6 +116,13 @@ def multiple(name: str, times: float, typical_usd: float, model: str) -> str:
     return f"{preset(name)}: {times:g} times {usd(typical_usd)}, what {of} costs"
 
 
+def held_back(doubt: float) -> str:
+    """What is taken off an estimated quality for its price."""
+    return (
+        f"Of its quality {doubt:.2f} is held back for its price: nothing was measured, and what is dear must be better."
+    )
+
+
 # -- warnings ------------------------------------------------------------------------------------------------
 
 UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the numbers with care."

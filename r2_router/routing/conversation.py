@@ -21,6 +21,9 @@ from typing import TypeAlias
 import numpy as np
 
 from r2_router.arrays import Floats, Singles
+from r2_router.checkpoints.find import shipped_precision
+from r2_router.checkpoints.format import Precision
+from r2_router.records import Later
 from r2_router.routing.closings import is_closing
 from r2_router.routing.decision import EarlierTurn
 from r2_router.routing.messages import Message, content_text
@@ -40,10 +43,11 @@ _ENOUGH_TOKENS = 12  # where leverage is not known, a message of so many is read
 _COUNTED = 1000  # characters of a message that are enough to see that it is not brief
 _KEPT_VECTORS = 1024
 
-# What coding agents put into the user's messages that no user wrote.
+# What coding agents (Claude Code, Codex, Cline, Copilot) put into the user's messages that no user wrote.
 _HARNESS = re.compile(
-    r"<(system-reminder|environment_context|environment_details|user_instructions|local-command-stdout"
-    r"|local-command-caveat|ide_opened_file|user_info|editorContext|reminderInstructions)(?: [^<>]{0,200})?>"
+    r"<(system-reminder|task-notification|local-command-caveat|local-command-stdout|local-command-stderr"
+    r"|ide_opened_file|environment_context|user_instructions|environment_details|environment_info|workspace_info"
+    r"|editorContext|reminderInstructions)(?: [^<>]{0,200})?>"
 )
 
 
@@ -53,8 +57,12 @@ _HARNESS = re.compile(
 def user_turns(messages: Sequence[Message]) -> Iterator[str]:
     """What the user said in a checked conversation, the last message first, without what a harness put there.
 
-    A message that holds nothing else is none of the user's; if all are so, the last is taken as it stands.
+    A message that holds nothing else is none of the user's; if all are so, the last is taken as it stands. So is one
+    that comes alone, without even a system message: no harness sends that.
     """
+    if len(messages) == 1:
+        yield content_text(messages[0])
+        return
     said, last = False, None
     for message in reversed(messages):
         if message["role"] != "user":
@@ -125,13 +133,14 @@ class Reader:
     """
 
     def __init__(self, predictor: Predictor, embed: Embed) -> None:
-        self._predictor = predictor
+        checkpoint = predictor.checkpoint
+        self._precision = Later(lambda: checkpoint.precision or shipped_precision(checkpoint.embedder))
         self._embed = embed
         self._recent = Recent[Singles](_KEPT_VECTORS)
 
     def first_text(self, turns: Sequence[str]) -> str:
         """The text whose vector `read` begins with, of a conversation as `user_turns` gives it."""
-        return _prefixed(turns) if self._predictor.checkpoint.precision is None else turns[0]
+        return turns[0] if len(turns) == 1 or self._precision() else _prefixed(turns)
 
     def read(self, turns: Sequence[str], vector: Singles) -> Reading:
         """The reading of a conversation; `vector` is that of its first text."""
@@ -139,10 +148,11 @@ class Reader:
             return Reading(vector)
         if is_closing(turns[0]):
             return Reading(vector, closing=True)
-        if self._predictor.checkpoint.precision is None:
+        precision = self._precision()
+        if precision is None:
             return Reading(vector, tuple(EarlierTurn(text) for text in _leant_on(turns)))
         self._recent.put(_key(turns[0]), vector.copy())  # not a row that keeps its whole batch alive
-        leans = [self._leaning(turns[0], vector)]
+        leans = [_leaning(turns[0], vector, precision)]
         if leans[0] < _LEAST:
             return Reading(vector)
         earlier = islice((turn for turn in turns[1:] if not is_closing(turn)), _MOST_TURNS)
@@ -150,7 +160,7 @@ class Reader:
         while math.prod(leans) >= _LEAST and (few := [*islice(earlier, _AT_ONCE)]):
             texts += few
             vectors.extend(self._vectors(few))
-            leans += [self._leaning(text, row) for text, row in zip(few, vectors[-len(few) :], strict=True)]
+            leans += [_leaning(text, row, precision) for text, row in zip(few, vectors[-len(few) :], strict=True)]
         weights = shares(leans)
         mixed = (weights @ np.stack(vectors)).astype(np.float32) if texts else vector
         read = [EarlierTurn(text, float(w)) for text, w in zip(texts, weights[1:], strict=True) if w >= _LEAST]
@@ -166,9 +176,9 @@ class Reader:
             self._recent.put(key, vector)
         return [known[_key(text)] for text in texts]
 
-    def _leaning(self, text: str, vector: Singles) -> float:
-        leverage, limit = self._predictor.leverages(vector) or (0.0, 1.0)
-        return leaning(_few_tokens(text), leverage / limit)
+
+def _leaning(text: str, vector: Singles, precision: Precision) -> float:
+    return leaning(_few_tokens(text), precision.leverage(vector) / precision.leverage_limit)
 
 
 def _leant_on(turns: Sequence[str]) -> list[str]:

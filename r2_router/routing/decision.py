@@ -26,6 +26,7 @@ class Candidate(Record):
     predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
     predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
     worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
+    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere.
     """
 
     model: str
@@ -38,8 +39,14 @@ class Candidate(Record):
     risk: float
     net_usd: float | None
     interpolated: bool = False
+    doubt: float = 0.0
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
+
+    @property
+    def believed_quality(self) -> float:
+        """The quality that is weighed against the cost."""
+        return self.predicted_quality - self.doubt
 
     @property
     def label(self) -> str:
@@ -126,6 +133,7 @@ class Scores:
     tokens: Floats
     cost: Floats
     risk: Floats
+    doubt: Floats | None
     trade_off: TradeOff
     measured: int
     between: Sequence[tuple[int, int, float]] = ()
@@ -140,6 +148,7 @@ class Scores:
         if self.rounded:
             quality, tokens, cost, risk = round(quality, 4), round(tokens, 1), round(cost, 8), round(risk, 8)
         worth = self.trade_off.worth_usd
+        doubt = 0.0 if self.doubt is None else float(self.doubt[i])
         return Candidate(
             model=model.name,
             model_id=model.id,
@@ -149,8 +158,9 @@ class Scores:
             predicted_output_tokens=tokens,
             predicted_cost_usd=cost,
             risk=risk,
-            net_usd=None if worth is None else worth * quality - cost,
+            net_usd=None if worth is None else worth * (quality - doubt) - cost,
             interpolated=i >= self.measured,
+            doubt=doubt,
         )
 
     def _error(self, i: int) -> float | None:

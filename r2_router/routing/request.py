@@ -61,8 +61,8 @@ class Request(Record):
         messages = check_messages(query)
         if system:
             messages = [{"role": "system", "content": system}, *messages]
-        asked, preset, kept = read_wishes(lambda_val, wishes)
-        return cls(last_user_text(messages), messages, asked, preset, kept, _context(wishes.get("context")))
+        trade, preset, kept = read_wishes(lambda_val, wishes)
+        return cls(last_user_text(messages), messages, trade, preset, kept, _context(wishes.get("context")))
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -97,8 +97,8 @@ def limits(
         raise InputError(f"max_tokens is a whole number of at least 1; got {max_tokens}.")
     if min_quality is not None and not 0 <= finite("min_quality", min_quality) <= 1:
         raise InputError(f"min_quality lies between 0 and 1; got {min_quality:g}.")
-    asked = None if budget is None else read_budget(budget)
-    if budget is not None and asked is None:
+    length = None if budget is None else read_budget(budget)
+    if budget is not None and length is None:
         raise InputError(words.not_a_budget(budget))
     return Limits(
         max_cost_usd=None if max_cost_usd is None else float(max_cost_usd),
@@ -107,7 +107,7 @@ def limits(
         models=_names("models", models),
         exclude=_names("exclude", exclude),
         model=_name("model", model or ""),
-        budget=asked,
+        budget=length,
     )
 
 

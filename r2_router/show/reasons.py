@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from r2_router.show.ranking import choice
-from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, read_with, usd
+from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, read_with, usd
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
@@ -27,6 +27,8 @@ def reasons(explanation: Explanation) -> list[str]:
         lines.append(read_with([(turn.text, turn.share) for turn in decision.read_with]))
     if decision.stated_length is not None:
         lines.append(asks_for_length(decision.stated_length.said))
+    if best.doubt:
+        lines.append(held_back(best.doubt))
     other = explanation.runner_up
     if other is not None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"

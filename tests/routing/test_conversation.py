@@ -54,7 +54,7 @@ def test_user_messages_are_read_last_first_and_nothing_else_is() -> None:
     [
         ("Fix it.<system-reminder>Todos are empty.</system-reminder>", "Fix it."),
         ("<environment_context>\n<cwd>/x</cwd>\n</environment_context>Fix it.", "Fix it."),
-        ('a<user_info os="x">b</user_info>c<system-reminder>d</system-reminder>e', "ace"),
+        ('a<environment_info os="x">b</environment_info>c<system-reminder>d</system-reminder>e', "ace"),
         ("<system-reminder>never closed", "<system-reminder>never closed"),
         ("<system-reminder>a<system-reminder>b</system-reminder>c", "c"),
         ("if a < b: <b>bold</b>", "if a < b: <b>bold</b>"),
@@ -68,7 +68,13 @@ def test_what_a_harness_puts_into_a_message_is_left_out(text: str, left: str) ->
 def test_a_message_of_harness_text_alone_is_no_turn_of_the_user() -> None:
     reminder = "<system-reminder>Use the tools.</system-reminder>"
     assert [*user_turns(chat("one", reminder))] == ["one"]
-    assert [*user_turns(chat(reminder))] == [reminder]
+    assert [*user_turns([*tool_turns(), *chat(reminder)])] == [reminder]
+
+
+def test_a_message_that_comes_alone_is_read_as_it_stands() -> None:
+    asked = "What does <environment_info>this</environment_info> mean?"
+    assert [*user_turns(chat(asked))] == [asked]
+    assert [*user_turns([{"role": "system", "content": "x"}, *chat(asked)])] == ["What does  mean?"]
 
 
 def test_a_text_full_of_tags_that_are_never_closed_is_searched_once_for_each() -> None:
@@ -323,6 +329,14 @@ def test_trial_14_a_chat_is_routed_without_asking_it_and_one_message_is_a_text(s
     assert routed.to_dict() == text.to_dict()
     embedded = shipped.route(shipped.embed([HARD])[0], input_tokens=text.input_tokens)
     assert embedded.candidates[:] == text.candidates[:]
+
+
+@pytest.mark.slow
+def test_the_prior_reads_with_the_leverage_of_the_shipped_checkpoint() -> None:
+    prior = R2Router.from_pretrained("prior", pool="paper")
+    assert prior.checkpoint.precision is None
+    assert prior.route_messages(chat(HARD, BRIEF)).read_with[0].share == pytest.approx(1, abs=0.1)
+    assert prior.route_messages(chat(HARD, TRIVIAL)).predicted_quality == prior.route_text(TRIVIAL).predicted_quality
 
 
 def test_context_is_auto_or_last(letters: R2Router) -> None:
