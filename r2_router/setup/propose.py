@@ -95,7 +95,7 @@ def _apart(way: Way, others: Sequence[Way]) -> float:
 
 
 def _is_twin(way: Way, others: Sequence[Way]) -> bool:
-    """Whether one of `others` is the same model, asked in another way, and this one is cheaper or better at something."""
+    """Whether one of `others` is the same model asked in another way, and `way` is cheaper or better at something."""
     return any(
         (way.model.id, way.source) == (other.model.id, other.source)
         and (way.typical_usd < other.typical_usd or _better_at(way, other))
