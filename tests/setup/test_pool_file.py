@@ -17,7 +17,7 @@ from r2_router.pools.listed import Listed, read_entry
 from r2_router.pools.pool import load_pool
 from r2_router.pools.ratings import load_ratings
 from r2_router.setup.discover import Offer, Source
-from r2_router.setup.pool_file import PoolPlan, in_the_way, known_machine, plan_pool, pool_file, write_pool
+from r2_router.setup.pool_file import PoolPlan, in_the_way, known_machine, overlaid, plan_pool, pool_file, write_pool
 from r2_router.setup.ways import Way, all_ways, at_speeds
 
 TODAY = "2026-11-26"
@@ -144,6 +144,16 @@ def test_who_sets_another_pool_is_named(home: Path, monkeypatch: pytest.MonkeyPa
     run(offer())
     monkeypatch.setenv("R2_POOL", "local")
     assert in_the_way("mine") == "pool = local (R2_POOL)"
+
+
+def test_what_the_users_models_file_changes_is_named(home: Path) -> None:
+    run(offer())
+    assert overlaid("mine") == []
+    own = '[models.own]\nid = "v/own"\nusd_per_million = [1, 2]\n'
+    (home / "models.toml").write_text(f"[models.gemma-3-4b-it]\nusd_per_million = [9, 9]\n{own}", encoding="utf-8")
+    assert overlaid("mine") == ["gemma-3-4b-it", "own"]
+    (home / "models.toml").write_text("[models.x]\n", encoding="utf-8")
+    assert overlaid("mine") == []
 
 
 def test_a_checkpoint_with_heads_of_its_own_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
