@@ -1,4 +1,4 @@
-"""Writes the figures of docs/results.md and README.md anew: `python benchmarks/results_page.py`.
+"""Writes the figures of pages in docs/ and of README.md anew: `python benchmarks/results_page.py`.
 
 They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
 """
@@ -7,14 +7,14 @@ import json
 import sys
 import textwrap
 
-from common import RESULTS
+from common import RESULTS, duration
 
 ROOT = RESULTS.parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+PAGES = (*(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations")), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -90,6 +90,86 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
+def conversations(found: dict) -> str:
+    """Ways to read a chat, what singles would wrongly carry, and the time of a decision."""
+    kinds = next(iter(found["points"].values()))
+
+    def right(way: str) -> str:
+        return f"{found['pairs'][way]:.0%}".replace("%", " %") if way in found["pairs"] else "-"
+
+    lines = [f"| way to read | {' | '.join(kinds)} | pairs |", "|---" * (len(kinds) + 2) + "|"]
+    for way, of in found["points"].items():
+        points = [f"{mean:+.1f} ({half:.1f})" for mean, half in of.values()]
+        lines.append(f"| {way} | {' | '.join(points)} | {right(way)} |")
+    singles = found["singles"].values()
+    most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
+    times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
+    said = (
+        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message "
+        "of a chat, what was said before would wrongly count for "
+        f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
+        f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
+        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
+
+
+def stated(found: dict) -> str:
+    """How well lengths are read, and whether answers keep them."""
+    lines = ["| | read, or kept | of |", "|---|---|---|"]
+    for kind, (read, known) in found["ifeval"]["recall"].items():
+        lines.append(f"| IFEval: {kind.replace('_', ' ')} | {read} | {known} |")
+    right, read = found["ifeval"]["statements_that_are_a_constraint"]
+    arena, hard = found["routerarena"], found["arena_hard"]
+    lines.append(f"| IFEval: of the statements read, a constraint of the list | {right} | {read} |")
+    lines.append(f'| RouterArena: "within 3 sentences" | {arena["read_of_them"]} | {arena["ask"]} |')
+    others = arena["queries"] - arena["ask"]
+    lines.append(f"| RouterArena: any length in the other queries | {arena['read_of_others']} | {others} |")
+    exams = found["exams"].values()
+    lines.append(
+        f"| exams, which ask for none | {sum(e['read'] for e in exams)} | {sum(e['queries'] for e in exams):,} |"
+    )
+    for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
+        lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
+    speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
+    tokens: list[str] = []
+    for name in ("local", "prior"):
+        before, after = (found["foreseen"][f"{name}_{way}"] for way in ("without", "with"))
+        off = f"off by a factor of {before['off_by']:.1f} and {after['off_by']:.1f}"
+        tokens.append(f"{name} {before['median']:.0f} without and {after['median']:.0f} with it, {off}")
+    said = (
+        f'Tokens foreseen of answers "within 3 sentences" (median {found["foreseen"]["real_median"]:.0f}): '
+        f"{'; '.join(tokens)}. The prior learned its lengths from these answers among others. Time to read: "
+        f"{', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
+def arena_scores(found: dict) -> str:
+    """What comes of each way to choose between the two models whose graded answers are at hand."""
+    lines = ["| who answers | accuracy | USD per 1,000 queries | S |", "|---|---|---|---|"]
+    for name, each in found["scores"].items():
+        lines.append(f"| {name} | {each['accuracy']:.3f} | {each['usd_per_1000']:.4f} | {each['score']:.1f} |")
+    return "\n".join(lines)
+
+
+def arena_robustness(found: dict) -> str:
+    lines = [
+        "| preset | same model | same model and length | models chosen | entropy of pairs |",
+        "|---|---|---|---|---|",
+    ]
+    for preset, each in found["robustness"].items():
+        models = ", ".join(f"{name} {count}" for name, count in each["models"].items())
+        same = f"{each['same_model']:.0%} | {each['same_pair']:.0%}".replace("%", " %")
+        lines.append(f"| {preset} | {same} | {models} | {each['entropy_of_pairs_bits']:.2f} bits |")
+    median, worst = (f"{found['latency'][key] * 1e3:.1f} ms" for key in ("median_s", "p99_s"))
+    said = (
+        f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "
+        f"{worst} at the 99th percentile, the vector of the text included."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -112,13 +192,17 @@ def summary(found: dict) -> str:
 
 def blocks() -> dict[str, str]:
     """The text of each named place."""
-    routing = json.loads((RESULTS / "routing.json").read_text())
+    routing, arena = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("routing", "routerarena"))
     return {
         **{name: table(found) for name, found in routing.items()},
         "sweep-kinds": categories(routing["sweep"]["gain_by_category"]),
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
+        "arena-scores": arena_scores(arena),
+        "arena-robustness": arena_robustness(arena),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 

@@ -32,6 +32,7 @@ FLOORS: Mapping[str, str] = {
     "local": "weights and llama.cpp servers on this machine",
     "embedders": "text to unit vectors",
     "generate": "the one client of the chat API",
+    "setup": "a pool of one's own from keys and servers that are here",
     "ledger": "decisions and answers on disk, spending limits",
     "router": "R2Router: the parts put together",
     "show": "decisions and answers in words and tables",

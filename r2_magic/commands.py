@@ -68,7 +68,8 @@ def _status(magics: Configured) -> None:
         f"embedder      {router.checkpoint.embedder.id}",
         f"pool          {router.pool.name}: {len(ready)} of {len(states)} models can be asked"
         + (f" ({', '.join(ready)})" if ready else "; `%r2 models` says why not"),
-        f"worth         {worth} for a perfect answer (λ = {default.lambda_val:.6g}), unless a cell says otherwise",
+        f"worth         {worth} for a perfect answer ({default.source or f'λ = {default.lambda_val:.6g}'}), unless a "
+        "cell says otherwise",
         f"conversation  {len(session.history)} turns",
         f"last answer   {answer_facts(session.answer) if session.answer else 'none'}",
         "%r2 --help shows what else there is.",

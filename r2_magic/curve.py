@@ -6,21 +6,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from r2_magic import html
+from r2_router.show.plot import Mark, letters, plot
 from r2_router.show.ranking import choice
 from r2_router.words import asked_for, quality_text, usd
 
 if TYPE_CHECKING:
     from r2_router.routing.decision import Candidate, Decision
 
-_WIDTH, _HEIGHT = 64, 16  # of the plot in characters
 _CHOSEN = "●"
 
 # Of the picture: its size, and the edges of the plot in it. The rest is the theme's text colour and shades of it.
-_SIZE = (720, 360)
+SIZE = (720, 360)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 704, 14, 312
 # Seen on light and on dark pages.
 COLOURS = (
@@ -33,7 +32,7 @@ COLOURS = (
     "#11919f",
     "#d8484a",
 )
-_SHAPES = (  # a model's points, told apart without colours too
+SHAPES = (  # a model's points, told apart without colours too
     "M-4,0A4,4 0 1 0 4,0A4,4 0 1 0 -4,0",
     "M-3.6,-3.6H3.6V3.6H-3.6Z",
     "M0,-4.8L4.8,3.6H-4.8Z",
@@ -67,14 +66,14 @@ def curve_page(curves: Curves, best: Candidate) -> str:
     A front end that takes SVG out of a page leaves its texts: they are written so that they read as lines.
     """
     everyone = [c for curve in curves.values() for c in curve]
-    x = _cost_axis([c.predicted_cost_usd for c in everyone])
-    y = _quality_axis([c.predicted_quality for c in everyone])
+    x = cost_axis([c.predicted_cost_usd for c in everyone])
+    y = height_axis([c.predicted_quality for c in everyone])
     drawn = [_curve(i, curve, x, y) for i, curve in enumerate(curves.values())]
     ring = f'<circle class="r2-ring" cx="{x(best.predicted_cost_usd)}" cy="{y(best.predicted_quality)}" r="9"/>'
     label = f"Expected quality against expected cost of an answer. The choice: {choice(best)}."
     svg = (
-        f'<svg class="r2-curve" role="img" aria-label="{escape(label)}" viewBox="0 0 {_SIZE[0]} {_SIZE[1]}">'
-        f"{_rules(x, y)}{''.join(drawn)}{ring}</svg>"
+        f'<svg class="r2-curve" role="img" aria-label="{escape(label)}" viewBox="0 0 {SIZE[0]} {SIZE[1]}">'
+        f"{rules(x, y)}{''.join(drawn)}{ring}</svg>"
     )
     return html.page(
         html.heading(f"The choice: {choice(best)} (ringed)"),
@@ -84,7 +83,7 @@ def curve_page(curves: Curves, best: Candidate) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
     """Where a value stands in the picture; the values that are labelled."""
 
     place: Callable[[float], float]
@@ -94,18 +93,18 @@ class _Axis:
         return f"{self.place(value):.1f}"
 
 
-def _cost_axis(costs: Sequence[float]) -> _Axis:
+def cost_axis(costs: Sequence[float]) -> Axis:
     """Equal factors are equal steps, unless something is free."""
     low, high = min(costs), max(costs)
     if low <= 0:
-        return _Axis(_stretched(low, high, _LEFT + 12, _RIGHT - 12), _ticks(low, high))
+        return Axis(_stretched(low, high, _LEFT + 12, _RIGHT - 12), _ticks(low, high))
     place = _stretched(math.log(low), math.log(high), _LEFT + 12, _RIGHT - 12)
-    return _Axis(lambda cost: place(math.log(cost)), _log_ticks(low, high))
+    return Axis(lambda cost: place(math.log(cost)), _log_ticks(low, high))
 
 
-def _quality_axis(qualities: Sequence[float]) -> _Axis:
-    low, high = min(qualities), max(qualities)
-    return _Axis(_stretched(low, high, _BOTTOM - 12, _TOP + 12), _ticks(low, high))
+def height_axis(heights: Sequence[float]) -> Axis:
+    low, high = min(heights), max(heights)
+    return Axis(_stretched(low, high, _BOTTOM - 12, _TOP + 12), _ticks(low, high))
 
 
 def _stretched(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
@@ -133,11 +132,11 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return found if len(found) > 1 else _ticks(low, high)
 
 
-def _rules(x: _Axis, y: _Axis) -> str:
+def rules(x: Axis, y: Axis, up: str = "expected quality", along: str = "expected cost of an answer") -> str:
     """Lines behind the curves, with their values, and what the axes are."""
     across = [f'<path d="M{_LEFT},{y(v)}H{_RIGHT}"/>' for v in y.ticks]
     down = [f'<path d="M{x(v)},{_TOP}V{_BOTTOM}"/>' for v in x.ticks]
-    decimals = max(1, *(len(f"{v:.4f}".rstrip("0").partition(".")[2]) for v in y.ticks), 1)
+    decimals = max(0 if max(y.ticks, default=0.0) > 1 else 1, *(len(_digits(v)) for v in y.ticks), 0)
     qualities = " ".join(
         f'<text x="{_LEFT - 6}" y="{y(v)}" dy=".35em" text-anchor="end">{v:.{decimals}f}</text>' for v in y.ticks
     )
@@ -145,19 +144,24 @@ def _rules(x: _Axis, y: _Axis) -> str:
     middle = (_TOP + _BOTTOM) / 2
     return (
         f'<g class="r2-rules">{"".join(across)}{"".join(down)}</g>\n'
-        f'<text transform="translate(12,{middle}) rotate(-90)" text-anchor="middle">expected quality</text>'
+        f'<text transform="translate(12,{middle}) rotate(-90)" text-anchor="middle">{up}</text>'
         f" {qualities}\n"
-        f'<text x="{(_LEFT + _RIGHT) / 2}" y="{_SIZE[1] - 8}" text-anchor="middle">expected cost of an answer</text>'
+        f'<text x="{(_LEFT + _RIGHT) / 2}" y="{SIZE[1] - 8}" text-anchor="middle">expected cost of an answer</text>'
         f" {costs}\n"
     )
 
 
-def _curve(i: int, curve: Sequence[Candidate], x: _Axis, y: _Axis) -> str:
+def _digits(value: float) -> str:
+    """What stands behind the point of a round value."""
+    return f"{value:.4f}".rstrip("0").partition(".")[2]
+
+
+def _curve(i: int, curve: Sequence[Candidate], x: Axis, y: Axis) -> str:
     places = [(x(c.predicted_cost_usd), y(c.predicted_quality)) for c in curve]
     line = f'<polyline points="{" ".join(",".join(place) for place in places)}"/>'
     points = (
         f'<g class="r2-point" transform="translate({across},{down})"><title>{escape(_numbers(c))}</title>'
-        f'<circle r="10"/><path d="{_SHAPES[i % len(_SHAPES)]}"/></g>\n'
+        f'<circle r="10"/><path d="{SHAPES[i % len(SHAPES)]}"/></g>\n'
         for c, (across, down) in zip(curve, places, strict=True)
     )
     return f'<g class="r2-model" style="color: {COLOURS[i % len(COLOURS)]}">{line}{"".join(points)}</g>'
@@ -171,7 +175,7 @@ def _numbers(c: Candidate) -> str:
 
 
 def _legend(i: int, name: str) -> str:
-    shape = f'<svg viewBox="-7 -7 14 14" aria-hidden="true"><path d="{_SHAPES[i % len(_SHAPES)]}"/></svg>'
+    shape = f'<svg viewBox="-7 -7 14 14" aria-hidden="true"><path d="{SHAPES[i % len(SHAPES)]}"/></svg>'
     return f'<li><span style="color: {COLOURS[i % len(COLOURS)]}">{shape}</span>{escape(name)}</li>'
 
 
@@ -180,36 +184,10 @@ def _legend(i: int, name: str) -> str:
 
 def text_plot(curves: Curves, best: Candidate) -> str:
     """Quality upwards, cost to the right in equal factors; a letter a model, the chosen point a disc."""
-    everyone = [c for curve in curves.values() for c in curve]
-    x = _scale([_log(c) for c in everyone], _WIDTH)
-    y = _scale([c.predicted_quality for c in everyone], _HEIGHT)
-    grid = [[" "] * _WIDTH for _ in range(_HEIGHT)]
-    letters = dict(zip(curves, _letters(len(curves)), strict=True))
-    for c in everyone:
-        grid[y(c.predicted_quality)][x(_log(c))] = letters[c.model]
-    grid[y(best.predicted_quality)][x(_log(best))] = _CHOSEN
-    high, low = (f"{pick(c.predicted_quality for c in everyone):.2f}" for pick in (max, min))
-    left = [high, *[" " * len(high)] * (_HEIGHT - 2), low]
-    rows = [f"{label} │{''.join(row)}".rstrip() for label, row in zip(left, reversed(grid), strict=True)]
-    costs = [usd(pick(c.predicted_cost_usd for c in everyone)) for pick in (min, max)]
-    axis = [f"     └{'─' * _WIDTH}", f"      {costs[0]}{costs[1]:>{_WIDTH - len(costs[0])}}  cost of an answer"]
-    names = [f"  {letter} {name}" for name, letter in letters.items()]
-    return "\n".join(["quality", *rows, *axis, f"  {_CHOSEN} the choice: {choice(best)}", *names])
-
-
-def _log(c: Candidate) -> float:
-    return math.log(max(c.predicted_cost_usd, 1e-12))
-
-
-def _scale(values: Sequence[float], steps: int) -> Callable[[float], int]:
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-
-    def step(value: float) -> int:
-        return round((value - low) / span * (steps - 1))
-
-    return step
-
-
-def _letters(count: int) -> list[str]:
-    return [ascii_lowercase[i % len(ascii_lowercase)] for i in range(count)]
+    signs = dict(zip(curves, letters(len(curves)), strict=True))
+    marks = [
+        Mark(c.predicted_cost_usd, c.predicted_quality, signs[c.model]) for curve in curves.values() for c in curve
+    ]
+    marks.append(Mark(best.predicted_cost_usd, best.predicted_quality, _CHOSEN))
+    names = [f"  {sign} {name}" for name, sign in signs.items()]
+    return "\n".join([*plot("quality", marks, "{:.2f}".format), f"  {_CHOSEN} the choice: {choice(best)}", *names])

@@ -64,6 +64,11 @@ class R2Magics(Configured):
             known = ", ".join(options.COMMANDS)
             raise options.OptionError(f"there is no '%r2 {name}', only: {known}. To ask, write a cell: %%r2")
         rest = rest.strip()
+        if name == "setup":
+            from r2_magic.set_up import set_up
+
+            set_up(options.setup_parser().parse_args(options.split(rest)), self)
+            return
         if rest.startswith("-"):
             args = options.parse(options.split(rest))
             rest = " ".join(args.words)

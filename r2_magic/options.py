@@ -21,6 +21,7 @@ COMMANDS = {
     "curve": "each model's predicted quality against its cost: of the last cell, or of a TEXT",
     "stats": "what was spent and saved, and whether the predictions came true",
     "config": "the settings in force and where each comes from",
+    "setup": "a pool of your own models, from keys and servers that are here; --yes writes it",
     "reset": "forget the conversation; read settings, keys and pools again",
 }
 
@@ -61,6 +62,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises OptionError for a line that cannot be read, HelpAsked for --help.
     """
     return parser().parse_args(words)
+
+
+def setup_parser() -> argparse.ArgumentParser:
+    """The parser of what follows `%r2 setup`; it raises as `parse` does."""
+    from r2_router.cli.options import add_setup_options
+
+    p = _Parser(
+        prog="%r2 setup", description="Propose a pool of the models that your keys and servers offer; --yes writes it."
+    )
+    add_setup_options(p)
+    return p
 
 
 def split(line: str) -> list[str]:

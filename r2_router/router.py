@@ -10,17 +10,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
 from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
-from r2_router.errors import R2Error
+from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool, as_of_today, load_pool
+from r2_router.pools.pool import Pool, as_of_today
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
-from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.candidates import CandidateTable, meant
+from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
 from r2_router.routing.messages import context_tokens
@@ -32,14 +33,12 @@ from r2_router.routing.request import (
     check_counts,
     check_query,
     check_texts,
-    configured_trade_off,
-    in_force,
-    preset_trade_off,
     read_wishes,
-    trade_off,
 )
+from r2_router.routing.stated_length import StatedLength, stated_length
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.wishes import Wishes, takes_wishes
+from r2_router.routing.worth import trade_off, worths
 
 if TYPE_CHECKING:
     from r2_router.embedders import Embedder
@@ -61,20 +60,25 @@ class R2Router:
         *,
         settings: Settings,
         embedder: Embedder | Callable[[], Embedder],
-        trade_off: TradeOff,
+        trade_off: TradeOff | None = None,
         compat: bool = False,
         face: Face = "python",
+        unused: Later[str] | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
-        self.trade_off = trade_off
         self._settings = settings
         self._compat = compat
         self._face: Face = face
         self._predictor = Predictor(checkpoint)
+        self._reader = Reader(self._predictor, self._embed)
         self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
+        self._worths = worths(settings, trade_off, self._predictor, self._known[1])
         self._providers = Providers(settings)
+        self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
+        self._unmeasured: Later[R2Router] = Later(lambda: self._over_the_prior(self._rest()))
+        self._offered: dict[str, R2Router | None] = {}
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -95,14 +99,15 @@ class R2Router:
         llm_api_key: str | None = None,
         compat: bool = False,
     ) -> R2Router:
-        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or
-        imported one, or None for the configured default.
+        """Load a checkpoint: a directory of ours, a released R2-Router directory, the name of a shipped or imported
+        one, "prior" for what is known of any pool before a label, or None for the configured one, else the one that
+        was measured on the pool, else the prior.
 
-        `pool` names or is the models to choose from (default: the checkpoint's own); `embedder` is one, or the
-        spec of one (default: the one the checkpoint was trained with); one of lambda_val, worth_usd and preset
-        sets the trade-off of requests that name none. `compat` reproduces the seed release's rules: its prices,
-        availability ignored, no instruction tokens, its rounding; it needs a released checkpoint. Answers come from
-        the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
+        `pool` names or is the models to choose from (default: the configured pool, else the checkpoint's own);
+        `embedder` is one, or the spec of one (default: the one the checkpoint was trained with); one of lambda_val,
+        worth_usd and preset sets the trade-off of requests that name none. `compat` reproduces the seed release's
+        rules: its prices, availability ignored, no instruction tokens, its rounding; it needs a released checkpoint.
+        Answers come from the pool's providers and local models, or from the server `llm_api_base` with `llm_api_key`.
 
         Raises CheckpointError, ConfigError or InputError, each saying what to do.
         """
@@ -113,25 +118,24 @@ class R2Router:
             embed_url=embed_url,
             llm_api_base=llm_api_base,
             llm_api_key=llm_api_key,
+            preset=preset,
         )
-        checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, pool if isinstance(pool, Pool) else None)
         given = trade_off(lambda_val, worth_usd, preset)
-        if given is None and preset:
-            given = preset_trade_off(preset, settings.presets)
         if compat:
             from r2_router.checkpoints.release import release_pool
 
             chosen_pool = release_pool(checkpoint)
-            given = given or trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
-        else:
-            chosen_pool = pool if isinstance(pool, Pool) else load_pool(settings.pool or checkpoint.pool or "local")
+            if given is None and preset is None:
+                given = trade_off(cast("dict[str, Any]", checkpoint.release)["default_lambda"])
         return cls(
             checkpoint,
             chosen_pool,
             settings=settings,
             embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
-            trade_off=given or configured_trade_off(settings),
+            trade_off=given,
             compat=compat,
+            unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -142,9 +146,14 @@ class R2Router:
         return self._table.models
 
     @property
-    def presets(self) -> Mapping[str, float]:
-        """The named worths of the settings, in dollars."""
-        return self._settings.presets
+    def presets(self) -> Mapping[str, TradeOff]:
+        """The named worths of the settings, for this pool."""
+        return self._worths.presets
+
+    @property
+    def trade_off(self) -> TradeOff:
+        """The trade-off of requests that state none."""
+        return self._worths.default
 
     @property
     def embedder(self) -> Embedder:
@@ -183,6 +192,12 @@ class R2Router:
         return self._providers.not_ready(model)
 
     @property
+    def unused(self) -> str:
+        """Keys and servers that are here and that nobody has set up, in a sentence; "" for none, or where a pool was
+        chosen. Found out once."""
+        return self._unused()
+
+    @property
     def ledger(self) -> Ledger:
         """Where decisions, answers and spend are kept."""
         return self._recorder().ledger
@@ -211,7 +226,7 @@ class R2Router:
         vector = self._predictor.check(embedding)
         trade, limits = self._wishes(lambda_val, wishes)
         return self._decide(
-            vector, self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
+            Reading(vector), self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
         )
 
     @takes_wishes
@@ -235,7 +250,7 @@ class R2Router:
 
         def make(i: int) -> Decision:
             return self._decide(
-                vectors[i],
+                Reading(vectors[i]),
                 outputs[i],
                 input_tokens=int(counts[i]),
                 trade=trade,
@@ -243,7 +258,8 @@ class R2Router:
                 query=None if queries is None else queries[i],
             )
 
-        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits)
+        singly = [row for row, query in enumerate(queries or ()) if self._stated_length(query) is not None]
+        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits, singly)
         return Decisions(len(vectors), make, best, labels(self._table))
 
     @overload
@@ -263,20 +279,36 @@ class R2Router:
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
-            return self._decide_all([Request.read(text, lambda_val, **wishes) for text in check_texts(query)])
+            requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
+            return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
+
+    @takes_wishes
+    def route_messages(self, messages: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Decision:
+        """The decision for an OpenAI `messages` list, as a chat or an agent would send it; nothing is sent.
+
+        Its last user message is routed, read with the earlier ones it leans on; the rest is context and counted in
+        the cost. Raises what `route_text` raises.
+        """
+        return self.decide(Request.read(messages, lambda_val, **wishes))
 
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
         """The decision for a request; `ready_only`: among the models that can be asked now.
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        return self._decide_all([request], self._ready_table() if ready_only else self._table)[0]
+        router = self._who_knows(request)
+        if not ready_only:
+            return router._decide_all([request], router._table)[0]
+        try:
+            return router._decide_all([request], router._ready_table())[0]
+        except NoCandidateError as error:
+            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
     @takes_wishes
-    def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
-        """The decision for `query` with its reasons; errors as in `route_text`."""
-        return explain(self.route_text(query, lambda_val, **wishes))
+    def explain(self, query: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
+        """The decision for `query`, a text or a `messages` list, with its reasons; errors as in `route_text`."""
+        return explain(self.decide(Request.read(query, lambda_val, **wishes)))
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -294,8 +326,9 @@ class R2Router:
         """
         from r2_router.generate import AnswerStream, Generation, Options
 
-        decision = self.decide(request, ready_only=True)
-        limits, instruction = decision.limits, self.checkpoint.instruction
+        router = self._who_knows(request)
+        decision = router.decide(request, ready_only=True)
+        limits, instruction = decision.limits, router.checkpoint.instruction
         options = options or Options(first_token_s=self._settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
@@ -305,7 +338,7 @@ class R2Router:
             list(decision.candidates),
             request.messages,
             instruction=instruction,
-            models={m.name: m for m in self.models},
+            models={m.name: m for m in router.models},
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
@@ -328,8 +361,8 @@ class R2Router:
     ) -> AnswerStream:
         """`ask` with a request made of the arguments.
 
-        `query` is a text, or an OpenAI `messages` list: its last user message is routed, the rest is context and
-        counted in the cost. `system` is put before the conversation.
+        `query` is a text, or an OpenAI `messages` list, routed as by `route_messages`. `system` is put before the
+        conversation.
         """
         request = Request.read(query, lambda_val, system=system, **wishes)
         return self.ask(request, options=options, on_event=on_event)
@@ -391,9 +424,45 @@ class R2Router:
 
         return Recorder(self._settings, self._face)
 
+    def _who_knows(self, request: Request) -> R2Router:
+        """The router that has heads for the model that is forced: this one; or one of the prior, over the models of the
+        pool that this one has none for, or over one of no pool that a provider offers."""
+        name = request.limits.model
+        if self._compat or not name or meant(name, self.models):
+            return self
+        if meant(name, list(self._rest())):
+            return self._unmeasured()
+        if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
+            self._offered[name] = self._offer(name)
+        return self._offered.get(name) or self
+
+    def _rest(self) -> Pool:
+        """The models of the pool without heads."""
+        known = set(self.checkpoint.models)
+        return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
+
+    def _offer(self, name: str) -> R2Router | None:
+        from r2_router.setup.offered import offered
+
+        model = offered(name, self._settings)
+        return model and self._over_the_prior(Pool(self.pool.name, {model.name: model}))
+
+    def _over_the_prior(self, pool: Pool) -> R2Router:
+        prior = composed(pool)
+        same = prior.embedder == self.checkpoint.embedder
+        router = R2Router(
+            prior,
+            pool,
+            settings=self._settings,
+            embedder=(lambda: self.embedder) if same else _maker(prior, replace(self._settings, embedder="")),
+            face=self._face,
+        )
+        router._worths, router._recorder, router._providers = self._worths, self._recorder, self._providers
+        return router
+
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
-        return in_force(trade, preset, self.presets, self.trade_off), limits
+        return self._worths.in_force(trade, preset), limits
 
     def _embed(self, texts: Sequence[str]) -> Singles:
         from r2_router.embedders import clip_text
@@ -418,26 +487,28 @@ class R2Router:
     def _decide_all(self, requests: Sequence[Request], table: CandidateTable | None = None) -> list[Decision]:
         """The decision for each request, their queries embedded together."""
         table = table or self._table
-        trades = [request.trade(self.presets, self.trade_off) for request in requests]
+        trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
         for request in requests:
             table.allowed(request.limits)  # a name that means no model is told before anything is embedded
-        vectors = self._embed([request.query for request in requests]) if requests else ()
+        chats = [[request.query] if self._compat else request.turns for request in requests]
+        vectors = self._embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
+        readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         return [
             self._decide(
-                vector,
-                self._outputs(vector),
+                reading,
+                self._predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
                 input_tokens=self._input_tokens(request.query) + context_tokens(request.messages),
                 trade=trade,
                 limits=request.limits,
                 query=request.query,
                 table=table,
             )
-            for request, trade, vector in zip(requests, trades, vectors, strict=True)
+            for request, trade, reading in zip(requests, trades, readings, strict=True)
         ]
 
     def _decide(
         self,
-        vector: Singles,
+        reading: Reading,
         outputs: Singles,
         *,
         input_tokens: int,
@@ -448,6 +519,8 @@ class R2Router:
     ) -> Decision:
         predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
+        vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
+        stated = self._stated_length(query)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -455,7 +528,8 @@ class R2Router:
             input_tokens=input_tokens,
             trade=trade,
             limits=limits,
-            errors=Later(lambda: predictor.quality_errors(vector)),
+            errors=Later(lambda: None if unknown else predictor.quality_errors(vector)),
+            stated=stated,
         )
         return Decision(
             query=query,
@@ -467,12 +541,19 @@ class R2Router:
             truncated=query is not None and embedder is not None and len(query) > embedder.max_chars,
             candidates=ranking,
             exclusions=Later(lambda: exclusions(table, ranking.scores, input_tokens, limits)),
-            leverages=Later(lambda: predictor.leverages(vector)),
+            leverages=Later(lambda: None if unknown else predictor.leverages(vector)),
             readiness=Later(lambda: self.not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
             pool_warning=self.pool.warning,
+            read_with=reading.turns,
+            closing=reading.closing,
+            unused=self._unused,
+            stated_length=stated,
         )
+
+    def _stated_length(self, query: str | None) -> StatedLength | None:
+        return None if self._compat or not query else stated_length(query)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate
@@ -485,6 +566,12 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
+
+
+def _unused(settings: Settings) -> str:
+    from r2_router.setup.unused import unused
+
+    return unused(settings)
 
 
 def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:

@@ -10,6 +10,8 @@ from typing import TextIO
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget
 
 _BAR = 10  # characters of a full quality bar
+_EXCERPT = 48  # characters of a message that is named by its beginning
+_NAMED = 3  # messages named, of several
 
 # What a terminal obeys instead of showing it: controls, and what changes the direction of the text around it.
 _OBEYED = re.compile("\r\n|[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -52,9 +54,73 @@ def price_text(usd_per_million: float | None) -> str:
     return "-" if usd_per_million is None else f"{usd_per_million:.4g}"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 model, 1,200 models."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def not_a_budget(given: object) -> str:
     """What to say of a budget that is none."""
     return f"budget is a number of output tokens, 1 to {MAX_BUDGET:,}, or '{UNLIMITED}'; got {str(given)[:40]!r}."
+
+
+# -- the length a query asks for -----------------------------------------------------------------------------
+
+# Forms of an answer that have a length of their own.
+FORMS = {
+    "yes or no": "yes or no",
+    "haiku": "a haiku",
+    "limerick": "a limerick",
+    "sonnet": "a sonnet",
+    "couplet": "a couplet",
+    "tweet": "a tweet",
+    "short": "a short answer",
+}
+_NUMBER_OF = {"ideogram": "character", "bullet": "bullet point", "minute": "minute of speech"}
+
+
+def length_asked(low: float, high: float, unit: str) -> str:
+    """What a query asks for: "at most 3 sentences", "200 to 300 words", "a haiku"."""
+    if unit in FORMS:
+        return FORMS[unit]
+    most = low if math.isinf(high) else high
+    first, _, rest = _NUMBER_OF.get(unit, unit).partition(" of ")
+    named = f"{first}{'' if most in (0.5, 1) else 's'}{f' of {rest}' if rest else ''}"
+    if math.isinf(high):
+        return f"at least {low:,.6g} {named}"
+    if low == 0:
+        return f"at most {high:,.6g} {named}"
+    if low == high:
+        return f"{high:,.6g} {named}"
+    middle = (low + high) / 2
+    if high < 1.2 * low:
+        return f"about {middle:,.6g} {named}"
+    return f"{low:,.6g} to {high:,.6g} {named}"
+
+
+def asks_for_length(said: str) -> str:
+    return f"The query asks for {said}."
+
+
+# -- what a perfect answer is worth ---------------------------------------------------------------------------
+
+
+def preset(name: str) -> str:
+    """Where a worth comes from that a preset names."""
+    return f"preset {name}"
+
+
+def multiple(name: str, times: float, typical_usd: float, model: str) -> str:
+    """Where a worth comes from that a preset makes of the pool's prices."""
+    of = f"a typical answer of {model}" if model else "a typical answer"
+    return f"{preset(name)}: {times:g} times {usd(typical_usd)}, what {of} costs"
+
+
+def held_back(doubt: float) -> str:
+    """What is taken off an estimated quality for its price."""
+    return (
+        f"Of its quality {doubt:.2f} is held back for its price: nothing was measured, and what is dear must be better."
+    )
 
 
 # -- warnings ------------------------------------------------------------------------------------------------
@@ -63,7 +129,7 @@ UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the number
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; no answer of these models was measured yet."
+    return f"Estimated from {source}; nothing of this pool measured yet."
 
 
 def cut_for_embedding(chars: int) -> str:
@@ -72,6 +138,21 @@ def cut_for_embedding(chars: int) -> str:
 
 def low_quality(quality: float) -> str:
     return f"A good answer is unlikely: even the choice is expected to reach quality {quality:.2f} only."
+
+
+def unused(keys: Sequence[str], servers: Sequence[str]) -> str:
+    """What to say of keys, by their names, and servers of this machine that nobody has set up; "" for none."""
+    found = [
+        f"{listed(keys)} {'is' if len(keys) == 1 else 'are'} set and unused" if keys else "",
+        f"{listed(servers)} {'is' if len(servers) == 1 else 'are'} running here and unused" if servers else "",
+    ]
+    whose = "its" if len(keys) + len(servers) == 1 else "their"
+    return f"{'; '.join(filter(None, found))}: `r2-router setup` routes among {whose} models." if any(found) else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as part of a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def cannot_be_asked(model: str, why: str) -> str:
@@ -115,6 +196,30 @@ def nothing_left(label: str, reasons: Sequence[str]) -> str:
         f"No candidate is left after the limits. Nearest: {label} ({'; '.join(reasons)}). Loosen that limit, or make "
         "the model available."
     )
+
+
+# -- what was read -------------------------------------------------------------------------------------------
+
+CLOSING = "Read as thanks or good-bye, which asks for nothing: any answer will do, so the cheapest is taken."
+
+
+def read_with(earlier: Sequence[tuple[str, float | None]]) -> str:
+    """With which earlier messages of a chat, (text, share), the last one was read."""
+    named = [f"'{excerpt(text)}'" + ("" if share is None else f" ({100 * share:.0f} %)") for text, share in earlier]
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"Read together with {', '.join(named[:_NAMED])}{more}."
+
+
+def excerpt(text: str) -> str:
+    """The beginning of `text` on one line, safe to show."""
+    text = text.lstrip()
+    line = visible(" ".join(text[: 8 * _EXCERPT].split()))
+    if len(line) <= _EXCERPT and len(text) <= 8 * _EXCERPT:
+        return line
+    return f"{line[:_EXCERPT].rpartition(' ')[0] or line[:_EXCERPT]} …"
+
+
+# -- a text on a screen --------------------------------------------------------------------------------------
 
 
 def visible(text: str) -> str:

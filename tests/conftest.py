@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from support.made_up import DIM, make_checkpoint, make_pool, unit
+from support.offers import KEY, KEY_VARIABLE, Offers, offers
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools.pool import Pool
@@ -51,6 +52,14 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv("R2_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Offers]:
+    """A provider whose key is set and a server on this machine, for setup to find."""
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with offers(home) as both:
+        yield both
 
 
 @pytest.fixture

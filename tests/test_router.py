@@ -18,6 +18,7 @@ from r2_router import R2Router
 from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
 from r2_router.routing.decision import Decision
+from r2_router.show.reasons import reasons
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def test_a_query_becomes_a_decision_that_reads_like_the_seeds(router: R2Router) 
     assert decision["all_options"][1] == decision.candidates[1]
     assert decision.get("budget") == decision.budget
     assert "response" not in decision
-    assert decision.worth_usd == 0.001
-    assert decision.lambda_val == pytest.approx(1 / 1.001)
+    assert decision.trade_off is router.presets["balanced"]
+    assert decision.lambda_val == pytest.approx(1 / (1 + decision.worth_usd))
 
 
 def test_a_model_that_expires_while_a_server_runs_is_chosen_no_more(
@@ -113,6 +114,55 @@ def test_a_batch_under_limits_and_near_windows_chooses_as_single_vectors_do(save
             continue
         singles = [router.route(v, input_tokens=int(n), **wishes) for v, n in zip(vectors, counts, strict=True)]
         assert batch == [(d.model, d.budget) for d in singles]
+
+
+ESSAY, ONE_WORD, FREE = "Write a 1000-word essay on Rome.", "Answer in one word: who?", "Tell me of Rome."
+
+
+def test_the_length_that_a_query_states_holds_for_every_candidate(router: R2Router) -> None:
+    essay = router.route_text(ESSAY)
+    assert essay.stated_length is not None
+    floor = essay.stated_length.floor_tokens
+    plain = {
+        (c.model, c.budget): c
+        for c in router.route(router.embed([ESSAY])[0], input_tokens=essay.input_tokens).candidates
+    }
+    for c in essay.candidates:
+        before = plain[c.model, c.budget]
+        if c.budget == "unlimited":
+            assert (c.predicted_quality, c.predicted_output_tokens >= floor) == (before.predicted_quality, True)
+        else:
+            assert c.predicted_output_tokens == c.budget
+            assert c.predicted_quality == pytest.approx(before.predicted_quality * c.budget / floor)
+            assert c.quality_error == pytest.approx((before.quality_error or 0) * c.budget / floor)
+    assert max(c.predicted_output_tokens for c in router.route_text(ONE_WORD).candidates) <= 12
+
+
+def test_the_reasons_say_what_length_the_query_asks_for(router: R2Router) -> None:
+    assert "The query asks for 1,000 words." in reasons(router.explain(ESSAY))
+    assert not any("asks for" in line for line in reasons(router.explain(FREE)))
+    assert router.route_text(ESSAY).to_dict()["stated_length"]["said"] == "1,000 words"
+    assert router.route_text(FREE).to_dict()["stated_length"] is None
+
+
+def test_a_batch_reads_the_lengths_of_its_queries(router: R2Router) -> None:
+    queries = [ESSAY, ONE_WORD, FREE, "Keep it within 3 sentences: why?"]
+    batch = router.route_batch(router.embed(queries), queries=queries)
+    singles = [
+        router.route(v) if q == FREE else router.route_batch([v], queries=[q])[0]
+        for v, q in zip(router.embed(queries), queries, strict=True)
+    ]
+    assert batch.choices == [(d.model, d.budget) for d in singles]
+    assert [d.stated_length is None for d in batch] == [False, False, True, False]
+    assert batch.choices[0][1] == "unlimited"
+
+
+def test_an_answer_longer_than_the_window_is_filtered_out_though_the_heads_foresee_a_short_one(saved: Path) -> None:
+    router = R2Router.from_pretrained(saved, pool=make_pool(context_window=900), embedder=LetterEmbedder())
+    assert not router.route_text(FREE).excluded
+    out = router.route_text(ESSAY).excluded
+    assert [e.candidate.label for e in out] == ["model-2 @ unlimited"]
+    assert "context window of 900" in out[0].reasons[0]
 
 
 def test_worth_moves_the_choice_from_cheap_to_good(router: R2Router) -> None:
@@ -306,3 +356,40 @@ def test_the_command_line_loads_no_learning_library_and_nobody_elses_command(arg
         f"assert said.getvalue(); print([m for m in {unneeded} if m in sys.modules])"
     )
     assert printed(code) == "[]"
+
+
+# -- a pool that nobody measured -----------------------------------------------------------------------------
+
+
+def test_a_pool_without_a_checkpoint_is_routed_by_the_prior_and_says_so() -> None:
+    router = R2Router.from_pretrained(pool=make_pool())
+    decision = router.route_text("What is the capital of Italy?")
+    assert decision.checkpoint == "prior"
+    assert any("public ratings" in warning for warning in decision.warnings())
+    assert {c.model for c in decision.candidates} == set(make_pool().models)
+    assert decision.quality_error is not None
+
+
+def test_a_batch_by_the_prior_is_its_rows() -> None:
+    router = R2Router.from_pretrained(pool=make_pool())
+    queries = ["hello", "Prove that the square root of 2 is irrational.", "Write an essay on tea.", "2 + 2?"]
+    together = router.route_batch(router.embed(queries), input_tokens=20)
+    alone = [router.route(vector, input_tokens=20) for vector in router.embed(queries)]
+    assert together.choices == [(d.model, d.budget) for d in alone]
+
+
+def test_a_forced_model_without_heads_is_routed_by_the_prior_and_the_others_as_before(saved: Path) -> None:
+    pool = make_pool(4)
+    router = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder())
+    decision = router.route_text("hello", model="model-3")
+    assert (decision.model, decision.checkpoint) == ("model-3", "prior")
+    assert {c.model for c in decision.candidates} == {"model-3"}
+    assert router.route_text("hello", model="vendor/model-3").model == "model-3"
+    assert [d.model for d in router.route_text(["hello", "you"], model="model-3")] == ["model-3"] * 2
+    assert router.route_text("hello", model="model-1").checkpoint == "made-up"
+    assert {c.model for c in router.route_text("hello").candidates} == {"model-0", "model-1", "model-2"}
+    with pytest.raises(InputError, match="No model is called 'model-9'"):
+        router.route_text("hello", model="model-9")
+    worth = router.route_text("hello", model="model-3", worth_usd=2.0).worth_usd
+    assert worth == 2.0
+    assert decision.trade_off is router.trade_off

@@ -1,15 +1,93 @@
-"""A checkpoint, found by path or by name."""
+"""A checkpoint, found by path, by name, or by the pool it was measured on."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import cast
 
-from r2_router.checkpoints.format import JSON_NAME, Checkpoint
+from r2_router.checkpoints.format import FILES, JSON_NAME, Checkpoint, EmbedderInfo, Instruction, Precision
+from r2_router.checkpoints.prior import PRIOR_JSON, Prior, compose
 from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
+from r2_router.config.settings import Settings
 from r2_router.errors import CheckpointError
+from r2_router.pools.ability import abilities
+from r2_router.pools.pool import DEFAULT_POOL, Pool, load_pool
+from r2_router.pools.ratings import load_ratings
 
 DEFAULT_CHECKPOINT = "local"
+PRIOR = "prior"
+
+
+def is_prior(name: str) -> bool:
+    """Whether that is the prior, which is a checkpoint only once it is composed with a pool."""
+    return name == PRIOR or (is_path(name) and (Path(name).expanduser() / PRIOR_JSON).is_file())
+
+
+def checkpoint_and_pool(settings: Settings, pool: Pool | None = None) -> tuple[Checkpoint, Pool]:
+    """What the settings name; where they name one only, what goes with it: the checkpoint's own pool, the checkpoint
+    that was measured on the pool, else the prior. `pool` takes the place of the pool they name.
+
+    Raises CheckpointError or ConfigError.
+    """
+    if pool is None and settings.pool:
+        pool = load_pool(settings.pool)
+    if is_prior(settings.checkpoint):
+        pool = pool or load_pool(DEFAULT_POOL)
+        return composed(pool, settings.checkpoint), pool
+    if pool is not None and not settings.checkpoint:
+        return measured_on(pool) or composed(pool), pool
+    checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
+    return checkpoint, pool or load_pool(checkpoint.pool or DEFAULT_POOL)
+
+
+def composed(pool: Pool, prior: str = PRIOR) -> Checkpoint:
+    """The prior of that name or path, for the models of `pool`.
+
+    Raises CheckpointError where it is damaged, ConfigError where a model's rating is not known, InputError for an empty
+    pool.
+    """
+    return compose(_load_prior(prior), pool, abilities(pool, load_ratings()))
+
+
+def instruction_of(name: str) -> Instruction:
+    """How the checkpoint, or prior, of that name or path tells a model its budget. Raises CheckpointError."""
+    return (_load_prior(name) if is_prior(name) else load_checkpoint(name)).instruction
+
+
+def _load_prior(name: str) -> Prior:
+    return Prior.load(shipped("checkpoints") / PRIOR if name == PRIOR else Path(name).expanduser())
+
+
+@cache
+def shipped_precision(embedder: EmbedderInfo) -> Precision | None:
+    """What tells how unlike real queries a text is to that embedder, from the shipped checkpoint; None where that was
+    trained with another, or cannot be read."""
+    with suppress(CheckpointError):
+        shipped = load_checkpoint(DEFAULT_CHECKPOINT)
+        return shipped.precision if shipped.embedder == embedder else None
+    return None
+
+
+def measured_on(pool: Pool) -> Checkpoint | None:
+    """The checkpoint, the user's before the shipped, that knows all models of `pool`, or was measured on the pool of
+    this name and still knows one; None where there is none. Raises CheckpointError where it is damaged."""
+    for place in (user_data_dir() / "checkpoints", shipped("checkpoints")):
+        for file in sorted(place.glob(f"*/{JSON_NAME}")):
+            with suppress(CheckpointError):  # one that cannot be read is told when it is asked for
+                about = FILES.about(file.parent)
+                known = pool.models.keys() & _names(about.get("models"))
+                if len(known) == len(pool) or (known and about.get("pool") == pool.name):
+                    return Checkpoint.load(file.parent)
+    return None
+
+
+def _names(models: object) -> set[object]:
+    return (
+        {name for name in cast("list[object]", models) if isinstance(name, str)} if isinstance(models, list) else set()
+    )
 
 
 def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
@@ -29,7 +107,9 @@ def load_checkpoint(name_or_path: str | os.PathLike[str]) -> Checkpoint:
             return Checkpoint.load(folder)
         if is_release(folder):
             return read_release(folder)
-    known = sorted(p.parent.name for p in shipped("checkpoints").glob(f"*/{JSON_NAME}"))
+    if is_prior(name):
+        raise CheckpointError(f"'{name}' is the prior: it needs a pool. Name one, as in --pool NAME.")
+    known = sorted(p.parent.name for p in shipped("checkpoints").glob("*/*.json"))
     here = "" if is_path(name) or not Path(name).is_dir() else f" If the folder here is meant, say ./{name}."
     raise CheckpointError(
         f"No checkpoint '{name}': no directory there holds {JSON_NAME} or a released R2-Router.{here} Shipped: "

@@ -7,10 +7,7 @@ value is checked before use.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2_router.arrays import Singles
-from r2_router.config.safe_files import replace_file
+from r2_router.checkpoints.sealed import SealedFolder
 from r2_router.errors import CheckpointError
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget, Record
 
@@ -29,8 +26,15 @@ VERSION = 2  # 1 knew one scale of quality, the linear one
 JSON_NAME = "checkpoint.json"
 HEADS_NAME = "heads.safetensors"
 
-_MAX_JSON_BYTES = 8 << 20
-_MAX_HEADER_BYTES = 1 << 20
+FILES = SealedFolder(
+    JSON_NAME,
+    HEADS_NAME,
+    FORMAT,
+    VERSION,
+    what="checkpoint",
+    missing="`r2-router import release --output DIR` fetches the released one; without --checkpoint the embedded "
+    "default is used.",
+)
 _MAX_CANDIDATES = 100_000
 _MAX_DIM = 65_536
 _PROBE_TOLERANCE = 0.99  # cosine; another model, pooling or normalisation falls far below it
@@ -94,6 +98,12 @@ class Precision:
     n: int
     leverage_limit: float
 
+    def leverage(self, vector: Singles) -> float:
+        """How far (d,) `vector` lies from the training vectors."""
+        offset = vector.astype(np.float64) - self.center
+        inside = self.factor.astype(np.float64) @ offset
+        return 1.0 / self.n + max(0.0, float(offset @ offset - inside @ inside)) / self.alpha
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
@@ -104,7 +114,8 @@ class Checkpoint:
     to use its whole budget. token_floor, token_ceiling (C,): bounds of the expected tokens.
     Quality is what its head gives, within 0..1, or, on the "logit" scale, quality_ceiling / (1 + exp(−z)) of what
     its head gives. quality_error (C,): residual standard deviation of each quality head, on its scale, or its whole
-    standard error where there is no `precision`; None where unknown.
+    standard error where there is no `precision`; None where unknown. tenfold_gain: how much more quality a tenfold
+    price must promise before it is believed; more than 0 where qualities are guesses.
     """
 
     name: str
@@ -119,6 +130,7 @@ class Checkpoint:
     instruction: Instruction
     quality_scale: Literal["linear", "logit"] = "linear"
     quality_ceiling: float = 1.0
+    tenfold_gain: float = 0.0
     quality_error: Singles | None = None
     precision: Precision | None = None
     probe_texts: tuple[str, ...] = ()
@@ -154,21 +166,11 @@ class Checkpoint:
         Raises CheckpointError, naming file and fault, for anything missing, damaged, too new or out of shape.
         """
         folder = Path(path)
-        meta = _read_json(folder)
-        tensors = _read_tensors(folder / HEADS_NAME, str(meta.get("heads_sha256", "")))
-        return _build(meta, tensors, folder)
+        return _build(*FILES.read(folder), folder)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the directory at `path`; each file is replaced whole, the JSON (which seals both) last."""
-        from safetensors.numpy import save
-
-        folder = Path(path)
-        heads = save(_tensors(self))
-        meta = {**_meta(self), "heads_sha256": hashlib.sha256(heads).hexdigest()}
-        text = json.dumps(meta, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        replace_file(folder / HEADS_NAME, heads, private=False)
-        replace_file(folder / JSON_NAME, text.encode(), private=False)
-        return folder
+        return FILES.write(Path(path), _meta(self), _tensors(self))
 
     def check_probes(self, vectors: Singles, source: str) -> None:
         """Compare `vectors` (P, d), what the embedder in use made of probe_texts, with what was recorded.
@@ -212,6 +214,7 @@ def _check(c: Checkpoint) -> None:
     _need(heads == count + len(c.token_heads), f"has {heads} heads for {count} candidates")
     _need(c.token_scale in ("log", "linear"), f"has token scale {c.token_scale!r}")
     _need(c.quality_scale in ("linear", "logit"), f"has quality scale {c.quality_scale!r}")
+    _need(0 <= c.tenfold_gain <= 1, f"has a tenfold gain of {c.tenfold_gain}")
     _need(0 < c.quality_ceiling <= 1, f"has quality ceiling {c.quality_ceiling}")
     _need(all(0 <= j < count for j in c.token_heads), "has a token head without candidate")
     _need(len(set(c.token_heads)) == len(c.token_heads), "has two token heads for one candidate")
@@ -272,55 +275,6 @@ def _need(condition: bool, fault: str) -> None:
 # -- reading and writing -------------------------------------------------------------------------------------
 
 
-def _read_json(folder: Path) -> dict[str, Any]:
-    file = folder / JSON_NAME
-    if not file.is_file():
-        raise CheckpointError(
-            f"No checkpoint at {folder}: {JSON_NAME} is missing. `r2-router import release --output DIR` fetches "
-            f"the released one; without --checkpoint the embedded default is used."
-        )
-    if file.stat().st_size > _MAX_JSON_BYTES:
-        raise CheckpointError(f"{file} is larger than {_MAX_JSON_BYTES >> 20} MiB: not a checkpoint.")
-    try:
-        meta: object = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} is not valid JSON: {error}") from None
-    if not isinstance(meta, dict) or cast("dict[str, Any]", meta).get("format") != FORMAT:
-        raise CheckpointError(f'{file} is not an R2-Router checkpoint ("format": "{FORMAT}" is missing).')
-    known = cast("dict[str, Any]", meta)
-    version = known.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise CheckpointError(f"{file} names no format version.")
-    if version > VERSION:
-        raise CheckpointError(
-            f"{file} is of format version {version}; this r2-mcp reads up to {VERSION}. Update with "
-            f"`pip install -U r2-mcp`."
-        )
-    return known
-
-
-def _read_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    if not file.is_file():
-        raise CheckpointError(f"{file} is missing: the checkpoint is incomplete.")
-    with file.open("rb") as stream:
-        head = stream.read(8)
-        if len(head) < 8 or struct.unpack("<Q", head)[0] > _MAX_HEADER_BYTES:
-            raise CheckpointError(f"{file} is truncated, or has an unreasonable header.")
-        data = head + stream.read()
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckpointError(
-            f"{file} is not the file {JSON_NAME} describes (sha256 differs): it was damaged or swapped. Fetch or "
-            f"train the checkpoint again."
-        )
-    try:
-        return load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from None
-
-
 def _build(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], folder: Path) -> Checkpoint:
     try:
         precision = meta.get("precision")
@@ -337,6 +291,7 @@ def _build(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], folder:
             instruction=Instruction(**meta["instruction"]),
             quality_scale=meta.get("quality_scale", "linear"),
             quality_ceiling=meta.get("quality_ceiling", 1.0),
+            tenfold_gain=meta.get("tenfold_gain", 0.0),
             quality_error=tensors.get("quality_error"),
             precision=precision
             and Precision(factor=tensors["precision_factor"], center=tensors["precision_center"], **precision),
@@ -361,8 +316,6 @@ def _meta(c: Checkpoint) -> dict[str, Any]:
         "leverage_limit": c.precision.leverage_limit,
     }
     return {
-        "format": FORMAT,
-        "version": VERSION,
         "name": c.name,
         "pool": c.pool,
         "models": c.models,
@@ -372,6 +325,7 @@ def _meta(c: Checkpoint) -> dict[str, Any]:
         "token_scale": c.token_scale,
         "quality_scale": c.quality_scale,
         "quality_ceiling": c.quality_ceiling,
+        "tenfold_gain": c.tenfold_gain,
         "strongest": c.strongest,
         "data_card": dict(c.data_card),
         "metrics": dict(c.metrics),

@@ -10,6 +10,7 @@ from importlib import import_module
 from r2_router.errors import R2Error
 
 _MODULES = {
+    "setup": "setup_",
     "ask": "ask",
     "route": "route",
     "explain": "explain",

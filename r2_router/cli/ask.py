@@ -45,12 +45,23 @@ def run(args: argparse.Namespace) -> int:
     return max(_answer(router.ask(request, on_event=_tell), args) for request in requests)
 
 
+def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
+    code = print_answer(stream, quiet=args.json)
+    answer = stream.answer
+    if args.json and answer is not None:
+        common.print_json({"id": stream.id, **answer.to_dict()})
+    elif not args.json:
+        common.note(f"How was it? r2-router feedback {stream.id} good|bad")
+    return code
+
+
 def _fetch_first_model(router: R2Router) -> None:
-    """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start."""
+    """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start: but not
+    for one who has models of his own to set up."""
     from r2_router.config.settings import load_settings
     from r2_router.local.weights import find_weights, known_weights
 
-    if any(not router.not_ready(model) for model in router.models):
+    if any(not router.not_ready(model) for model in router.models) or router.unused:
         return
     known = known_weights()
     local = [known[m.weights] for m in router.models if m.weights in known and not m.base_url and m.available]
@@ -63,8 +74,8 @@ def _fetch_first_model(router: R2Router) -> None:
         pull_shown(smallest, folder)
 
 
-def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
-    """Print the answer as it comes. 0: whole; 1: it broke off; 130: interrupted."""
+def print_answer(stream: AnswerStream, *, quiet: bool = False) -> int:
+    """Print the answer as it comes, unless `quiet`, and what it took. 0: whole; 1: it broke off; 130: interrupted."""
     from r2_router.generate import iterate
     from r2_router.show.ranking import choice
     from r2_router.show.reasons import answer_facts
@@ -75,7 +86,7 @@ def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
     try:
         with closing(iterate(stream)) as pieces:
             for piece in pieces:
-                if not args.json:
+                if not quiet:
                     sys.stdout.write(for_terminal(piece, sys.stdout))
                     sys.stdout.flush()
     except KeyboardInterrupt:
@@ -85,12 +96,9 @@ def _answer(stream: AnswerStream, args: argparse.Namespace) -> int:
     answer = stream.answer
     if answer is None:  # iterating without an answer raises
         raise R2Error("No answer came.")
-    if args.json:
-        common.print_json({"id": stream.id, **answer.to_dict()})
-    else:
+    if not quiet:
         print()
         common.note(answer_facts(answer))
-        common.note(f"How was it? r2-router feedback {stream.id} good|bad")
     return code or (1 if answer.partial else 0)
 
 

@@ -123,15 +123,12 @@ def _check_extra() -> None:
 
 def make_plan(args: argparse.Namespace) -> tuple[Plan, Pool]:
     """What is asked, by the options; and the pool."""
-    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.checkpoints.find import checkpoint_and_pool
     from r2_router.config.settings import load_settings
     from r2_router.lab.collecting.plan import MAX_OUTPUT, Plan, parse_budgets
     from r2_router.lab.data.questions import read_questions
-    from r2_router.pools.pool import load_pool
 
-    settings = load_settings(checkpoint=args.checkpoint, pool=args.pool)
-    checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
-    pool = load_pool(settings.pool or checkpoint.pool or DEFAULT_CHECKPOINT)
+    checkpoint, pool = checkpoint_and_pool(load_settings(checkpoint=args.checkpoint, pool=args.pool))
     if pool.warning:
         common.note(f"note: {pool.warning}")
     questions = read_questions(args.queries)

@@ -59,7 +59,9 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
         ("settings", _settings),
         ("ledger", _ledger),
         ("keys", _keys),
+        ("servers", _servers),
         ("checkpoint", lambda: _checkpoint(args)),
+        ("ratings", _ratings),
         ("pool", lambda: _router(args)),
     ):
         yield from _guarded(part, look)
@@ -110,10 +112,10 @@ def _ledger() -> Iterator[Finding]:
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
-    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
+    from r2_router.checkpoints.find import checkpoint_and_pool
     from r2_router.config.settings import load_settings
 
-    c = load_checkpoint(load_settings(checkpoint=args.checkpoint).checkpoint or DEFAULT_CHECKPOINT)
+    c, _ = checkpoint_and_pool(load_settings(checkpoint=args.checkpoint, pool=args.pool))
     shape = f"{len(c.models)} models x {len(c.budgets)} budgets, embedder {c.embedder.id} ({c.embedder.dim}-d)"
     yield Finding("checkpoint", "ok", f"{c.name}: {shape}")
     if c.probe_vectors is None:
@@ -129,8 +131,16 @@ def _router(args: argparse.Namespace) -> Iterator[Finding]:
 
     router = R2Router.from_pretrained(args.checkpoint, pool=args.pool, embed_url=args.embed_url)
     yield from _pool(router)
+    yield from _unused(router)
     yield from _guarded("answers", lambda: _answers(router))
     yield from _guarded("embedder", lambda: _embedder(router))
+
+
+def _ratings() -> Iterator[Finding]:
+    from r2_router.pools.ratings import load_ratings
+
+    ratings = load_ratings()
+    yield Finding("ratings", "ok", f"of {ratings.date}, {len(ratings.rated):,} models ({ratings.source})")
 
 
 def _pool(router: R2Router) -> Iterator[Finding]:
@@ -151,11 +161,26 @@ def _answers(router: R2Router) -> Iterator[Finding]:
 
 
 def _keys() -> Iterator[Finding]:
-    from r2_router.config.settings import keys_file
+    from r2_router.config.settings import keys_file, load_settings
+    from r2_router.setup.discover import key_sources
 
+    for source in key_sources(load_settings()):
+        yield Finding("keys", "ok", f"{source.api_key_env} is set ({source.key_place}), for {source.name}")
     file = keys_file()
     if file.is_file() and os.name == "posix" and file.stat().st_mode & 0o077:
         yield Finding("keys", "note", f"{file} can be read by others; run: chmod 600 {file}")
+
+
+def _servers() -> Iterator[Finding]:
+    from r2_router.setup.discover import running_sources
+
+    for source in running_sources():
+        yield Finding("servers", "ok", f"{source.name} at {source.base_url}")
+
+
+def _unused(router: R2Router) -> Iterator[Finding]:
+    if router.unused:
+        yield Finding("setup", "note", router.unused)
 
 
 def _embedder(router: R2Router) -> Iterator[Finding]:

@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     import hashlib
     from functools import partial
 
-    from r2_router.checkpoints.find import load_checkpoint
     from r2_router.checkpoints.format import Instruction
     from r2_router.cli.training_data import embed, make_embedder, progress_bar, tell_form
     from r2_router.lab.data.read import read_table
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     heads = make_regressor(args.heads) if args.heads else None
     if args.folds < 2:
         raise InputError("--folds is at least 2: what is learned from must not be what is judged.")
-    checkpoint = load_checkpoint(args.checkpoint) if args.checkpoint else None
+    checkpoint = _checkpoint(args) if args.checkpoint else None
     table = _chosen(read_table(args.data), args)
     tell_form(table)
     if checkpoint is not None:
@@ -123,6 +122,15 @@ def _chosen(table: Table, args: argparse.Namespace) -> Table:
     return table.among([j for j, (name, _) in enumerate(table.candidates) if name not in barred])
 
 
+def _checkpoint(args: argparse.Namespace) -> Checkpoint:
+    from r2_router.checkpoints.find import composed, is_prior, load_checkpoint
+    from r2_router.pools.pool import DEFAULT_POOL, load_pool
+
+    if is_prior(args.checkpoint):
+        return composed(load_pool(args.pool or DEFAULT_POOL), args.checkpoint)
+    return load_checkpoint(args.checkpoint)
+
+
 def _known(table: Table, checkpoint: Checkpoint) -> Table:
     """The candidates that the checkpoint has heads for."""
     kept = [j for j, candidate in enumerate(table.candidates) if candidate in set(checkpoint.candidates)]
@@ -136,9 +144,9 @@ def _pool(args: argparse.Namespace, checkpoint: Checkpoint | None, table: Table)
     from dataclasses import replace
 
     from r2_router.pools.model import Model
-    from r2_router.pools.pool import Pool, load_pool
+    from r2_router.pools.pool import DEFAULT_POOL, Pool, load_pool
 
-    pool = load_pool(args.pool or (checkpoint.pool if checkpoint else "") or "local")
+    pool = load_pool(args.pool or (checkpoint.pool if checkpoint else "") or DEFAULT_POOL)
     models = dict(pool.models)
     for text in args.price or ():
         name, _, pair = text.rpartition("=")

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from r2_router.cli.common import Commands, note, print_json
+from r2_router.cli.common import Commands, note, pool_in_use, print_json
+from r2_router.cli.model_ratings import register_ratings
 from r2_router.cli.pull_progress import register_pull
 from r2_router.errors import InputError
 from r2_router.show.tables import is_terminal, show_table
@@ -44,18 +45,19 @@ def register(commands: Commands) -> None:
         help="with --refresh: ask here, not the models' own provider; no key is sent",
     )
     parser.set_defaults(run=run)
-    register_pull(parser.add_subparsers(title="actions", metavar="ACTION"))
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    register_pull(actions)
+    register_ratings(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     from r2_router.config.settings import load_settings
     from r2_router.generate.providers import Providers
-    from r2_router.pools.pool import load_pool
 
     if not args.refresh and (args.yes or args.api_base):
         raise InputError("--yes and --api-base belong to --refresh.")
     settings = load_settings(pool=args.pool)
-    pool = load_pool(settings.pool or _pool_of_checkpoint(settings))
+    pool = pool_in_use(settings)
     if pool.warning:
         note(f"note: {pool.warning}")
     if args.refresh:
@@ -68,12 +70,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show_models(providers.ready(pool))
     return 0
-
-
-def _pool_of_checkpoint(settings: Settings) -> str:
-    from r2_router.checkpoints.find import DEFAULT_CHECKPOINT, load_checkpoint
-
-    return load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT).pool or DEFAULT_CHECKPOINT
 
 
 # -- refresh -------------------------------------------------------------------------------------------------

@@ -18,6 +18,18 @@ def add_wish_options(parser: Any) -> None:
         _add(trade_off if wish.trade_off else parser, name, wish)
 
 
+def add_setup_options(parser: Any) -> None:
+    """Add the options of setup, those of the command line and of a notebook, to `parser`."""
+    from r2_router.setup.pool_file import DEFAULT_NAME
+
+    parser.add_argument("--yes", action="store_true", help="write the pool without asking")
+    parser.add_argument("--models", metavar="A,B", help="these models: names, ids or globs, comma-separated")
+    parser.add_argument("--name", metavar="NAME", default=DEFAULT_NAME, help="the pool's name (default: %(default)s)")
+    parser.add_argument(
+        "--base-url", metavar="URL", action="append", default=[], help="another OpenAI-compatible server; repeatable"
+    )
+
+
 def wishes(args: argparse.Namespace) -> dict[str, Any]:
     """The wishes in parsed options, as keyword arguments of Request.read and of R2Router."""
     return {name: getattr(args, name) for name in wish_options()}

@@ -78,7 +78,7 @@ def _with_labels(
 
 def _instructions(names: tuple[str, ...]) -> dict[str, Instruction]:
     """The instruction of each of these checkpoints that can be found."""
-    from r2_router.checkpoints.find import load_checkpoint
+    from r2_router.checkpoints.find import instruction_of
     from r2_router.config.folders import is_path
 
     known: dict[str, Instruction] = {}
@@ -86,7 +86,7 @@ def _instructions(names: tuple[str, ...]) -> dict[str, Instruction]:
         if is_path(name):  # written by some checkpoint: what it calls itself is no file of ours
             continue
         try:
-            known[name] = load_checkpoint(name).instruction
+            known[name] = instruction_of(name)
         except CheckpointError:
             continue
     return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,13 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Multiple(Record):
+    """A worth that follows the pool: so many times what a typical answer of its strongest model costs."""
+
+    times: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settings(Record):
     """What is configured. Text that is "" and amounts that are None are not set.
 
@@ -60,7 +68,7 @@ class Settings(Record):
     worth_usd: float | None = None
     lambda_val: float | None = None
     preset: str | None = None
-    presets: Mapping[str, float] = field(default_factory=dict[str, float])  # name -> worth in USD
+    presets: Mapping[str, float | Multiple] = field(default_factory=dict[str, float | Multiple])  # name -> worth, USD
     embedder: str = ""
     embed_url: str = ""
     embed_model: str = ""
@@ -122,7 +130,7 @@ def load_settings(**overrides: object) -> Settings:
     if settings_file().is_file():
         levels.append(_from_file(settings_file()))
     levels += [_from_environment(), _from_arguments(given)]
-    presets: dict[str, float] = {}
+    presets: dict[str, float | Multiple] = {}
     key_hosts: dict[str, tuple[str, ...]] = {}
     chosen: dict[str, _Value] = {}
     for level in levels:
@@ -152,13 +160,23 @@ class _Value(NamedTuple):
 
 class _Level(NamedTuple):
     values: dict[str, _Value]
-    presets: Mapping[str, float] = MappingProxyType({})
+    presets: Mapping[str, float | Multiple] = MappingProxyType({})
     key_hosts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def _folder(value: object) -> str:
     path = cf.text(value)
     return str(Path(path).expanduser()) if path else ""
+
+
+def _worth(value: object) -> float | Multiple:
+    """Dollars, or "20x"."""
+    if not isinstance(value, str):
+        return cf.amount(value)
+    times = value.strip().removesuffix("x")
+    if not value.strip().endswith("x") or not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", times):
+        raise ValueError(f'must be dollars, or times a typical answer as in "20x", not {cf.shown(value)}')
+    return Multiple(float(times))
 
 
 _CHECKS: Mapping[str, cf.Check] = {
@@ -180,7 +198,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "first_token_s": cf.speed,
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
-_TABLES: Mapping[str, cf.Check] = {"presets": cf.amount, "key_hosts": cf.hosts}
+_TABLES: Mapping[str, cf.Check] = {"presets": _worth, "key_hosts": cf.hosts}
 _PLACES: Mapping[str, Callable[[str], bool]] = {  # what in a file may be a path, and when it is one
     "pool": lambda stated: is_path(stated) or stated.endswith(".toml"),
     "checkpoint": is_path,
@@ -274,7 +292,7 @@ def _check_one_trade_off(level: Mapping[str, _Value]) -> None:
     raise ConfigError(f"{places} are both given, and say the same thing: keep one of them.")
 
 
-def _check_preset(chosen: Mapping[str, _Value], presets: Mapping[str, float]) -> None:
+def _check_preset(chosen: Mapping[str, _Value], presets: Mapping[str, object]) -> None:
     if "preset" not in chosen or chosen["preset"].value in presets:
         return
     name, source = chosen["preset"]

@@ -142,17 +142,17 @@ def flag(value: object) -> bool:
 
 def amount(value: object) -> float:
     """A finite number of at least 0."""
-    return _number(value, 0.0, math.inf, "a number of at least 0")
+    return number(value, 0.0, math.inf, "a number of at least 0")
 
 
 def fraction(value: object) -> float:
     """A number in [0, 1]."""
-    return _number(value, 0.0, 1.0, "a number from 0 to 1")
+    return number(value, 0.0, 1.0, "a number from 0 to 1")
 
 
 def speed(value: object) -> float:
     """A finite number above 0."""
-    return _number(value, 5e-324, math.inf, "a number above 0")
+    return number(value, 5e-324, math.inf, "a number above 0")
 
 
 def price_pair(value: object) -> tuple[float, float]:
@@ -240,7 +240,7 @@ def shown(value: object) -> str:
     return stated if len(stated) <= 40 else f"{stated[:37]}..."
 
 
-def _number(value: object, least: float, most: float, meant: str) -> float:
+def number(value: object, least: float, most: float, meant: str) -> float:
     try:
         number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
     except OverflowError:

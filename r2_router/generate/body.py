@@ -9,12 +9,11 @@ from typing import Any
 
 from r2_router.errors import InputError
 from r2_router.generate.endpoint import Endpoint
+from r2_router.pools.model import ROUTERS_FIELDS, THINKING_FIELDS, Model
 from r2_router.records import Record
 from r2_router.routing.messages import Message
 
 Body = dict[str, Any]
-
-_OURS = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +48,20 @@ class Options(Record):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is a whole number of at least 1; got {value!r}.")
-        if taken := _OURS & self.sampling.keys():
+        if taken := ROUTERS_FIELDS & self.sampling.keys():
             raise InputError(f"sampling cannot set {', '.join(sorted(taken))}: the router does.")
 
 
-def chat_body(model_id: str, messages: Sequence[Message], max_tokens: int | None, sampling: Mapping[str, Any]) -> Body:
-    """A streamed request whose last event tells the usage."""
+def chat_body(model: Model, messages: Sequence[Message], max_tokens: int | None, sampling: Mapping[str, Any]) -> Body:
+    """A streamed request whose last event tells the usage.
+
+    The model's own fields go before the caller's: they are what its price and ability hold for.
+    """
     body: Body = {
-        "model": model_id,
-        "messages": list(messages),
         **sampling,
+        **model.request,
+        "model": model.id,
+        "messages": list(messages),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -67,7 +70,8 @@ def chat_body(model_id: str, messages: Sequence[Message], max_tokens: int | None
 
 def without_thinking(body: Body, endpoint: Endpoint) -> Body:
     """`body` asking for an answer without reasoning, in the words the server at `endpoint` may know."""
-    return {**body, **endpoint.profile.thinking_off}
+    kept = {name: value for name, value in body.items() if name not in THINKING_FIELDS}
+    return {**kept, **endpoint.profile.thinking_off}
 
 
 def is_thinking_off(body: Body, endpoint: Endpoint) -> bool:

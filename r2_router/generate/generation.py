@@ -372,7 +372,7 @@ class Generation:
         model.usd_per_million(reads)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
         body = chat_body(
-            model.id,
+            model,
             instruct(self._messages, self._instruction, candidate.budget),
             self._cap(candidate, model, reads),
             self._options.sampling,

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from r2_router.pools.listed import Prices, Tier
+from r2_router.pools.listed import Listed, Prices, Tier
 from r2_router.pools.provider_list import id_forms
 
 if TYPE_CHECKING:
@@ -32,6 +32,27 @@ def known_prices(base_url: str, model_id: str) -> Prices | None:
             continue
         return _prices(model, snapshot_date())
     return None
+
+
+def known_models(base_url: str) -> list[Listed]:
+    """The models that the snapshot prices at the server `base_url`: in place of its own list where that cannot be had.
+    Empty for a server it does not know."""
+    try:
+        models = _snapshot().find_provider(None, None, base_url).models
+    except LookupError:
+        return []
+    date = snapshot_date()
+    return [
+        Listed(served, prices=prices, context_window=model.context_window)
+        for model in models
+        if not model.deprecated and (served := _served_id(model, base_url)) and (prices := _prices(model, date))
+    ]
+
+
+def _served_id(model: Any, base_url: str) -> str:
+    """The id under which the server knows the model: the snapshot's own, or one that it takes for it; "" for none."""
+    equal = [getattr(clause, "equals", "") for clause in getattr(model.match, "or_", [model.match])]
+    return next((i for i in (model.id, *equal) if i and known_prices(base_url, i)), "")
 
 
 @cache

@@ -25,6 +25,9 @@ _XAI = ("prompt_text_token_price", "completion_text_token_price", "cached_prompt
 _XAI_UNIT = Decimal(10_000)  # cents for 100 million tokens, in USD per million
 _WINDOWS = ("context_length", "context_window", "max_context_length", "max_model_len", "max_input_tokens")
 _OUTPUTS = ("max_completion_tokens", "max_output_tokens", "max_output_length", "outputTokenLimit", "max_tokens")
+_OTHER_KINDS = (
+    *("language", "image", "video", "audio", "embedding", "embeddings", "rerank", "moderation", "transcribe"),
+)  # Together's: "language" completes a text
 _EXPIRY = ("expiration_date", "deprecation_date", "deprecation", "expires_at")
 
 
@@ -56,14 +59,16 @@ class Prices(Record):
 class Listed(Record):
     """One entry of a provider's list. None: the list does not tell.
 
-    `offered` False: the list says itself that it cannot be used. `expires`: the ISO date after which it may be gone,
-    "" for none. Tokens: `context_window` of query and answer, `max_input_tokens`, `max_output_tokens`.
+    `offered` False: the list says itself that it cannot be used. `chats`: whether it answers a chat in text, and in
+    nothing else. `expires`: the ISO date after which it may be gone, "" for none. Tokens: `context_window` of query and
+    answer, `max_input_tokens`, `max_output_tokens`.
     """
 
     id: str
     aliases: tuple[str, ...] = ()
     prices: Prices | Literal["unfixed"] | None = None
     offered: bool = True
+    chats: bool | None = None
     expires: str | None = None
     context_window: int | None = None
     max_input_tokens: int | None = None
@@ -90,6 +95,7 @@ def read_entry(entry: object, today: str) -> Listed | None:
         aliases=(*_texts(given.get("aliases")), *_texts([given.get("canonical_slug")])),
         prices=_prices(about, today),
         offered=not (given.get("available") is False or given.get("active") is False or given.get("archived") is True),
+        chats=_chats(given),
         expires=_expiry(given),
         context_window=_least(_tokens(about, _WINDOWS), _tokens(top, _WINDOWS)),
         max_input_tokens=input_limit,
@@ -192,6 +198,21 @@ def _usd(amount: Decimal | None, unit: Decimal) -> float | None:
         return None
     price = float(amount * unit)
     return price if math.isfinite(price) and price >= 0 else None
+
+
+# -- what it is for ------------------------------------------------------------------------------------------
+
+
+def _chats(given: Mapping[str, Any]) -> bool | None:
+    """By the kinds of output, by a flag, or by a type."""
+    gives = _table(given.get("architecture")).get("output_modalities")
+    if isinstance(gives, list) and gives:
+        return gives == ["text"]
+    for flag in (_table(given.get("capabilities")).get("completion_chat"), given.get("supports_chat")):
+        if isinstance(flag, bool):
+            return flag
+    kind = given.get("type")
+    return True if kind == "chat" else False if kind in _OTHER_KINDS else None
 
 
 # -- other fields --------------------------------------------------------------------------------------------

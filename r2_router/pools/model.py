@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from r2_router.errors import ConfigError
 from r2_router.records import Record
+
+# Fields of a chat request that the router sets itself: neither a pool's `request` nor a caller may.
+ROUTERS_FIELDS = frozenset(
+    {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"}
+)
+# Fields in which a request may say whether, and how hard, the model is to think.
+THINKING_FIELDS = frozenset({"reasoning", "reasoning_effort", "thinking", "enable_thinking", "think"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,8 @@ class Model(Record):
 
     Prices are USD per million tokens; None means unpriced (never routed to, never called). What is read from the
     provider's prompt cache, written to it, or thought has a price of its own where one is given, else the plain one.
-    `id` is the provider's name for it; `unavailable` says why it cannot be used, "" if it can.
+    `id` is the provider's name for it; `unavailable` says why it cannot be used, "" if it can. One id asked in two
+    ways, thinking and not, is two models: `request` says how, and price, ability and verbosity are that way's.
     """
 
     name: str
@@ -48,6 +57,11 @@ class Model(Record):
     thinking_usd_per_million: float | None = None
     request_usd: float = 0.0  # of each request, whatever it reads and writes
     tiers: tuple[PriceTier, ...] = ()  # rising
+    rated_as: str = ""  # its name in the public ratings, where its id does not tell
+    rating: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)  # stated: category -> points
+    quality: float | None = None  # what its user believes of it: the mean quality of its answers, 0 to 1
+    verbosity: float = 1.0  # the length of its answers, as a multiple of the usual one
+    request: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)  # more fields of the body
 
     @property
     def available(self) -> bool:

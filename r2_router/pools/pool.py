@@ -8,18 +8,22 @@ models to whatever pool is in use, or changes fields of a model it names.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import is_own, is_path, shipped, spelled, user_config_dir
 from r2_router.errors import ConfigError
-from r2_router.pools.model import Model, PriceTier
+from r2_router.pools.model import ROUTERS_FIELDS, Model, PriceTier
 from r2_router.pools.profiles import profile, profiles
+from r2_router.pools.ratings import CATEGORIES, OVERALL, points
+
+DEFAULT_POOL = "local"
 
 # Where a model is called whose file names no server.
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -27,6 +31,8 @@ DEFAULT_API_KEY_ENV = "OPENROUTER_API_KEY"
 
 EXPIRED = "expired on "  # a reason that begins so follows from `expires`
 
+# What can be said of a model's ability, the first before the next: see `pools/ability.py`.
+ABILITIES = ("rating", "quality", "rated_as")
 SPEEDS = ("input_tokens_per_second", "output_tokens_per_second")
 # What else a provider may bill; the names are those of Model.
 BESIDE = ("cache_read_usd_per_million", "cache_write_usd_per_million", "thinking_usd_per_million")
@@ -131,6 +137,32 @@ def _provider(value: object) -> str:
     return name
 
 
+def _rating(value: object) -> Mapping[str, float]:
+    """Points by category: a number is the overall rating, a table may say more."""
+    stated = cast("cf.Table", value) if isinstance(value, dict) else {OVERALL: value}
+    if OVERALL not in stated:
+        raise ValueError(f"must hold {OVERALL} too, as in {{ {OVERALL} = 1426, math = 1450 }}")
+    for category in stated:
+        if category not in CATEGORIES:
+            raise ValueError(f"knows no category {cf.shown(category)}; there are {', '.join(CATEGORIES)}")
+    return {category: points(each) for category, each in stated.items()}
+
+
+def _request(value: object) -> Mapping[str, Any]:
+    """Fields of a chat request, as JSON can carry them."""
+    fields = cf.table(value)
+    if taken := ROUTERS_FIELDS & fields.keys():
+        raise ValueError(f"cannot set {', '.join(sorted(taken))}: the router does")
+    try:
+        written = json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("holds a date or a number that a request cannot carry") from None
+    if len(written) > _MAX_REQUEST:
+        raise ValueError(f"is longer than {_MAX_REQUEST:,} characters")
+    return fields
+
+
+_MAX_REQUEST = 10_000  # characters of JSON
 _POOL_KEYS: Mapping[str, cf.Check] = {
     "name": cf.text,
     "prices_date": cf.day,
@@ -154,6 +186,11 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "thinking_tokens": cf.count,
     "prices_date": cf.day,
     "note": cf.text,
+    "rated_as": cf.text,
+    "rating": _rating,
+    "quality": cf.fraction,
+    "verbosity": cf.speed,
+    "request": _request,
     "weights": cf.text,
     "usd_per_hour": cf.amount,
     "request_usd": cf.amount,
@@ -207,6 +244,8 @@ def _overlaid(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
         stale.update(("api_key_env", "base_url", "provider"))  # a key never goes to a server it was not given for
     if "available" in values:
         stale.add("reason")
+    if not values.keys().isdisjoint(ABILITIES):
+        stale.update(ABILITIES)
     return {key: value for key, value in base.items() if key not in stale} | dict(values)
 
 
@@ -285,6 +324,11 @@ def _model(name: str, entry: _Entry) -> Model:
         max_output_tokens=values.get("max_output_tokens"),
         request_usd=values.get("request_usd", 0.0),
         tiers=values.get("tiers", ()),
+        rated_as=values.get("rated_as", ""),
+        rating=values.get("rating", {}),
+        quality=values.get("quality"),
+        verbosity=values.get("verbosity", 1.0),
+        request=values.get("request", {}),
         **{key: values.get(key) for key in BESIDE},
     )
 
@@ -323,12 +367,12 @@ def _prices(name: str, entry: _Entry) -> tuple[float, float]:
 
 
 def _check_distinct(models: Mapping[str, Model], entries: Mapping[str, _Entry]) -> None:
-    """One id at one server is one model: under two names it would be a candidate twice."""
-    seen: dict[tuple[str, str], str] = {}
+    """One id at one server, asked in one way, is one model: under two names it would be a candidate twice."""
+    seen: dict[tuple[str, str, str], str] = {}
     for name, model in models.items():
-        first = seen.setdefault((model.base_url, model.id), name)
+        first = seen.setdefault((model.base_url, model.id, json.dumps(model.request, sort_keys=True)), name)
         if model.id and first != name:
             raise entries[name].file.error(
                 ("models", name, "id"),
-                f"{name} has the same id as {first}, {cf.shown(model.id)}: remove one.",
+                f"{name} has the same id as {first}, {cf.shown(model.id)}: remove one, or give one a `request`.",
             )

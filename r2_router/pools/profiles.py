@@ -18,6 +18,7 @@ from r2_router.records import Record
 # For a server nobody describes: OpenAI's word, and that of vLLM, SGLang and llama.cpp. Most ignore what they do not
 # know, and a word that is refused is dropped.
 _THINKING_OFF: Mapping[str, Any] = {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
+_THINKING_ON: Mapping[str, Any] = {"reasoning_effort": "medium", "chat_template_kwargs": {"enable_thinking": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Profile(Record):
     key_header: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     thinking_off: Mapping[str, Any] = field(default_factory=lambda: _THINKING_OFF)
+    thinking_on: Mapping[str, Any] = field(default_factory=lambda: _THINKING_ON)
     refuses: tuple[str, ...] = ()
 
 
@@ -96,5 +98,6 @@ _KEYS: Mapping[str, cf.Check] = {
     "key_header": _header,
     "query": _query,
     "thinking_off": cf.table,
+    "thinking_on": cf.table,
     "refuses": _texts,
 }

@@ -58,11 +58,14 @@ def id_forms(model_id: str) -> Iterator[str]:
         yield plain.removesuffix("-latest")
 
 
-def fetch_list(base_url: str, key: Secret | None, today: str) -> ProviderList:
-    """GET `base_url`/models, page by page. Raises DownloadError if the list cannot be had or is no such list."""
+def fetch_list(base_url: str, key: Secret | None, today: str, *, seconds: float = _MAX_SECONDS) -> ProviderList:
+    """GET `base_url`/models, page by page, for at most `seconds`.
+
+    Raises DownloadError if the list cannot be had or is no such list.
+    """
     host = urlsplit(base_url).netloc
     listed: dict[str, Listed] = {}
-    for page in _pages(base_url, key, host):
+    for page in _pages(base_url, key, host, seconds):
         for entry in _entries(page, host):
             if (found := read_entry(entry, today)) is not None:
                 listed.setdefault(found.id, found)
@@ -86,16 +89,16 @@ def _entries(page: object, host: str) -> list[object]:
 # -- the wire ------------------------------------------------------------------------------------------------
 
 
-def _pages(base_url: str, key: Secret | None, host: str) -> Iterator[object]:
+def _pages(base_url: str, key: Secret | None, host: str, seconds: float) -> Iterator[object]:
     import httpx
 
     from r2_router.net.connections import sync_client
 
     url = httpx.URL(f"{base_url.rstrip('/')}/models")
-    deadline, left = time.monotonic() + _MAX_SECONDS, _MAX_BYTES
+    deadline, left = time.monotonic() + seconds, _MAX_BYTES
     asked: set[str] = set()
     try:
-        with sync_client(_READ_SECONDS, _headers(key, host)) as client:
+        with sync_client(min(_READ_SECONDS, seconds), _headers(key, host)) as client:
             while str(url) not in asked:
                 if len(asked) == _MAX_PAGES:
                     raise DownloadError(f"{host} lists its models on more than {_MAX_PAGES} pages.")
@@ -135,7 +138,7 @@ def _body(
             if len(body) > left:
                 raise DownloadError(f"{place} sends more than {_MAX_BYTES >> 20} MiB: not a list of models.")
             if time.monotonic() > deadline:
-                raise DownloadError(f"{place} is too slow: not done after {_MAX_SECONDS:.0f} s. Try again later.")
+                raise DownloadError(f"{place} is too slow. Try again later.")
         return bytes(body), cast("Any", response.links)
 
 

@@ -65,14 +65,16 @@ def choose_rows(
     input_tokens: Floats,
     trade: TradeOff,
     limits: Limits,
+    singly: Sequence[int] = (),
 ) -> Indices:
     """The candidate `rank.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
 
-    -1 where the row must be ranked singly: under numerical limits, near a context window, at a tie.
+    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie, and
+    all where quality is held back for a price.
     """
     best = np.full(len(outputs), _RANKED_SINGLY, dtype=np.intp)
     allowed = table.allowed(limits)
-    if table.compat or limits.numbers or not len(allowed.index):
+    if table.compat or table.tenfold_gain or limits.numbers or not len(allowed.index):
         return best
     # λ·cost of what no row changes: instruction and whole budgets; infinite for who may not be chosen
     fixed_tokens = np.nan_to_num(predictor.budget_tokens, nan=0.0)
@@ -88,6 +90,7 @@ def choose_rows(
         score -= np.multiply.outer(input_tokens[rows], price_in)
         score[:, predictor.heads] -= predictor.head_tokens(outputs[rows]) * price_out[predictor.heads]
         best[rows] = _sure(score)
+    best[list(singly)] = _RANKED_SINGLY
     best[input_tokens > min(allowed.input_limit, table.tiered_above)] = _RANKED_SINGLY
     return best
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
+from r2_router.checkpoints.prior import expected_thoughts
 from r2_router.errors import InputError
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
@@ -19,6 +20,8 @@ from r2_router.records import UNLIMITED
 from r2_router.routing.decision import Limits
 from r2_router.routing.globs import glob_matches
 from r2_router.routing.tokens import estimate_tokens
+
+_CHEAPEST_USD = 1e-6
 
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
@@ -46,6 +49,7 @@ class CandidateTable:
 
     def __init__(self, checkpoint: Checkpoint, pool: Pool, *, compat: bool = False) -> None:
         self.compat = compat
+        self.tenfold_gain = 0.0 if compat else checkpoint.tenfold_gain
         names = checkpoint.models
         position = {name: i for i, name in enumerate(names)}
         self.models: tuple[Model, ...] = tuple(pool.get(name) or _missing(name, pool) for name in names)
@@ -59,12 +63,13 @@ class CandidateTable:
         self.instruction_tokens = np.array(sentence_tokens, dtype=np.float64)
         self.request_usd = np.array([0.0 if compat else m.request_usd for m in self.models])[self.model_index]
         self.tiered_above = min((t.above_input_tokens for m in self.models for t in m.tiers), default=math.inf)
+        self.thoughts = np.array([expected_thoughts(m) for m in self.models])[self.model_index]
         self.windows = None if compat else self._windows()
         self.longest_answer = self._limit([None if compat else m.max_output_tokens for m in self.models])
         self.longest_query = self._limit([None if compat else m.max_input_tokens for m in self.models])
         self.segments = self._segments()
         self._longest = np.where(np.isinf(self.budgets), checkpoint.token_ceiling, self.budgets)
-        self._blocked = ["" if compat else _unusable(model) for model in self.models]
+        self.blocked = ["" if compat else _unusable(model) for model in self.models]
         self._allowed: dict[tuple[object, ...], Allowed] = {}
 
     def cost(self, tokens: Floats, input_tokens: float) -> Floats:
@@ -75,6 +80,11 @@ class CandidateTable:
             input_price, output_price = tiered[self.model_index].T
         usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
         return usd + self.request_usd
+
+    def doubt(self, cost: Floats) -> Floats:
+        """The quality (C,) that is held back from answers of these costs: `tenfold_gain` for each tenfold above a
+        millionth of a dollar."""
+        return self.tenfold_gain * np.log10(np.maximum(cost, _CHEAPEST_USD) / _CHEAPEST_USD)
 
     def allowed(self, limits: Limits) -> Allowed:
         """The candidates that may be chosen under the names in `limits`.
@@ -90,7 +100,7 @@ class CandidateTable:
 
     def _allow(self, limits: Limits) -> Allowed:
         barred = barred_by(limits, self.models)
-        reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self._blocked, strict=True)]
+        reasons = [why or barred.get(model.name, "") for model, why in zip(self.models, self.blocked, strict=True)]
         mask = np.array([not reason for reason in reasons])[self.model_index]
         room = np.inf if self.windows is None else np.min((self.windows - self._longest)[mask], initial=np.inf)
         room = min(float(room), float(np.min(self.longest_query[mask], initial=np.inf)))
@@ -140,12 +150,17 @@ def named(name: str, models: Sequence[Model]) -> list[Model]:
 
     Raises InputError where that is none.
     """
-    folded = name.casefold()
-    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
-    found = found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
+    found = meant(name, models)
     if not found:
         raise InputError(_no_such_model(name, [model.name for model in models]))
     return found
+
+
+def meant(name: str, models: Sequence[Model]) -> list[Model]:
+    """As `named`; empty where it means none."""
+    folded = name.casefold()
+    found = [model for model in models if folded in (model.name.casefold(), model.id.casefold())]
+    return found or [model for model in models if matches(name, model.name) or matches(name, model.id)]
 
 
 def matches(name: str, label: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -14,6 +14,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.stated_length import StatedLength
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
@@ -25,6 +26,7 @@ class Candidate(Record):
     predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
     predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
     worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
+    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere.
     """
 
     model: str
@@ -37,8 +39,14 @@ class Candidate(Record):
     risk: float
     net_usd: float | None
     interpolated: bool = False
+    doubt: float = 0.0
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
+
+    @property
+    def believed_quality(self) -> float:
+        """The quality that is weighed against the cost."""
+        return self.predicted_quality - self.doubt
 
     @property
     def label(self) -> str:
@@ -86,14 +94,24 @@ class Limits(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTurn(Record):
+    """An earlier message of the user that the last one was read with, and its share in the prediction, 0 to 1; None
+    where the two were read as one text."""
+
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
-    worth_usd is None at λ = 0, where no price is too high.
+    worth_usd is None at λ = 0, where no price is too high. `source`: where it comes from, "" if the request states it.
     """
 
     lambda_val: float
     worth_usd: float | None
+    source: str = field(default="", compare=False)
 
 
 NO_ERRORS: Later[Floats | None] = Later(lambda: None)
@@ -115,6 +133,7 @@ class Scores:
     tokens: Floats
     cost: Floats
     risk: Floats
+    doubt: Floats | None
     trade_off: TradeOff
     measured: int
     between: Sequence[tuple[int, int, float]] = ()
@@ -129,6 +148,7 @@ class Scores:
         if self.rounded:
             quality, tokens, cost, risk = round(quality, 4), round(tokens, 1), round(cost, 8), round(risk, 8)
         worth = self.trade_off.worth_usd
+        doubt = 0.0 if self.doubt is None else float(self.doubt[i])
         return Candidate(
             model=model.name,
             model_id=model.id,
@@ -138,8 +158,9 @@ class Scores:
             predicted_output_tokens=tokens,
             predicted_cost_usd=cost,
             risk=risk,
-            net_usd=None if worth is None else worth * quality - cost,
+            net_usd=None if worth is None else worth * (quality - doubt) - cost,
             interpolated=i >= self.measured,
+            doubt=doubt,
         )
 
     def _error(self, i: int) -> float | None:
@@ -189,9 +210,12 @@ class Decision(Record):
     at. `truncated`: the query was too long to be embedded whole. `leverage`: distance from the training queries,
     and `familiar` False where that is farther than nearly all of them were from each other; both None where the
     checkpoint does not know. `strongest` names the model of the baseline, "" where the checkpoint does not know
-    one. `not_ready`: why the chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for
-    measured answers of these models, "" where they were measured. `pool_warning`: what to know of a pool from an
-    untrusted place, "" for others. `warnings()` says all of that in sentences.
+    one. `stated_length`: the length that the query itself asks for, None where it names none. `not_ready`: why the
+    chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
+    models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
+    `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
+    sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
+    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do.
     """
 
     query: str | None
@@ -208,6 +232,10 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    read_with: tuple[EarlierTurn, ...] = ()
+    closing: bool = False
+    unused: Later[str] = field(default_factory=lambda: Later.known(""))
+    stated_length: StatedLength | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -288,6 +316,7 @@ class Decision(Record):
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
             words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
             words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
+            self.unused(),
         ]
         return [sentence for sentence in found if sentence]
 
@@ -307,6 +336,8 @@ class Decision(Record):
 
 _DECISION_KEYS = (
     "query",
+    "read_with",
+    "closing",
     "model",
     "model_id",
     "budget",
@@ -319,6 +350,7 @@ _DECISION_KEYS = (
     "worth_usd",
     "lambda_val",
     "input_tokens",
+    "stated_length",
     "truncated",
     "leverage",
     "familiar",

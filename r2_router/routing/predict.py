@@ -29,6 +29,14 @@ class Predictor:
         self.budget_tokens = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
 
+    @property
+    def middle(self) -> Singles | None:
+        """The middle (d,) of the queries the heads were trained on, or of the probes; None if neither is recorded."""
+        if self.checkpoint.precision is not None:
+            return self.checkpoint.precision.center
+        probes = self.checkpoint.probe_vectors
+        return None if probes is None else probes.mean(axis=0)
+
     def check(self, embedding: object) -> Singles:
         """`embedding` as a (d,) float32 unit vector; a (1, d) row is accepted as the seed accepts it.
 
@@ -81,6 +89,13 @@ class Predictor:
             out[row] = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3]) + self.checkpoint.bias
         return out
 
+    def easiest_outputs(self) -> Singles:
+        """Outputs (H,) of a query that every candidate answers well, in as few tokens as any did."""
+        best, shortest = (60.0 if self.checkpoint.quality_scale == "logit" else 1.0), 0.0
+        if self.checkpoint.token_scale == "log":
+            shortest = -60.0
+        return np.repeat(np.array([best, shortest], np.float32), (self._count, len(self.heads)))
+
     def quality(self, outputs: Singles) -> Floats:
         """Expected quality in 0..1, (..., C)."""
         quality = outputs[..., : self._count].astype(np.float64)
@@ -118,12 +133,8 @@ class Predictor:
 
     def leverage(self, vector: Singles) -> float | None:
         """How far (d,) `vector` lies from the training vectors (see checkpoint.Precision); None if unknown."""
-        p = self.checkpoint.precision
-        if p is None:
-            return None
-        offset = vector.astype(np.float64) - p.center
-        inside = p.factor.astype(np.float64) @ offset
-        return 1.0 / p.n + max(0.0, float(offset @ offset - inside @ inside)) / p.alpha
+        known = self.checkpoint.precision
+        return None if known is None else known.leverage(vector)
 
     def leverages(self, vector: Singles) -> tuple[float, float] | None:
         """The leverage of (d,) `vector` and the limit above which it is unlike the training vectors, if known."""

@@ -25,6 +25,7 @@ from r2_router.routing.decision import (
     Scores,
     TradeOff,
 )
+from r2_router.routing.stated_length import StatedLength
 
 
 def rank(
@@ -36,12 +37,18 @@ def rank(
     trade: TradeOff,
     limits: Limits,
     errors: Later[Floats | None] = NO_ERRORS,
+    stated: StatedLength | None = None,
 ) -> Ranking:
-    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count.
+    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count; `stated` is the length that
+    the query itself asks for.
 
     Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
     lies beyond those measured for every model allowed.
     """
+    if stated is not None:
+        share = stated.share(table.budgets)
+        quality, errors = quality * share, _times(errors, share)
+        tokens = stated.hold(tokens, table.budgets, table.thoughts)
     cost = table.cost(tokens, input_tokens)
     measured = scores = Scores(
         models=table.models,
@@ -51,14 +58,18 @@ def rank(
         tokens=tokens,
         cost=cost,
         risk=risk(quality, cost, trade),
+        doubt=None,
         trade_off=trade,
         measured=len(quality),
         errors=errors,
         rounded=table.compat,
     )
+    if table.tenfold_gain:
+        _hold_back(scores, table)
     allowed = table.allowed(limits)
     feasible = allowed.index
-    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits)
+    longer = stated is not None and bool(stated.floor_tokens)  # than the heads foresee, it may be
+    bounds = _Bounds.of(table, allowed, tokens, input_tokens, limits, longer=longer)
     if bounds is not None:
         holding = allowed.mask & bounds.hold(scores)
         feasible = np.flatnonzero(holding)
@@ -70,6 +81,20 @@ def rank(
     if not len(order):
         raise NoCandidateError(_nothing_left(exclusions(table, measured, input_tokens, limits), limits))
     return Ranking(scores, order)
+
+
+def _times(errors: Later[Floats | None], share: Floats) -> Later[Floats | None]:
+    def scaled() -> Floats | None:
+        known = errors()
+        return None if known is None else known * share
+
+    return Later(scaled)
+
+
+def _hold_back(scores: Scores, table: CandidateTable) -> None:
+    """Rank by the quality that is believed at each price."""
+    scores.doubt = table.doubt(scores.cost)
+    scores.risk = risk(scores.quality - scores.doubt, scores.cost, scores.trade_off)
 
 
 def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:
@@ -107,10 +132,19 @@ class _Bounds:
 
     @classmethod
     def of(
-        cls, table: CandidateTable, allowed: Allowed, tokens: Floats, input_tokens: float, limits: Limits
+        cls,
+        table: CandidateTable,
+        allowed: Allowed,
+        tokens: Floats,
+        input_tokens: float,
+        limits: Limits,
+        *,
+        longer: bool,
     ) -> _Bounds | None:
-        """None where nothing can bind: no limit is set and every answer fits its context window."""
-        if input_tokens <= allowed.input_limit and not limits.numbers:
+        """None where nothing can bind: no limit is set and every answer fits its context window. `longer`: an answer
+        may be longer than the checkpoint's ceiling.
+        """
+        if input_tokens <= allowed.input_limit and not limits.numbers and not longer:
             return None
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:
@@ -204,6 +238,7 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
         return values[left] + share * (values[right] - values[left])
 
     quality, cost = mix(scores.quality), mix(scores.cost)
+    doubt = None if scores.doubt is None else mix(scores.doubt)
     return replace(
         scores,
         model_index=scores.model_index[left],
@@ -211,7 +246,8 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
         quality=quality,
         tokens=mix(scores.tokens),
         cost=cost,
-        risk=risk(quality, cost, scores.trade_off),
+        doubt=doubt,
+        risk=risk(quality if doubt is None else quality - doubt, cost, scores.trade_off),
         between=[(int(a), int(b), float(s)) for a, b, s in zip(left, right, share, strict=True)],
     )
 
@@ -232,6 +268,7 @@ def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
         scores,
         model_index=np.concatenate([scores.model_index, added.model_index[kept]]),
         **{name: join(name) for name in ("budgets", "quality", "tokens", "cost", "risk")},
+        doubt=None if scores.doubt is None else join("doubt"),
         between=[added.between[i] for i in kept],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.errors import InputError
 from r2_router.records import Budget, Record, read_budget
+from r2_router.routing.conversation import user_turns
 from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
 from r2_router.routing.wishes import Wishes
-
-if TYPE_CHECKING:
-    from r2_router.config.settings import Settings
+from r2_router.routing.worth import finite, trade_off
 
 NO_LIMITS = Limits()
 
@@ -27,8 +26,9 @@ NO_LIMITS = Limits()
 class Request(Record):
     """What is asked: a conversation, and what its answer should be worth, may cost and must keep. Made by `read`.
 
-    `messages` is the conversation as it is sent, a system message first; `query` the text in it that is routed.
-    `trade_off` is None where none was asked for, or only a `preset`, which the router knows the worth of.
+    `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
+    is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
+    `preset`, which the router knows the worth of.
     """
 
     query: str
@@ -36,6 +36,13 @@ class Request(Record):
     trade_off: TradeOff | None = None
     preset: str = ""
     limits: Limits = NO_LIMITS
+    context: Literal["auto", "last"] = "auto"
+
+    @property
+    def turns(self) -> list[str]:
+        """What is read of the conversation, the last user message first; that one alone where `context` is "last"."""
+        turns = user_turns(self.messages)
+        return [next(turns)] if self.context == "last" else [*turns]
 
     @classmethod
     def read(
@@ -55,11 +62,7 @@ class Request(Record):
         if system:
             messages = [{"role": "system", "content": system}, *messages]
         trade, preset, kept = read_wishes(lambda_val, wishes)
-        return cls(last_user_text(messages), messages, trade, preset, kept)
-
-    def trade(self, presets: Mapping[str, float], default: TradeOff) -> TradeOff:
-        """The trade-off in force. Raises InputError for a preset that does not exist."""
-        return in_force(self.trade_off, self.preset, presets, default)
+        return cls(last_user_text(messages), messages, trade, preset, kept, _context(wishes.get("context")))
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -71,48 +74,8 @@ def read_wishes(lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff | No
         return None, "", NO_LIMITS
     rest: dict[str, Any] = dict(wishes)
     worth_usd, preset = rest.pop("worth_usd", None), rest.pop("preset", None)
+    _context(rest.pop("context", None))
     return trade_off(lambda_val, worth_usd, preset), preset or "", limits(**rest)
-
-
-def trade_off(
-    lambda_val: float | None = None, worth_usd: float | None = None, preset: str | None = None
-) -> TradeOff | None:
-    """The trade-off that one number states; None where there is none, or a preset.
-
-    Raises InputError for two at once, a number that is not finite, λ outside [0, 1], or a negative worth.
-    """
-    given = [n for n, v in (("lambda_val", lambda_val), ("worth_usd", worth_usd), ("preset", preset)) if v is not None]
-    if len(given) > 1:
-        raise InputError(f"Give one of lambda_val, worth_usd and preset, not {' and '.join(given)}: they say the same.")
-    if worth_usd is not None:
-        worth = _number("worth_usd", worth_usd)
-        if worth < 0:
-            raise InputError(f"worth_usd is dollars and at least 0; got {worth:g}.")
-        return TradeOff(lambda_val=1.0 / (1.0 + worth), worth_usd=worth)
-    if lambda_val is not None:
-        value = _number("lambda_val", lambda_val)
-        if not 0 <= value <= 1:
-            raise InputError(f"lambda_val lies between 0 (quality only) and 1 (cost only); got {value:g}.")
-        return TradeOff(lambda_val=value, worth_usd=(1.0 - value) / value if value > 0 else None)
-    return None
-
-
-def preset_trade_off(preset: str, presets: Mapping[str, float]) -> TradeOff:
-    """The trade-off of a named worth. Raises InputError for a name that is not among `presets`."""
-    if preset not in presets:
-        raise InputError(f"No preset '{preset}'. Choose one of: {', '.join(presets) or '(none configured)'}.")
-    return cast("TradeOff", trade_off(worth_usd=presets[preset]))
-
-
-def in_force(stated: TradeOff | None, preset: str, presets: Mapping[str, float], default: TradeOff) -> TradeOff:
-    """The trade-off that is stated, else the preset's, else `default`. Raises InputError for an unknown preset."""
-    return stated or (preset_trade_off(preset, presets) if preset else default)
-
-
-def configured_trade_off(settings: Settings) -> TradeOff:
-    """The trade-off of the user's settings."""
-    stated = trade_off(settings.lambda_val, settings.worth_usd, settings.preset)
-    return stated or preset_trade_off(settings.preset or "balanced", settings.presets)
 
 
 def limits(
@@ -128,11 +91,11 @@ def limits(
 
     Raises InputError for a number that is not finite or out of range, and for a budget that is none.
     """
-    if max_cost_usd is not None and _number("max_cost_usd", max_cost_usd) < 0:
+    if max_cost_usd is not None and finite("max_cost_usd", max_cost_usd) < 0:
         raise InputError(f"max_cost_usd is dollars and at least 0; got {max_cost_usd:g}.")
-    if max_tokens is not None and (_number("max_tokens", max_tokens) < 1 or max_tokens != int(max_tokens)):
+    if max_tokens is not None and (finite("max_tokens", max_tokens) < 1 or max_tokens != int(max_tokens)):
         raise InputError(f"max_tokens is a whole number of at least 1; got {max_tokens}.")
-    if min_quality is not None and not 0 <= _number("min_quality", min_quality) <= 1:
+    if min_quality is not None and not 0 <= finite("min_quality", min_quality) <= 1:
         raise InputError(f"min_quality lies between 0 and 1; got {min_quality:g}.")
     length = None if budget is None else read_budget(budget)
     if budget is not None and length is None:
@@ -148,14 +111,10 @@ def limits(
     )
 
 
-def _number(name: str, value: object) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{name} must be a finite number; got {str(value)[:40]!r}.")
-    return number
+def _context(value: object) -> Literal["auto", "last"]:
+    if value not in (None, "", "auto", "last"):
+        raise InputError(f"context is auto or last; got {str(value)[:40]!r}.")
+    return "last" if value == "last" else "auto"
 
 
 def _names(wish: str, value: object) -> tuple[str, ...]:

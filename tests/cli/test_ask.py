@@ -184,3 +184,12 @@ def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
     assert done.returncode == 0, done.stderr
     assert "fetching the smallest" in done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_chat_is_asked_as_it_is_routed(tmp_path: Path) -> None:
+    hard = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps([{"role": "user", "content": hard}, {"role": "assistant", "content": "func New() ..."}]))
+    shown = run_command("ask", "commit it", "--messages", str(file), "--dry-run")
+    assert "Read together with 'Write a Go function implementing an LRU cache …'" in shown.stdout

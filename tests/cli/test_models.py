@@ -246,3 +246,33 @@ def test_a_terminal_is_asked_before_writing(mine: Path, typed: str, written: boo
     assert "[y/N]" in shown
     assert code == (0 if written else NOT_WRITTEN)
     assert models_file().exists() == written
+
+
+# -- ratings -------------------------------------------------------------------------------------------------
+
+
+def test_what_each_model_can_do_and_where_that_is_from(mine: Path, capsys: Captured) -> None:
+    with mine.open("a") as file:
+        file.write('[models.B]\nid = "openai/gpt-5-chat"\nusd_per_million = [1, 3]\n')
+    assert main(["models", "ratings", "--pool", "mine"]) == 0
+    out, err = capsys.readouterr()
+    rows = [line.split(maxsplit=3) for line in out.splitlines()]
+    assert rows[0] == ["model", "rating", "±", "from"]
+    assert rows[-1] == ["B", "1426", "27", "rated as gpt-5-chat, 1426 (2026-10-20)"]
+    assert "Ratings of 2026-10-20: LMArena leaderboard dataset, CC BY 4.0." in err
+    assert main(["models", "--pool", "mine", "ratings", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["pool"], answer["ratings"]["date"]) == ("mine", "2026-10-20")
+    assert answer["abilities"]["B"]["source"] == "rated"
+
+
+def test_newer_ratings_are_taken_over_first(tmp_path: Path, capsys: Captured) -> None:
+    rows = "".join(f"maker/x-{n},X,overall,{1300 + n},1290,1310,900,2027-03-01\n" for n in range(30))
+    source = tmp_path / "new.csv"
+    source.write_text("model,name,category,rating,low,high,votes,date\n" + rows)
+    assert main(["models", "ratings", "--from", str(source)]) == 0
+    err = capsys.readouterr().err
+    assert "30 models are rated, as of 2027-03-01. Written to " in err
+    assert "Ratings of 2027-03-01" in err
+    assert main(["models", "ratings", "--from", str(tmp_path / "none.csv")]) == 1
+    assert capsys.readouterr().err.startswith("error: ")

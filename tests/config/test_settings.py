@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from r2_router.config.settings import LLM_API_KEY, Secret, keys_file, load_settings, settings_file
+from r2_router.config.settings import LLM_API_KEY, Multiple, Secret, keys_file, load_settings, settings_file
 from r2_router.errors import ConfigError, InputError
 
 KEY = "sk-or-v1-5ecret5ecret5ecret"
@@ -29,7 +29,7 @@ def configure(text: str) -> Path:
 
 def test_defaults() -> None:
     settings = load_settings()
-    assert settings.presets == {"economy": 0.0001, "balanced": 0.001, "quality": 0.1}
+    assert settings.presets == {"economy": Multiple(5.0), "balanced": Multiple(20.0), "quality": Multiple(200.0)}
     assert (settings.preset, settings.worth_usd, settings.lambda_val) == ("balanced", None, None)
     assert (settings.pool, settings.checkpoint, settings.log_text, settings.max_usd_per_day) == (
         "",
@@ -150,10 +150,10 @@ def test_two_choices_at_one_level_are_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_presets_are_added_and_replaced() -> None:
-    configure('preset = "mine"\n[presets]\nmine = 5\nquality = 1')
+    configure('preset = "mine"\n[presets]\nmine = 5\nquality = 1\nbalanced = " 2.5x"')
     settings = load_settings()
     assert settings.preset == "mine"
-    assert settings.presets == {"economy": 0.0001, "balanced": 0.001, "quality": 1.0, "mine": 5.0}
+    assert settings.presets == {"economy": Multiple(5.0), "balanced": Multiple(2.5), "quality": 1.0, "mine": 5.0}
 
 
 def test_an_unknown_preset_is_named_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +186,8 @@ def test_an_unknown_preset_is_named_where_it_stands(monkeypatch: pytest.MonkeyPa
         ('embed_url = "localhost"', 1, "embed_url must be an address"),
         ("\n\nmax_usd_per_day = -0.1", 3, "max_usd_per_day must be"),
         ("[presets]\nmine = -1", 2, "mine must be a number"),
+        ('[presets]\nmine = "20"', 2, "mine must be dollars, or times a typical answer as in \"20x\", not '20'"),
+        ('[presets]\nmine = "-1x"', 2, "mine must be dollars"),
         ("presets = 3", 1, "presets must be a table"),
         ("worth = 1", 1, "unknown key 'worth'. Did you mean 'worth_usd'?"),
         ("[pools]\nx = 1", 1, "unknown key 'pools'. Did you mean 'pool'?"),

@@ -242,6 +242,37 @@ def test_a_generation_closed_before_it_began() -> None:
     asyncio.run(close())
 
 
+def test_a_models_own_fields_are_sent_with_every_request() -> None:
+    with chat_server(says("Rome")) as server:
+        own = model(
+            "a", server.url, request={"reasoning_effort": "low", "temperature": 1, "provider": {"sort": "price"}}
+        )
+        answer(server, models={"a": own}, options=options(sampling={"temperature": 0, "seed": 7}))
+        (body,) = server.bodies
+    assert (body["reasoning_effort"], body["provider"], body["seed"]) == ("low", {"sort": "price"}, 7)
+    assert body["temperature"] == 1  # price and ability are those of the pool's way of asking
+    assert (body["model"], body["stream"], body["max_tokens"]) == ("vendor/a", True, 100)
+
+
+def test_a_models_own_fields_never_take_the_routers_place() -> None:
+    with chat_server(says("Rome")) as server:
+        own = model("a", server.url, request={"model": "other", "messages": [], "stream": False, "max_tokens": 1})
+        answer(server, models={"a": own})
+        (body,) = server.bodies
+    assert (body["model"], body["stream"], body["max_tokens"]) == ("vendor/a", True, 100)
+    assert body["messages"]
+
+
+def test_thinking_asked_for_is_taken_back_when_the_answer_is_empty() -> None:
+    with chat_server(thinks("hm"), says("Rome")) as server:
+        own = model("a", server.url, request={"reasoning": {"effort": "high"}})
+        assert answer(server, models={"a": own}).text == "Rome"
+        first, second = server.bodies
+    assert first["reasoning"] == {"effort": "high"}
+    assert "reasoning" not in second
+    assert second["reasoning_effort"] == "none"
+
+
 def test_thinking_off_is_asked_once_when_the_answer_is_empty() -> None:
     with chat_server(thinks("hm", "hm"), says("Rome")) as server:
         got = answer(server)

@@ -17,8 +17,12 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
+from support import offers
 from support.chat_server import chat_server, hangs, says
+from support.command import run_command
 from support.mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, words
+
+from r2_router.pools.pool import load_pool
 
 pytestmark = pytest.mark.anyio
 
@@ -246,3 +250,19 @@ def _ask_and_wait(process: subprocess.Popen[str], provider: Any) -> None:
     while "writing" not in (told := _hear(process))["params"]["message"]:
         assert told["method"] == "notifications/progress"
     assert len(provider.requests) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_pool_that_setup_wrote_is_the_servers(here: offers.Offers, era: Any) -> None:
+    done = run_command("setup", "--yes")
+    assert done.returncode == 0, done.stderr
+    before = len(here.hosted.requests) + len(here.own.requests)
+    async with Client(_parameters(), mode=era) as client:
+        routed = await client.call_tool("route", {"query": QUERY})
+        answer = await client.call_tool("route_and_generate", {"query": QUERY})
+    assert routed.structured_content is not None
+    assert routed.structured_content["model"] in load_pool("mine").models
+    assert offers.REPLY in words(answer)
+    assert len(here.hosted.requests) + len(here.own.requests) == before + 1
+    assert offers.KEY not in words(answer) + words(routed)

@@ -98,6 +98,20 @@ async def test_route_gives_the_routers_own_decision(router: R2Router, era: Any) 
     assert decision.best.label in words(result)
 
 
+@pytest.mark.parametrize("tool", ["route", "explain_candidates"])
+async def test_earlier_turns_are_read_with_a_query_that_leans_on_them(tmp_path: Path, tool: str) -> None:
+    router = make_router(tmp_path, precision=None)
+    before = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "Packets flow"}]
+    async with Client(serve(router)) as client:
+        result = await client.call_tool(tool, {"query": "again", "messages": before})
+    decision = router.route_messages([*before, {"role": "user", "content": "again"}])
+    found = result.structured_content
+    assert found is not None
+    assert found["candidates"][0]["predicted_quality"] == pytest.approx(decision.predicted_quality, rel=1e-8)
+    assert f"Read together with '{QUERY}'." in found["why"]
+    assert f"Read together with '{QUERY}'." in words(result)
+
+
 async def test_route_says_when_the_choice_cannot_be_asked(router: R2Router) -> None:
     async with Client(serve(router)) as client:
         result = await client.call_tool("route", {"query": QUERY})

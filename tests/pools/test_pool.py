@@ -349,6 +349,24 @@ FAULTS = [
         7,
         "b has the same id as my-model",
     ),
+    (f"{MINE}rating = -5", 4, "rating must be a rating in points"),
+    (f'{MINE}rating = "good"', 4, "rating must be a rating in points"),
+    (f"{MINE}rating = {{ math = 1450 }}", 4, "rating must hold overall too"),
+    (f"{MINE}rating = {{ overall = 1400, maths = 1450 }}", 4, "knows no category 'maths'; there are overall, bus"),
+    (f"{MINE}quality = 80", 4, "quality must be a number from 0 to 1"),
+    (f"{MINE}verbosity = 0", 4, "verbosity must be a number above 0"),
+    (f"{MINE}request = 5", 4, "request must be a table"),
+    (f"{MINE}request = {{ model = 'other', max_tokens = 5 }}", 4, "request cannot set max_tokens, model: the router"),
+    (f"{MINE}request = {{ stream = false }}", 4, "request cannot set stream: the router does"),
+    (f"{MINE}request = {{ since = 2026-01-01 }}", 4, "request holds a date or a number that a request cannot carry"),
+    (f"{MINE}request = {{ top_p = nan }}", 4, "request holds a date or a number that a request cannot carry"),
+    (f"{MINE}request = {{ x = '{'x' * 11_000}' }}", 4, "request is longer than 10,000 characters"),
+    (
+        f'{MINE}request.a = 1\nrequest.b = 2\n[models.b]\nusd_per_million = [1, 2]\nid = "vendor/my-model"\n'
+        "request = { b = 2, a = 1 }",
+        8,
+        "b has the same id as my-model",
+    ),
     (
         "[models.a]\nusd_per_hour = 1\ninput_tokens_per_second = 1e-320\noutput_tokens_per_second = 1",
         1,
@@ -390,6 +408,43 @@ def test_a_second_name_for_a_pools_model_is_named_in_the_users_file() -> None:
     with pytest.raises(ConfigError, match=r"glm has the same id as GLM-4.5-Air") as caught:
         load_pool("paper")
     assert str(caught.value).startswith(f"{file}, line 6: ")
+
+
+def test_one_id_asked_in_two_ways_is_two_models(tmp_path: Path) -> None:
+    text = (
+        f'{MINE}[models.thinking]\nid = "vendor/my-model"\nusd_per_million = [0.1, 0.4]\nverbosity = 1.2\n'
+        'request = { reasoning_effort = "low", extra = { deep = [1, 2] } }\n'
+    )
+    plain, thinking = load_pool(pool_file(tmp_path, text))
+    assert (plain.request, plain.verbosity) == ({}, 1.0)
+    assert thinking.request == {"reasoning_effort": "low", "extra": {"deep": [1, 2]}}
+    assert thinking.verbosity == 1.2
+    assert len({plain, thinking}) == 2
+    assert json.loads(json.dumps(thinking.to_dict()))["request"] == thinking.request
+
+
+def test_what_a_model_can_do_is_stated_in_three_ways(tmp_path: Path) -> None:
+    text = "".join(
+        f'[models.{name}]\nid = "vendor/{name}"\nusd_per_million = [1, 2]\n{stated}\n'
+        for name, stated in {
+            "a": "rating = 1426",
+            "b": "rating = { overall = 1426, math = 1450.5 }",
+            "c": "quality = 0.8",
+            "d": 'rated_as = "gpt-5-chat"',
+            "e": "",
+        }.items()
+    )
+    pool = load_pool(pool_file(tmp_path, text))
+    assert pool.models["a"].rating == {"overall": 1426.0}
+    assert pool.models["b"].rating == {"overall": 1426.0, "math": 1450.5}
+    assert [(m.quality, m.rated_as) for m in pool][2:] == [(0.8, ""), (None, "gpt-5-chat"), (None, "")]
+
+
+def test_what_the_user_says_a_model_can_do_replaces_what_the_pool_says(tmp_path: Path) -> None:
+    path = pool_file(tmp_path, f"{MINE}rating = 1426\nrequest = {{ top_k = 1 }}\n")
+    user_models("[models.my-model]\nquality = 0.7\n")
+    (model,) = load_pool(path)
+    assert (model.rating, model.quality, model.request) == ({}, 0.7, {"top_k": 1})
 
 
 def test_one_id_at_two_servers_is_two_models(tmp_path: Path) -> None:

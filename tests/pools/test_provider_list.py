@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -386,10 +387,10 @@ def test_a_server_that_stops_speaking(server: FileServer, monkeypatch: pytest.Mo
 
 
 def test_a_server_that_takes_too_long(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_list, "_MAX_SECONDS", -1.0)
+    monkeypatch.setattr(provider_list, "time", SimpleNamespace(monotonic=iter([0.0, 20.5]).__next__))
     server.on("/models", whole(b'{"data": []}'))
     with pytest.raises(DownloadError, match="too slow"):
-        fetch_list(server.url(), None, TODAY)
+        fetch_list(server.url(), None, TODAY, seconds=20)
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -13,7 +13,8 @@ from r2_router.errors import InputError, NoCandidateError
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.decision import Limits, Ranking, TradeOff
 from r2_router.routing.rank import exclusions, rank
-from r2_router.routing.request import limits, trade_off
+from r2_router.routing.request import limits
+from r2_router.routing.worth import trade_off
 
 TABLE = CandidateTable(make_checkpoint(), make_pool())
 COUNT = len(TABLE.budgets)

@@ -3,56 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from r2_router.errors import InputError
 from r2_router.routing.decision import Limits, TradeOff
-from r2_router.routing.request import Request, check_texts, limits, preset_trade_off, trade_off
-
-PRESETS = {"economy": 0.0001, "balanced": 0.001}
-
-
-@given(st.floats(0, 1e6))
-def test_worth_and_lambda_say_the_same(worth: float) -> None:
-    by_worth = trade_off(worth_usd=worth)
-    assert by_worth is not None
-    assert by_worth.lambda_val == 1 / (1 + worth)
-    by_lambda = trade_off(lambda_val=by_worth.lambda_val)
-    assert by_lambda is not None
-    assert by_lambda.worth_usd == pytest.approx(worth, rel=1e-6, abs=1e-9)
-
-
-def test_the_ends_of_lambda() -> None:
-    assert trade_off(lambda_val=0) == TradeOff(0.0, None)
-    assert trade_off(lambda_val=1) == TradeOff(1.0, 0.0)
-    assert trade_off(worth_usd=0) == TradeOff(1.0, 0.0)
-    assert trade_off() is None
-
-
-def test_a_preset_names_a_worth() -> None:
-    assert preset_trade_off("balanced", PRESETS) == trade_off(worth_usd=0.001)
-    with pytest.raises(InputError, match="economy, balanced"):
-        preset_trade_off("lavish", PRESETS)
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "much", True, -0.1, 1.1])
-def test_lambda_out_of_range_is_refused(value: float) -> None:
-    with pytest.raises(InputError, match="lambda_val"):
-        trade_off(lambda_val=value)
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, "much", True, -1e-9])
-def test_worth_out_of_range_is_refused(value: float) -> None:
-    with pytest.raises(InputError, match="worth_usd"):
-        trade_off(worth_usd=value)
-
-
-def test_two_trade_offs_at_once_are_refused() -> None:
-    with pytest.raises(InputError, match="lambda_val and worth_usd"):
-        trade_off(lambda_val=0.5, worth_usd=1.0)
-    with pytest.raises(InputError, match="worth_usd and preset"):
-        trade_off(worth_usd=1.0, preset="balanced")
+from r2_router.routing.request import Request, check_texts, limits
 
 
 @pytest.mark.parametrize(
@@ -82,14 +36,12 @@ def test_globs_are_a_list_or_a_comma_separated_string() -> None:
 # -- a request -------------------------------------------------------------------------------------------------
 
 
-def test_wishes_fall_back_to_the_routers_trade_off_and_unknown_ones_are_refused() -> None:
-    default = TradeOff(0.5, 1.0)
-    assert Request.read("hi").trade(PRESETS, default) == default
-    assert Request.read("hi", preset="economy").trade(PRESETS, default) == trade_off(worth_usd=0.0001)
+def test_wishes_that_are_not_given_are_none_and_unknown_ones_are_refused() -> None:
+    nothing = Request.read("hi")
+    assert (nothing.trade_off, nothing.preset, nothing.limits) == (None, "", Limits())
+    assert Request.read("hi", preset="economy").preset == "economy"
     assert Request.read("hi", 0.25, max_tokens=5).limits == Limits(max_tokens=5)
-    assert Request.read("hi", 0.25).trade(PRESETS, default) == TradeOff(0.25, 3.0)
-    with pytest.raises(InputError, match="No preset 'lavish'"):
-        Request.read("hi", preset="lavish").trade(PRESETS, default)
+    assert Request.read("hi", 0.25).trade_off == TradeOff(0.25, 3.0)
     with pytest.raises(TypeError, match="max_token"):
         Request.read("hi", max_token=5)  # type: ignore[call-arg]
 

@@ -13,7 +13,7 @@ from r2_router.config.settings import load_settings
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.routing.decision import Decision
-from r2_router.routing.request import trade_off
+from r2_router.routing.worth import trade_off
 
 DIM = 8
 HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
