@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.lab.evaluation.assessment import evaluate
     from r2_router.lab.evaluation.report import write_report
     from r2_router.lab.learning.regressors import make_regressor, regress
-    from r2_router.lab.learning.training import train
+    from r2_router.lab.learning.training import kinds_of, train
 
     if args.heads and args.checkpoint:
         raise InputError("--heads says how to learn, and --checkpoint is learned already: give one of them.")
@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     instruction = Instruction(**fields)
     own = partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
     learn = checkpoint or (partial(regress, heads=heads, instruction=instruction) if heads else own)
+    penalties_differ = learn is own and kinds_of(table) is not None
     with Path(args.data).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     vectors = embed(embedder, table)
@@ -94,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
             ood=args.ood,
             sha256=digest,
             heads=args.heads,
+            rivals={"by_queries": partial(own, penalty_by="queries")} if penalties_differ else None,
             jobs=args.jobs,
             progress=progress,
         )

@@ -43,6 +43,13 @@ def register(commands: common.Commands) -> None:
     parser.add_argument("--cap-extra", type=int, metavar="N", help="answers were cut at budget + N tokens")
     parser.add_argument("--temperature", type=float, metavar="T", help="the temperature of the answers")
     common.add_heads_option(parser, "linear ones: a checkpoint holds one matrix")
+    parser.add_argument(
+        "--penalty-by",
+        choices=("kinds", "queries"),
+        default="kinds",
+        help="what is left out to choose the penalty: each category whole, where there are five or more, for kinds "
+        "not in the table; or single queries, for more of the same (default: kinds)",
+    )
     parser.add_argument("--no-evaluate", action="store_true", help="leave out the cross-validation")
     parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -98,7 +105,15 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     vectors = embed(embedder, table)
     name = _name(args)
     pool_name = _pool_name(args, pool)
-    learn = partial(train, embedder=info, instruction=instruction, name=name, pool=pool_name, heads=heads)
+    learn = partial(
+        train,
+        embedder=info,
+        instruction=instruction,
+        name=name,
+        pool=pool_name,
+        heads=heads,
+        penalty_by=args.penalty_by,
+    )
     checkpoint = learn(table, vectors, probe_texts=PROBES, probe_vectors=embedder.embed(PROBES), data_card=card)
     if args.no_evaluate:
         return checkpoint, table

@@ -94,6 +94,15 @@ def test_a_price_that_is_none(data, tmp_path, capsys, price):
     assert "--price is MODEL=IN,OUT" in err
 
 
+def test_the_difference_that_the_choice_of_the_penalty_makes_is_said(data, tmp_path, capsys):
+    rows = data.read_text(encoding="utf-8").splitlines()
+    data.write_text("\n".join([rows[0], *(f"{row} {i // 4 % 5}" for i, row in enumerate(rows[1:]))]), encoding="utf-8")
+    code, out, _ = run(capsys, "--data", data, *PRICES, "--seeds", 1, "--jobs", 1, "--output", tmp_path / "out")
+    assert code == 0
+    assert "AUDC, over router, penalty by queries left out" in out
+    assert "by_queries" in json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["audc_gains"]
+
+
 def test_one_fold_is_refused(data, tmp_path, capsys):
     code, _, err = run(capsys, "--data", data, "--output", tmp_path / "out", *PRICES, "--folds", 1)
     assert code == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from support.chat_server import (
     Exchange,
     chat_server,
     delta,
+    event,
     fails,
     hangs,
     resets,
@@ -37,10 +37,6 @@ from r2_router.generate.body import without_thinking
 from r2_router.generate.generation import Generation
 
 FALLBACKS = [candidate("a"), candidate("a", 20), candidate("b"), candidate("c"), candidate("d")]
-
-
-def event(document: object) -> bytes:
-    return f"data: {json.dumps(document)}\n\n".encode()
 
 
 async def half_then_break(exchange: Exchange) -> None:

@@ -7,37 +7,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from support.made_up import DIM, make_checkpoint, unit
+from support.made_up import HOSTILE, decide
 
 from r2_magic.curve import COLOURS, curve_bundle, curves_of, text_plot
-from r2_router import R2Router
-from r2_router.config.settings import load_settings
-from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool
-from r2_router.routing.decision import Candidate, Decision
-from r2_router.routing.worth import trade_off
+from r2_router.routing.decision import Candidate
 from r2_router.words import asked_for, usd
 
-HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
 CJK = ("通义千问-大", "深度求索", "ハイク")
-
-
-def decide(names: tuple[str, ...], *, usd_per_million: float = 0.1, **wishes: object) -> Decision:
-    candidates = tuple((name, b) for name in names for b in (10, 40, 100, "unlimited"))
-    checkpoint = make_checkpoint(models=len(names), candidates=candidates)
-    models = {
-        name: Model(name, f"vendor/{i}", usd_per_million * (i + 1), 4 * usd_per_million * (i + 1))
-        for i, name in enumerate(names)
-    }
-    vector = unit(np.random.default_rng(7).normal(size=DIM))
-    router = R2Router(
-        checkpoint,
-        Pool("made-up", models),
-        settings=load_settings(),
-        embedder=lambda: pytest.fail("not needed"),
-        trade_off=trade_off(worth_usd=0.01),
-    )
-    return router.route(vector, **wishes)
 
 
 def named(c: Candidate) -> str:

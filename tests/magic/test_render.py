@@ -5,25 +5,16 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.made_up import DIM, make_checkpoint, make_pool, unit
+from support.made_up import HOSTILE, decide, make_pool
 
 from r2_magic.answer import bundle, code_in
 from r2_magic.history import History
 from r2_magic.interpolate import interpolate
 from r2_magic.render import explanation_view, models_view, ranking_view
-from r2_router import R2Router
-from r2_router.config.settings import load_settings
-from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool
-from r2_router.routing.decision import Decision
 from r2_router.routing.explanation import explain
-from r2_router.routing.worth import trade_off
-
-HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
 
 
 class Structure(HTMLParser):
@@ -46,21 +37,6 @@ class Structure(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-def decide(names: tuple[str, ...] = HOSTILE, **wishes: object) -> Decision:
-    candidates = tuple((name, b) for name in names for b in (10, 40, 100, "unlimited"))
-    checkpoint = make_checkpoint(models=len(names), candidates=candidates)
-    models = {name: Model(name, f"vendor/{i}", 0.1 * (i + 1), 0.4 * (i + 1)) for i, name in enumerate(names)}
-    vector = unit(np.random.default_rng(7).normal(size=DIM))
-    router = R2Router(
-        checkpoint,
-        Pool("hostile", models),
-        settings=load_settings(),
-        embedder=lambda: pytest.fail("not needed"),
-        trade_off=trade_off(worth_usd=0.01),
-    )
-    return router.route(vector, **wishes)
 
 
 def test_names_are_shown_as_they_are_and_cannot_be_markup() -> None:

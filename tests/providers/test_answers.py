@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.chat_server import Behaviour, Exchange, chat_server, delta, says, sends, streams, thinks
+from support.chat_server import Behaviour, Exchange, chat_server, delta, event, says, sends, streams, thinks
 from support.generations import answer, candidate
 
 from r2_router.errors import ProviderError
@@ -36,10 +36,6 @@ FILTER = {
 }
 STOP = delta(finish_reason="stop")
 DONE = b"data: [DONE]\n\n"
-
-
-def event(document: object) -> bytes:
-    return f"data: {json.dumps(document)}\n\n".encode()
 
 
 def chunks(*documents: object) -> Behaviour:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from support.chat_server import (
     Behaviour,
@@ -11,6 +9,7 @@ from support.chat_server import (
     chat_server,
     completion,
     delta,
+    event,
     fails,
     hangs,
     resets,
@@ -25,10 +24,6 @@ from r2_router.errors import ProviderError, R2Error, SpendLimitError
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 70, "total_tokens": 80}
 TOLD = (10 * 1 + 70 * 2) / 1e6
-
-
-def event(document: object) -> bytes:
-    return f"data: {json.dumps(document)}\n\n".encode()
 
 
 def calls(usage: object = USAGE) -> Behaviour:

@@ -112,6 +112,10 @@ def completion(text: object, reason: str = "stop", usage: object = USAGE) -> dic
 # -- behaviours ----------------------------------------------------------------------------------------------
 
 
+def event(document: object) -> bytes:
+    return f"data: {json.dumps(document)}\n\n".encode()
+
+
 def says(*pieces: str, reason: str | None = "stop", usage: object = USAGE, done: bool = True) -> Behaviour:
     """Stream `pieces`, as a good server does."""
 

@@ -7,11 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from r2_router import R2Router
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction, Precision
+from r2_router.config.settings import load_settings
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
+from r2_router.routing.decision import Decision
+from r2_router.routing.worth import trade_off
 
 DIM = 8
+HOSTILE = ("[red]bold[/red]", "<script>alert(1)</script>", 'a "quoted" & `ticked` $x$_1')
 
 
 def make_checkpoint(
@@ -77,3 +82,22 @@ class LetterEmbedder:
         self.asked += texts
         counts = np.array([[1 + sum(ord(ch) % DIM == k for ch in text) for k in range(DIM)] for text in texts])
         return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+
+
+def decide(names: tuple[str, ...] = HOSTILE, *, usd_per_million: float = 0.1, **wishes: object) -> Decision:
+    """The choice among models of these names, each twice, three times ... as dear as the first."""
+    candidates = tuple((name, b) for name in names for b in (10, 40, 100, "unlimited"))
+    checkpoint = make_checkpoint(models=len(names), candidates=candidates)
+    models = {
+        name: Model(name, f"vendor/{i}", usd_per_million * (i + 1), 4 * usd_per_million * (i + 1))
+        for i, name in enumerate(names)
+    }
+    vector = unit(np.random.default_rng(7).normal(size=DIM))
+    router = R2Router(
+        checkpoint,
+        Pool("made-up", models),
+        settings=load_settings(),
+        embedder=LetterEmbedder(),
+        trade_off=trade_off(worth_usd=0.01),
+    )
+    return router.route(vector, **wishes)

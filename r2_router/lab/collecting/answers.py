@@ -27,6 +27,7 @@ from r2_router.routing.decision import Candidate
 
 VERSION = 1
 
+_REASON_CHARS = 300  # of why a call brought nothing
 _SCHEMA = """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE questions (
@@ -232,11 +233,11 @@ class Store:
             )
 
     def lose(self, key: Key, reason: str, cost_usd: float) -> None:
-        """Note a call that brought no answer, and what it cost."""
+        """Note a call that brought no answer, why, as far as that is short, and what it cost."""
         with self._transaction() as db:
             db.execute(f"DELETE FROM calls WHERE {_CELL}", key)  # noqa: S608
             nanos = to_nanos(cost_usd, "cost_usd")
-            db.execute("INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?)", (*key, reason, nanos, _now()))
+            db.execute("INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?)", (*key, reason[:_REASON_CHARS], nanos, _now()))
 
     # -- grades ----------------------------------------------------------------------------------------------
 

@@ -171,10 +171,10 @@ class _Lane:
             run.outcome.over_limit = str(error)
             return str(error), False
         except R2Error as error:
-            run.store.lose(cell.key, str(error)[:300], failed_usd(error))
+            run.store.lose(cell.key, str(error), failed_usd(error))
             return str(error), False
         if answer.partial:
-            run.store.lose(cell.key, f"broke off: {answer.error}"[:300], answer.cost_usd)
+            run.store.lose(cell.key, f"broke off: {answer.error}", answer.cost_usd)
             return f"its answer broke off: {answer.error}", not answer.finish_reason
         stored = _stored(cell, answer)
         run.store.finish(stored)

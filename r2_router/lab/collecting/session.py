@@ -247,7 +247,7 @@ class Collection:
             if isinstance(error, SpendLimitError):
                 outcome.over_limit = str(error)
             if (call := last_call.get()) is not None:
-                self.store.lose(call, f"the judge failed: {error}"[:300], failed_usd(error))
+                self.store.lose(call, f"the judge failed: {error}", failed_usd(error))
             return
         self.store.grade(
             StoredGrade(

@@ -68,6 +68,7 @@ def evaluate(
     ood: bool = False,
     sha256: str = "",
     heads: str = "",
+    rivals: Mapping[str, Learn] | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -75,7 +76,8 @@ def evaluate(
 
     `embeddings` (n, d) are unit vectors of the queries, in order. With `ood`, also each category by what was learned
     from the others. `sha256` of the table's file tells whether a given checkpoint was trained on it, `heads` which
-    regressor `learn` uses where that is not ours; `jobs` and `progress` are as in `validate`, and so are errors.
+    regressor `learn` uses where that is not ours; `rivals`, `jobs` and `progress` are as in `validate`, and so
+    are errors.
     """
     given = learn if isinstance(learn, Checkpoint) else None
     by_chance = [random_folds(table, folds, seed) for seed in range(seeds)]
@@ -86,8 +88,10 @@ def evaluate(
         tell = progress
         return None if tell is None else (lambda done, _: tell(before + done, first + last))
 
-    main = validate(table, embeddings, pool, learn, by_chance, jobs=jobs, progress=told(0))
-    other = validate(table, embeddings, pool, learn, by_category, jobs=jobs, progress=told(first)) if ood else None
+    main = validate(table, embeddings, pool, learn, by_chance, rivals=rivals, jobs=jobs, progress=told(0))
+    other = None
+    if ood:
+        other = validate(table, embeddings, pool, learn, by_category, rivals=rivals, jobs=jobs, progress=told(first))
     warning = _warning(given, table, sha256) if given else ""
     return Evaluation(table, main, other, given.name if given else "", heads, warning)
 

@@ -68,6 +68,7 @@ def validate(
     learn: Learn | Learned,
     splits: Sequence[Folds],
     *,
+    rivals: Mapping[str, Learn] | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Validation:
@@ -78,7 +79,8 @@ def validate(
     "router": what `learn` makes of each fold's rest, or the given checkpoint; "reactive", the same heads choosing among
     unlimited answers only; "knn", nearest neighbours; "paper", ridge heads as the paper's; "mix", the best that can be
     had without looking at the query, and "mix_unlimited", the same without budgets; "oracle", which knows the truth.
-    Raises InputError where too few queries are complete, or a price is missing.
+    `rivals` are further ways to learn, by name. Raises InputError where too few queries are complete, or a price is
+    missing.
     """
     vectors = unit_rows(table, embeddings)
     complete = np.flatnonzero(table.complete)
@@ -93,7 +95,7 @@ def validate(
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         expected = [
             {way: (quality[complete], tokens[complete]) for way, (quality, tokens) in seed.items()}
-            for seed in _held_out(table, vectors, learn, splits, jobs, progress)
+            for seed in _held_out(table, vectors, {"router": learn, **(rivals or {})}, splits, jobs, progress)
         ]
         priced = [_priced_ways(truth, pool, seed) for seed in expected]
         comparison = compare(table.candidates, truth.quality, cost, priced)
@@ -152,7 +154,7 @@ def _priced(table: Table, pool: Pool) -> list[Model]:
 def _held_out(
     table: Table,
     vectors: Floats,
-    learn: Learn | Learned,
+    ways: Mapping[str, Learn | Learned],
     splits: Sequence[Folds],
     jobs: int | None,
     progress: Progress | None,
@@ -161,7 +163,7 @@ def _held_out(
     # Threads: what takes time runs outside the interpreter's lock, and nothing is copied.
     parallel = joblib.Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
     task = joblib.delayed(_expected)
-    parts = parallel(task(table, vectors, learn, *fold) for folds in splits for fold in folds)
+    parts = parallel(task(table, vectors, ways, *fold) for folds in splits for fold in folds)
     done, total = 0, sum(len(folds) for folds in splits)
     found: list[dict[str, Pair]] = []
     for folds in splits:
@@ -178,18 +180,23 @@ def _held_out(
     return found
 
 
-def _expected(table: Table, vectors: Floats, learn: Learn | Learned, kept: Index, out: Index) -> dict[str, Pair]:
-    """Quality and tokens (q, C) of the queries `out`, by what is learned from those `kept`, by neighbours, by the
-    paper's heads and by plain means."""
+def _expected(
+    table: Table, vectors: Floats, ways: Mapping[str, Learn | Learned], kept: Index, out: Index
+) -> dict[str, Pair]:
+    """Quality and tokens (q, C) of the queries `out`, by what is learned in each of `ways` from those `kept`, by
+    neighbours, by the paper's heads and by plain means."""
     with threadpoolctl.threadpool_limits(1, user_api="openmp"):  # which is each thread's own
         seen, known, others = table.take(kept), vectors[kept], vectors[out]
-        learned = learn(seen, known) if callable(learn) else learn
-        columns = _columns(learned, table)
-        quality, tokens = _foretold(learned, others)
+        foretold: dict[str, Pair] = {}
+        for way, learn in ways.items():
+            learned = learn(seen, known) if callable(learn) else learn
+            columns = _columns(learned, table)
+            quality, tokens = _foretold(learned, others)
+            foretold[way] = quality[:, columns], tokens[:, columns]
         near = Neighbours(known, others)
         targets = seen.quality, seen.output_tokens
         return {
-            "router": (quality[:, columns], tokens[:, columns]),
+            **foretold,
             "blind": _pair(np.broadcast_to(np.nanmean(each, axis=0), (len(out), each.shape[1])) for each in targets),
             "knn": _pair(near.expect(each) for each in targets),
             "paper": _pair(paper_heads(known, others, each) for each in targets),

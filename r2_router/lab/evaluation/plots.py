@@ -16,6 +16,7 @@ _WAYS = {  # name in the report: label, colour, line; those that read on light a
     "oracle": ("oracle", "#8c8c8c", ":"),
     "knn": ("k nearest neighbours", "#2e9e6b", "--"),
     "paper": ("ridge heads as the paper's", "#8455b8", "--"),
+    "by_queries": ("router, penalty by queries left out", "#2f6fde", ":"),
     "mix_unlimited": ("blind mix, unlimited only", "#c9a227", ":"),
     "reactive": ("reactive router (unlimited only)", "#c9a227", "--"),
     "mix": ("blind mix", "#d1495b", "--"),

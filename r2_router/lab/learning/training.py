@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction, Precision
 from r2_router.lab.data.table import Table
-from r2_router.lab.learning.heads import Heads
+from r2_router.lab.learning.heads import Heads, Index
 from r2_router.lab.learning.ridge import Ridge
 from r2_router.lab.learning.targets import check_counts, left_out_error, log_tokens, smearing, token_bounds, unit_rows
 from r2_router.records import UNLIMITED
@@ -19,6 +19,10 @@ from r2_router.records import UNLIMITED
 if TYPE_CHECKING:
     from r2_router.lab.learning.regressors import Regressor
 
+PenaltyBy: TypeAlias = Literal["kinds", "queries"]
+
+_MIN_KINDS = 5  # of fewer, what the others say of the one left out tells more of that kind than of new ones
+_MAX_KINDS = 20  # more are put together by the name's place: each is a fit of its own
 _ALPHAS = tuple(2.0**k for k in range(12, -3, -1))  # the largest leaves little but each candidate's mean
 _FAMILIAR_QUANTILE = 0.99
 _LEAST_SHARE = 1e-3
@@ -37,18 +41,20 @@ def train(
     probe_vectors: ArrayLike | None = None,
     data_card: Mapping[str, Any] | None = None,
     heads: Regressor | None = None,
+    penalty_by: PenaltyBy = "kinds",
 ) -> Checkpoint:
     """Learn a quality head and a head of log output tokens for each candidate of `table`.
 
     `embeddings` (n, d) are unit vectors of the queries, in the table's order; `pool` names the pool the
-    table was measured on; `heads` a regressor to learn with instead of ours. The data card
-    gets the table's counts, the metrics the chosen α. Raises InputError for embeddings that do not fit the table, a
-    candidate with fewer than MIN_QUERIES queries, or heads that are not linear.
+    table was measured on; `heads` a regressor to learn with instead of ours. `penalty_by` says what is left out to
+    choose the penalty: whole kinds of queries (categories), where the table has five or more, or single queries. The
+    data card gets the table's counts, the metrics the chosen α. Raises InputError for embeddings that do not fit the
+    table, a candidate with fewer than MIN_QUERIES queries, or heads that are not linear.
     """
     vectors = unit_rows(table, embeddings)
     check_counts(table)
     quality, tokens, quality_error, metrics = (
-        _regressed(table, vectors, heads, instruction) if heads else _own(table, vectors)
+        _regressed(table, vectors, heads, instruction) if heads else _own(table, vectors, penalty_by)
     )
     floor, ceiling = token_bounds(table, instruction)
     stacked = np.concatenate((quality, tokens)).astype(np.float32)
@@ -74,7 +80,7 @@ def train(
     )
 
 
-def _own(table: Table, vectors: Floats) -> tuple[Floats, Floats, Floats, dict[str, Any]]:
+def _own(table: Table, vectors: Floats, penalty_by: PenaltyBy) -> tuple[Floats, Floats, Floats, dict[str, Any]]:
     """Heads of quality and of log tokens (C, d+1), the deviations of the first (C,), and each α by name.
 
     "quality" among the α is the one that suits level and differences together best, and gives the standard errors.
@@ -82,15 +88,24 @@ def _own(table: Table, vectors: Floats) -> tuple[Floats, Floats, Floats, dict[st
     """
     heads, logs = Heads(vectors, table.measured), log_tokens(table)
     residuals = heads.left_out(table.quality, _ALPHAS) - table.quality
-    quality, expected, alphas = _in_two_parts(heads, table.quality, residuals)
-    tokens, expected_logs, token_alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs)
+    kinds = kinds_of(table) if penalty_by == "kinds" else None
+    quality, expected, alphas = _in_two_parts(heads, table.quality, residuals, kinds)
+    tokens, expected_logs, token_alphas = _in_two_parts(heads, logs, heads.left_out(logs, _ALPHAS) - logs, kinds)
     tokens[:, -1] += smearing(logs, expected_logs)
     alphas = {
         "quality": _ALPHAS[_least(residuals)],
         **alphas,
         **{f"tokens_{name}": alpha for name, alpha in token_alphas.items()},
     }
-    return quality, tokens, left_out_error(table.quality, expected), {"alpha": alphas}
+    metrics = {"alpha": alphas, **({} if kinds is None else {"penalty_by": "kinds"})}
+    return quality, tokens, left_out_error(table.quality, expected), metrics
+
+
+def kinds_of(table: Table) -> Index | None:
+    """(n,): the number of each query's category, None where there are fewer than five. Of many, several share one."""
+    names = sorted(set(table.categories))
+    number = {name: place % _MAX_KINDS for place, name in enumerate(names)}
+    return np.array([number[name] for name in table.categories]) if len(names) >= _MIN_KINDS else None
 
 
 def _regressed(
@@ -106,17 +121,23 @@ def _regressed(
     return *learned.as_rows(vectors), learned.quality_error, metrics
 
 
-def _in_two_parts(heads: Heads, targets: Floats, residuals: Floats) -> tuple[Floats, Floats, dict[str, float]]:
+def _in_two_parts(
+    heads: Heads, targets: Floats, residuals: Floats, kinds: Index | None = None
+) -> tuple[Floats, Floats, dict[str, float]]:
     """Heads (C, d+1) of `targets` (n, C), what they expect of each query when it is left out (n, C), and the α.
 
     What a query does to all candidates (the level, which says what to expect) is far easier to learn than how they
     differ on it (which alone decides the choice). Each part is an average over α, weighted by how well it foretold
-    the queries left out, `residuals` (A, n, C): with few queries the best single α is mostly chance. An average of
-    linear heads is a linear head.
+    the queries left out, `residuals` (A, n, C): with few queries the best single α is mostly chance. With `kinds` it
+    is how well it foretold the kinds left out: a penalty that suits neighbours of one's own kind is too small for
+    others. An average of linear heads is a linear head.
     """
+    judged = residuals if kinds is None else heads.kinds_left_out(targets, _ALPHAS, kinds) - targets
+    judged = np.where(np.isnan(judged), residuals, judged)  # of a head that was measured on one kind alone
+    judged_levels = np.nanmean(judged, axis=2, keepdims=True)
+    by_level, by_difference = shares(judged_levels), shares(judged - judged_levels)
     levels = np.nanmean(residuals, axis=2, keepdims=True)
     differences = residuals - levels
-    by_level, by_difference = shares(levels), shares(differences)
     fits = {k: heads.weights(targets, _ALPHAS[k]) for k in np.flatnonzero(by_level + by_difference)}
     own = sum((by_difference[k] * fit for k, fit in fits.items()), np.zeros(1))
     shared = sum(((by_level[k] - by_difference[k]) * fit.mean(axis=0) for k, fit in fits.items()), np.zeros(1))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.made_up_table import make_lab
@@ -5,6 +7,7 @@ from support.made_up_table import make_lab
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction
 from r2_router.errors import InputError
 from r2_router.lab.data.table import make_table
+from r2_router.lab.learning.heads import Heads
 from r2_router.lab.learning.training import train
 from r2_router.routing.predict import Predictor
 
@@ -129,6 +132,32 @@ def test_a_missing_cell_changes_little_and_is_counted():
     assert less.data_card["counts"]["missing_cells"] == [{"model": "large", "budget": 20, "queries": 1}]
     np.testing.assert_allclose(less.weights, full.weights, atol=0.05)
     assert not np.array_equal(less.weights[2], full.weights[2])
+
+
+def test_a_kind_left_out_is_foretold_from_the_others_alone():
+    table, vectors = make_lab(60, dim=4)
+    rows = vectors.astype(np.float64)
+    kinds, targets = np.arange(60) % 3, table.quality.copy()
+    targets[kinds != 0, 1] = np.nan  # measured on one kind: there is nothing to foretell it from
+    heads = Heads(rows, ~np.isnan(targets))
+    found = heads.kinds_left_out(targets, [0.5], kinds)[0]
+    for kind in range(3):
+        known, out = rows[kinds != kind], rows[kinds == kind]
+        centre, mean = known.mean(axis=0), targets[kinds != kind, 0].mean()
+        X = known - centre
+        weights = np.linalg.solve(X.T @ X + 0.5 * np.eye(4), X.T @ (targets[kinds != kind, 0] - mean))
+        np.testing.assert_allclose(found[kinds == kind, 0], mean + (out - centre) @ weights, atol=1e-9)
+    assert np.isnan(found[:, 1]).all()
+
+
+def test_the_penalty_is_chosen_by_kinds_where_there_are_any():
+    two_kinds, vectors = make_lab(60)
+    table = replace(two_kinds, categories=tuple(f"kind {i % 6}" for i in range(60)))
+    by_kinds, by_queries = learn(table, vectors), learn(table, vectors, penalty_by="queries")
+    assert by_kinds.metrics["penalty_by"] == "kinds"
+    assert "penalty_by" not in by_queries.metrics
+    assert by_kinds.metrics["alpha"]["difference"] != by_queries.metrics["alpha"]["difference"]
+    assert learn(two_kinds, vectors).metrics == by_queries.metrics
 
 
 def test_one_budget_and_one_candidate_are_enough():
