@@ -40,7 +40,7 @@ ACROSS_KINDS = ("mmlu_pro", "diverse", "routerarena_part")
 WITHIN_KINDS = ("zeroeval", "sweep")  # a kind of exam is easy or hard for reasons of its own
 ALPHA = 100.0
 LOGITS = 12.0  # for a unit of what the ridge foretells: left-out sources ask for more, the shrinkage being hard
-PLAIN_WEIGHT = 30.0
+PLAIN_WEIGHT = 100.0
 
 CATEGORY_ALPHA = 10.0
 LENGTH_ALPHA = 1.0
@@ -50,7 +50,10 @@ LENGTH_WEIGHTS = {
 }
 GAIN_ALPHA = 30.0
 CURVE_LOGITS = 2.5  # for a unit of quality a small model gains from length: half of what it would be for itself
-EXAM_LOSS, OPEN_LOSS = 0.3, 0.6  # logits lost for each e-fold that an answer must be shorter than it naturally is: assumed
+EXAM_LOSS, OPEN_LOSS = (
+    0.3,
+    0.6,
+)  # logits lost for each e-fold that an answer must be shorter than it naturally is: assumed
 SHARE_USED = 0.7  # of a limited budget, by an answer that would naturally be longer: assumed
 
 # The Arena's categories, and the kinds of query that are of them. What is of none is of "overall".
@@ -107,20 +110,26 @@ def difficulty(
 ) -> Floats:
     """(d,): what tells easy from hard, in units of quality as the ridge shrinks them. Level is another matter.
 
-    Each source is centred, so that the ridge does not learn which table a query is from.
+    Each source is centred, so that the ridge does not learn which table a query is from; the plain requests are not:
+    their ease is over that of the exams.
     """
-    left, right = np.zeros((512, 512)), np.zeros(512)
-    parts = [(sources[name], ease(sources[name], within_kinds=name in within), 1.0) for name in (*across, *within)]
+    left, right = alpha * np.eye(512), np.zeros(512)
+    middles: list[Floats] = []
+    for name in (*across, *within):
+        if name not in without:
+            y = ease(sources[name], within_kinds=name in within)
+            rows = ~np.isnan(y)
+            middle = sources[name].vectors[rows].mean(axis=0)
+            X = sources[name].vectors[rows] - middle
+            left += X.T @ X
+            right += X.T @ y[rows]
+            middles += [middle] if name in across else []
     if assumed:
         requests, logits = plain()
-        parts.append((requests, logits / LOGITS, PLAIN_WEIGHT))
-    for source, y, counted in parts:
-        if source.name not in without:
-            rows = ~np.isnan(y)
-            X = source.vectors[rows] - source.vectors[rows].mean(axis=0)
-            left += counted * X.T @ X
-            right += counted * X.T @ (y[rows] - y[rows].mean())
-    return np.linalg.solve(left + alpha * np.eye(512), right)
+        X = requests.vectors - np.mean(middles, axis=0)
+        left += PLAIN_WEIGHT * X.T @ X
+        right += PLAIN_WEIGHT * X.T @ (logits / LOGITS)
+    return np.linalg.solve(left, right)
 
 
 def rated(source: Source) -> tuple[Floats, Floats]:
@@ -253,12 +262,12 @@ def head(linear: Linear) -> Head:
 
 
 def build(data: Path, without: Collection[str] = ()) -> Prior:
-    """The prior, from all sources but those in `without` (left out of the difficulty only)."""
+    """The prior; difficulty and lengths learned from all sources but those in `without`."""
     sources, sweep = everything(data), sweep_table(data)
     direction = LOGITS * difficulty(sources, without)
     anchors = [sources[name] for name in ACROSS_KINDS if name not in without]
     offset = float(np.mean([level(source) - (source.vectors @ direction).mean() for source in anchors]))
-    lengths = natural(sources)
+    lengths = natural(sources, without)
     slope = thinking_slope(sources["everyday"], sources["everyday"].vectors @ direction)
     typical = float((sources["everyday"].vectors @ direction).mean())
     judged = [name for name in ACROSS_KINDS if len(rated(sources[name])[1]) > 1]
