@@ -1,4 +1,4 @@
-"""Writes the figures of docs/results.md and README.md anew: `python benchmarks/results_page.py`.
+"""Writes the figures of pages in docs/ and of README.md anew: `python benchmarks/results_page.py`.
 
 They stand between `<!-- NAME -->` and `<!-- end -->`, and come from benchmarks/results/ alone.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "routerarena.md", ROOT / "README.md")
+PAGES = (*(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations")), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -90,6 +90,30 @@ def heads(found: dict) -> str:
     return "\n".join(lines)
 
 
+def conversations(found: dict) -> str:
+    """Ways to read a chat, what singles would wrongly carry, and the time of a decision."""
+    kinds = next(iter(found["points"].values()))
+
+    def right(way: str) -> str:
+        return f"{found['pairs'][way]:.0%}".replace("%", " %") if way in found["pairs"] else "-"
+
+    lines = [f"| way to read | {' | '.join(kinds)} | pairs |", "|---" * (len(kinds) + 2) + "|"]
+    for way, of in found["points"].items():
+        points = [f"{mean:+.1f} ({half:.1f})" for mean, half in of.values()]
+        lines.append(f"| {way} | {' | '.join(points)} | {right(way)} |")
+    singles = found["singles"].values()
+    most = max(found["singles"], key=lambda name: found["singles"][name]["weight"])
+    times = {name: of["median_s"] * 1000 for name, of in found["time"].items()}
+    said = (
+        f"Were each of {sum(s['queries'] for s in singles):,} real prompts of {len(singles)} sources the last message "
+        "of a chat, what was said before would wrongly count for "
+        f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
+        f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
+        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
+
+
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
     lines = ["| | read, or kept | of |", "|---|---|---|"]
@@ -108,7 +132,16 @@ def stated(found: dict) -> str:
     for name, kept in {**arena["answers"], "Arena-Hard, four models": hard["answers"]}.items():
         lines.append(f"| answers within floor and ceiling: {name} | {kept['within']} | {kept['answers']} |")
     speed = {name: seconds["median_s"] for name, seconds in found["seconds"].items()}
-    said = f"Time to read: {', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    tokens: list[str] = []
+    for name in ("local", "prior"):
+        before, after = (found["foreseen"][f"{name}_{way}"] for way in ("without", "with"))
+        off = f"off by a factor of {before['off_by']:.1f} and {after['off_by']:.1f}"
+        tokens.append(f"{name} {before['median']:.0f} without and {after['median']:.0f} with it, {off}")
+    said = (
+        f'Tokens foreseen of answers "within 3 sentences" (median {found["foreseen"]["real_median"]:.0f}): '
+        f"{'; '.join(tokens)}. The prior learned its lengths from these answers among others. Time to read: "
+        f"{', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
+    )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
@@ -166,6 +199,7 @@ def blocks() -> dict[str, str]:
         "sweep-unseen": unseen(routing["sweep"]["ood"]),
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
+        "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),

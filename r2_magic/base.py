@@ -43,9 +43,11 @@ class Configured(Magics):
         return self.session.router(self.checkpoint, self.pool, self.embed_url)
 
     def decide(self, query: str, args: argparse.Namespace) -> Decision:
-        """The decision for `query`, kept as the last one and written to the ledger."""
+        """The decision for `query` after the turns that --history says, kept as the last one and written to the
+        ledger."""
         router = self.router()
-        decision = router.decide(options.request(query, args))
+        conversation = self.session.history.messages(query, args.history)
+        decision = router.decide(options.request(conversation, args))
         router.record(decision)
         self.session.decision = decision
         return decision

@@ -93,6 +93,7 @@ def _last(magics: Configured) -> None:
 
 def _stats(magics: Configured) -> None:
     from r2_router.ledger import stats
+    from r2_router.show.spending import spending
 
     summary = stats(magics.router().ledger)
     columns = ("model", "calls", "answered", "spent", "saved", "tokens out")
@@ -111,8 +112,9 @@ def _stats(magics: Configured) -> None:
             f"{total:,}",
         )
     )
-    caption = "Spent, and saved against always the strongest model, unlimited"
+    caption = "Spent; and saved, by answers that can be compared, against always the strongest model, unlimited"
     show(magics.shell, table_view(caption, columns, rows, frozenset(range(1, 6))))
+    say(" ".join(spending(summary)))
     c = summary.calibration
     compared = {
         "quality": (c.quality, "{:.2f}"),

@@ -67,7 +67,7 @@ class R2Magics(Configured):
         if name == "setup":
             from r2_magic.set_up import set_up
 
-            set_up(options.parse_setup(options.split(rest)), self)
+            set_up(options.setup_parser().parse_args(options.split(rest)), self)
             return
         if rest.startswith("-"):
             args = options.parse(options.split(rest))

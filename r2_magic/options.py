@@ -64,15 +64,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(words)
 
 
-def parse_setup(words: Sequence[str]) -> argparse.Namespace:
-    """The options of `%r2 setup`. Raises as `parse` does."""
+def setup_parser() -> argparse.ArgumentParser:
+    """The parser of what follows `%r2 setup`; it raises as `parse` does."""
     from r2_router.cli.options import add_setup_options
 
     p = _Parser(
         prog="%r2 setup", description="Propose a pool of the models that your keys and servers offer; --yes writes it."
     )
     add_setup_options(p)
-    return p.parse_args(words)
+    return p
 
 
 def split(line: str) -> list[str]:

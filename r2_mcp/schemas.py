@@ -22,8 +22,8 @@ Query = Annotated[str, Field(description="The prompt for the LLM.")]
 TopK = Annotated[int, Field(ge=1, le=1000, description="Most rows in a list.")]
 System = Annotated[str, Field(description="System message for the LLM.")]
 History = Annotated[
-    list[dict[str, str]],
-    Field(description="Earlier turns {role, content}, oldest first; query comes last."),
+    list[Annotated[dict[str, str], WithJsonSchema({"type": "object"})]],
+    Field(description="Earlier turns {role, content}, oldest first; query is last."),
 ]
 
 
@@ -80,10 +80,7 @@ def _not_given(wish: Wish) -> Any:
 
 # -- results -------------------------------------------------------------------------------------------------
 
-_BUDGET = {
-    "anyOf": [{"type": "integer"}, {"type": "string"}],
-    "description": "Answer length: output tokens, or 'unlimited'.",
-}
+_BUDGET = {"type": ["integer", "string"], "description": "Output tokens, or 'unlimited'."}
 Budget = Annotated[int | Literal["unlimited"], WithJsonSchema(_BUDGET)]
 Quality = Annotated[float, Field(description="Expected, 0 to 1.")]
 Cost = Annotated[float, Field(description="Expected, USD.")]
@@ -137,7 +134,7 @@ class Flip(TypedDict):
 class FrontierPoint(TypedDict):
     candidate: Candidate
     from_worth_usd: NotRequired[Annotated[float, Field(description="Least worth that picks it, USD.")]]
-    to_worth_usd: NotRequired[Annotated[float, Field(description="Most worth that picks it, USD.")]]
+    to_worth_usd: NotRequired[Annotated[float, Field(description="Most worth, USD.")]]
 
 
 class Excluded(TypedDict):

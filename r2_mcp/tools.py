@@ -29,17 +29,23 @@ _T = TypeVar("_T")
 
 RouterContext: TypeAlias = Context[RouterLoader, Any]
 
-_FOR_A_CHOICE = ("preset", "model", "budget")  # left out where only a choice is asked for: every argument costs
+# Left out where only a choice is asked for: every argument costs. Who wants a message read alone gives it alone.
+_FOR_A_CHOICE = ("preset", "model", "budget", "context")
 
 
 @s.takes_wishes(*_FOR_A_CHOICE)
 async def route(
-    ctx: RouterContext, query: s.Query, *, top_k: s.TopK = s.CHOICES, **wishes: Any
+    ctx: RouterContext,
+    query: s.Query,
+    *,
+    messages: s.History = [],  # noqa: B006  (never changed; a schema needs a plain default)
+    top_k: s.TopK = s.CHOICES,
+    **wishes: Any,
 ) -> Annotated[CallToolResult, s.RouteResult]:
     """Choose the LLM and answer length worth their price for a query. Free and fast: no LLM is asked."""
 
     def decide(router: "R2Router") -> CallToolResult:
-        decision = router.decide(_request(query, wishes))
+        decision = router.decide(_request(query, wishes, messages=messages))
         router.record(decision)
         return route_reply(decision, top_k)
 
@@ -48,10 +54,19 @@ async def route(
 
 @s.takes_wishes(*_FOR_A_CHOICE)
 async def explain_candidates(
-    ctx: RouterContext, query: s.Query, *, top_k: s.TopK = s.CHOICES, **wishes: Any
+    ctx: RouterContext,
+    query: s.Query,
+    *,
+    messages: s.History = [],  # noqa: B006
+    top_k: s.TopK = s.CHOICES,
+    **wishes: Any,
 ) -> Annotated[CallToolResult, s.ExplainResult]:
     """Rank every (LLM, length) for a query and say why: runner-up, where the choice flips, quality-cost frontier, what the limits took out."""  # noqa: E501
-    return await beside(ctx, lambda router: explain_reply(router.decide(_request(query, wishes)), top_k))
+
+    def explained(router: "R2Router") -> CallToolResult:
+        return explain_reply(router.decide(_request(query, wishes, messages=messages)), top_k)
+
+    return await beside(ctx, explained)
 
 
 @s.takes_wishes("preset")

@@ -17,10 +17,11 @@ from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
 from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool
+from r2_router.pools.pool import Pool, as_of_today
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, meant
+from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
 from r2_router.routing.messages import context_tokens
@@ -70,12 +71,14 @@ class R2Router:
         self._compat = compat
         self._face: Face = face
         self._predictor = Predictor(checkpoint)
-        self._table = CandidateTable(checkpoint, pool, compat=compat)
-        self._worths = worths(settings, trade_off, self._predictor, self._table)
+        self._reader = Reader(self._predictor, self._embed)
+        self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
+        self._worths = worths(settings, trade_off, self._predictor, self._known[1])
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._recorder: Later[Recorder] = Later(self._open_recorder)
-        self._unmeasured: Later[R2Router] = Later(self._over_the_prior)
+        self._unmeasured: Later[R2Router] = Later(lambda: self._over_the_prior(self._rest()))
+        self._offered: dict[str, R2Router | None] = {}
         self._ready: tuple[Pool, CandidateTable] | None = None
         self._given = embedder
         self._embedder: Embedder | None = None
@@ -223,7 +226,7 @@ class R2Router:
         vector = self._predictor.check(embedding)
         trade, limits = self._wishes(lambda_val, wishes)
         return self._decide(
-            vector, self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
+            Reading(vector), self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
         )
 
     @takes_wishes
@@ -247,7 +250,7 @@ class R2Router:
 
         def make(i: int) -> Decision:
             return self._decide(
-                vectors[i],
+                Reading(vectors[i]),
                 outputs[i],
                 input_tokens=int(counts[i]),
                 trade=trade,
@@ -280,6 +283,15 @@ class R2Router:
             return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
+    @takes_wishes
+    def route_messages(self, messages: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Decision:
+        """The decision for an OpenAI `messages` list, as a chat or an agent would send it; nothing is sent.
+
+        Its last user message is routed, read with the earlier ones it leans on; the rest is context and counted in
+        the cost. Raises what `route_text` raises.
+        """
+        return self.decide(Request.read(messages, lambda_val, **wishes))
+
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
         """The decision for a request; `ready_only`: among the models that can be asked now.
 
@@ -294,9 +306,9 @@ class R2Router:
             raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
     @takes_wishes
-    def explain(self, query: str, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
-        """The decision for `query` with its reasons; errors as in `route_text`."""
-        return explain(self.route_text(query, lambda_val, **wishes))
+    def explain(self, query: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
+        """The decision for `query`, a text or a `messages` list, with its reasons; errors as in `route_text`."""
+        return explain(self.decide(Request.read(query, lambda_val, **wishes)))
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -349,8 +361,8 @@ class R2Router:
     ) -> AnswerStream:
         """`ask` with a request made of the arguments.
 
-        `query` is a text, or an OpenAI `messages` list: its last user message is routed, the rest is context and
-        counted in the cost. `system` is put before the conversation.
+        `query` is a text, or an OpenAI `messages` list, routed as by `route_messages`. `system` is put before the
+        conversation.
         """
         request = Request.read(query, lambda_val, system=system, **wishes)
         return self.ask(request, options=options, on_event=on_event)
@@ -398,23 +410,44 @@ class R2Router:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    @property
+    def _table(self) -> CandidateTable:
+        """The candidates, without the models that have expired by now: servers live long."""
+        pool, table = self._known
+        if not self._compat and (today := as_of_today(pool)) is not pool:
+            table = CandidateTable(self.checkpoint, today)
+            self._known = (today, table)
+        return table
+
     def _open_recorder(self) -> Recorder:
         from r2_router.ledger.recorder import Recorder
 
         return Recorder(self._settings, self._face)
 
     def _who_knows(self, request: Request) -> R2Router:
-        """The router that has heads for the model that is forced: this one, or one of the prior over the models of the
-        pool that this one has none for."""
+        """The router that has heads for the model that is forced: this one; or one of the prior, over the models of the
+        pool that this one has none for, or over one of no pool that a provider offers."""
         name = request.limits.model
-        rest = [model for model in self.pool if model.name not in self.checkpoint.models]
-        if self._compat or not name or not rest or meant(name, self.models) or not meant(name, rest):
+        if self._compat or not name or meant(name, self.models):
             return self
-        return self._unmeasured()
+        if meant(name, list(self._rest())):
+            return self._unmeasured()
+        if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
+            self._offered[name] = self._offer(name)
+        return self._offered.get(name) or self
 
-    def _over_the_prior(self) -> R2Router:
-        rest = {model.name: model for model in self.pool if model.name not in self.checkpoint.models}
-        pool = replace(self.pool, models=rest)
+    def _rest(self) -> Pool:
+        """The models of the pool without heads."""
+        known = set(self.checkpoint.models)
+        return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
+
+    def _offer(self, name: str) -> R2Router | None:
+        from r2_router.setup.offered import offered
+
+        model = offered(name, self._settings)
+        return model and self._over_the_prior(Pool(self.pool.name, {model.name: model}))
+
+    def _over_the_prior(self, pool: Pool) -> R2Router:
         prior = composed(pool)
         same = prior.embedder == self.checkpoint.embedder
         router = R2Router(
@@ -444,7 +477,7 @@ class R2Router:
 
     def _ready_table(self) -> CandidateTable:
         """The candidates with every model that cannot be asked now unavailable."""
-        ready = self._providers.ready(self.pool)
+        ready = self._providers.ready(as_of_today(self.pool))
         known = self._ready
         if known is None or known[0] != ready:
             known = (ready, CandidateTable(self.checkpoint, ready))
@@ -457,23 +490,25 @@ class R2Router:
         trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
         for request in requests:
             table.allowed(request.limits)  # a name that means no model is told before anything is embedded
-        vectors = self._embed([request.query for request in requests]) if requests else ()
+        chats = [[request.query] if self._compat else request.turns for request in requests]
+        vectors = self._embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
+        readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         return [
             self._decide(
-                vector,
-                self._outputs(vector),
+                reading,
+                self._predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
                 input_tokens=self._input_tokens(request.query) + context_tokens(request.messages),
                 trade=trade,
                 limits=request.limits,
                 query=request.query,
                 table=table,
             )
-            for request, trade, vector in zip(requests, trades, vectors, strict=True)
+            for request, trade, reading in zip(requests, trades, readings, strict=True)
         ]
 
     def _decide(
         self,
-        vector: Singles,
+        reading: Reading,
         outputs: Singles,
         *,
         input_tokens: int,
@@ -484,7 +519,8 @@ class R2Router:
     ) -> Decision:
         predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
         table = table or self._table
-        stated = None if query is None else self._stated_length(query)
+        vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
+        stated = self._stated_length(query)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -492,7 +528,7 @@ class R2Router:
             input_tokens=input_tokens,
             trade=trade,
             limits=limits,
-            errors=Later(lambda: predictor.quality_errors(vector)),
+            errors=Later(lambda: None if unknown else predictor.quality_errors(vector)),
             stated=stated,
         )
         return Decision(
@@ -505,17 +541,19 @@ class R2Router:
             truncated=query is not None and embedder is not None and len(query) > embedder.max_chars,
             candidates=ranking,
             exclusions=Later(lambda: exclusions(table, ranking.scores, input_tokens, limits)),
-            leverages=Later(lambda: predictor.leverages(vector)),
+            leverages=Later(lambda: None if unknown else predictor.leverages(vector)),
             readiness=Later(lambda: self.not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
             strongest=checkpoint.strongest,
             estimated_from=checkpoint.estimated_from,
             pool_warning=self.pool.warning,
+            read_with=reading.turns,
+            closing=reading.closing,
             unused=self._unused,
             stated_length=stated,
         )
 
-    def _stated_length(self, query: str) -> StatedLength | None:
-        return None if self._compat else stated_length(query)
+    def _stated_length(self, query: str | None) -> StatedLength | None:
+        return None if self._compat or not query else stated_length(query)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate

@@ -10,6 +10,8 @@ from typing import TextIO
 from r2_router.records import MAX_BUDGET, UNLIMITED, Budget
 
 _BAR = 10  # characters of a full quality bar
+_EXCERPT = 48  # characters of a message that is named by its beginning
+_NAMED = 3  # messages named, of several
 
 # What a terminal obeys instead of showing it: controls, and what changes the direction of the text around it.
 _OBEYED = re.compile("\r\n|[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -114,13 +116,20 @@ def multiple(name: str, times: float, typical_usd: float, model: str) -> str:
     return f"{preset(name)}: {times:g} times {usd(typical_usd)}, what {of} costs"
 
 
+def held_back(doubt: float) -> str:
+    """What is taken off an estimated quality for its price."""
+    return (
+        f"Of its quality {doubt:.2f} is held back for its price: nothing was measured, and what is dear must be better."
+    )
+
+
 # -- warnings ------------------------------------------------------------------------------------------------
 
 UNFAMILIAR = "Unlike the queries this checkpoint was trained on: take the numbers with care."
 
 
 def estimated(source: str) -> str:
-    return f"Estimated from {source}; nothing of this pool measured yet.."
+    return f"Estimated from {source}; nothing of this pool measured yet."
 
 
 def cut_for_embedding(chars: int) -> str:
@@ -187,6 +196,30 @@ def nothing_left(label: str, reasons: Sequence[str]) -> str:
         f"No candidate is left after the limits. Nearest: {label} ({'; '.join(reasons)}). Loosen that limit, or make "
         "the model available."
     )
+
+
+# -- what was read -------------------------------------------------------------------------------------------
+
+CLOSING = "Read as thanks or good-bye, which asks for nothing: any answer will do, so the cheapest is taken."
+
+
+def read_with(earlier: Sequence[tuple[str, float | None]]) -> str:
+    """With which earlier messages of a chat, (text, share), the last one was read."""
+    named = [f"'{excerpt(text)}'" + ("" if share is None else f" ({100 * share:.0f} %)") for text, share in earlier]
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"Read together with {', '.join(named[:_NAMED])}{more}."
+
+
+def excerpt(text: str) -> str:
+    """The beginning of `text` on one line, safe to show."""
+    text = text.lstrip()
+    line = visible(" ".join(text[: 8 * _EXCERPT].split()))
+    if len(line) <= _EXCERPT and len(text) <= 8 * _EXCERPT:
+        return line
+    return f"{line[:_EXCERPT].rpartition(' ')[0] or line[:_EXCERPT]} …"
+
+
+# -- a text on a screen --------------------------------------------------------------------------------------
 
 
 def visible(text: str) -> str:

@@ -20,6 +20,7 @@ from support.offers import KEY, KEY_VARIABLE, Offers, offers
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools.pool import Pool
+from r2_router.pools.profiles import profiles
 
 settings.register_profile("no deadline: speed is measured in benchmarks/, not here", deadline=None)
 settings.load_profile("no deadline: speed is measured in benchmarks/, not here")
@@ -43,7 +44,7 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     """No test sees or touches the settings, keys and data of whoever runs it."""
     folder = Path(mkdtemp(dir=_homes))  # pytest's own numbered folders count all earlier ones each time
     for name in list(os.environ):
@@ -51,7 +52,9 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if (name.startswith("R2_") and name not in keep) or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("R2_HOME", str(folder))
-    return folder
+    yield folder
+    if (folder / "providers.toml").exists():
+        profiles.cache_clear()  # they are read once in a process
 
 
 @pytest.fixture

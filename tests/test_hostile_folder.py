@@ -87,6 +87,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, home: Path, smollm2: 
 
 
 COMMANDS = [
+    "setup --dry-run",
     "route hi",
     "explain hi",
     "ask hi --max-tokens 12",

@@ -137,7 +137,7 @@ def test_every_wish_is_an_option_of_every_face(router: R2Router, magics: Configu
 def test_a_decision_warns_of_all_that_is_to_be_known(router: R2Router) -> None:
     decision = router.route_text(LONG)
     assert decision.warnings() == [
-        "Estimated from public ratings; nothing of this pool measured yet..",
+        "Estimated from public ratings; nothing of this pool measured yet.",
         *(["Unlike the queries this checkpoint was trained on: take the numbers with care."] * (not decision.familiar)),
         "The query is long: only its beginning and end were embedded (2,400 characters in all).",
         f"{decision.model} cannot be asked now: {decision.not_ready}.",

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,28 @@ def test_a_query_becomes_a_decision_that_reads_like_the_seeds(router: R2Router) 
     assert "response" not in decision
     assert decision.trade_off is router.presets["balanced"]
     assert decision.lambda_val == pytest.approx(1 / (1 + decision.worth_usd))
+
+
+def test_a_model_that_expires_while_a_server_runs_is_chosen_no_more(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool()
+    first = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder()).route_text("hello").model
+    pool = replace(pool, models={m.name: replace(m, expires="2031-05-01" if m.name == first else "") for m in pool})
+    router = R2Router.from_pretrained(saved, pool=pool, embedder=LetterEmbedder())
+    assert router.route_text("hello").model == first
+
+    class Later(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime(2031, 5, 2, 12, tzinfo=dt.UTC)
+
+    monkeypatch.setattr("r2_router.pools.pool.dt.datetime", Later)
+    decision = router.route_text("hello")
+    assert decision.model != first
+    gone = [e.reasons for e in decision.excluded if e.candidate.model == first]
+    assert gone
+    assert all("expired on 2031-05-01" in "; ".join(reasons) for reasons in gone)
 
 
 def test_a_decision_is_json_with_every_promised_field(router: R2Router) -> None:
@@ -344,6 +368,14 @@ def test_a_pool_without_a_checkpoint_is_routed_by_the_prior_and_says_so() -> Non
     assert any("public ratings" in warning for warning in decision.warnings())
     assert {c.model for c in decision.candidates} == set(make_pool().models)
     assert decision.quality_error is not None
+
+
+def test_a_batch_by_the_prior_is_its_rows() -> None:
+    router = R2Router.from_pretrained(pool=make_pool())
+    queries = ["hello", "Prove that the square root of 2 is irrational.", "Write an essay on tea.", "2 + 2?"]
+    together = router.route_batch(router.embed(queries), input_tokens=20)
+    alone = [router.route(vector, input_tokens=20) for vector in router.embed(queries)]
+    assert together.choices == [(d.model, d.budget) for d in alone]
 
 
 def test_a_forced_model_without_heads_is_routed_by_the_prior_and_the_others_as_before(saved: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r2_router import words
 from r2_router.words import for_terminal, visible, whole_characters
 
 
@@ -49,3 +50,25 @@ def test_only_a_terminal_gets_another_text() -> None:
 
 def test_half_characters_are_joined_or_replaced() -> None:
     assert whole_characters("\ud83d\ude00 \ud83d") == "😀 \ufffd"
+
+
+def test_earlier_messages_are_named_by_their_beginning_and_safe_to_show() -> None:
+    said = words.read_with(
+        [("Write a Go function\nimplementing an LRU cache with O(1) get and put", 0.914), ("add tests", 0.08)]
+    )
+    assert said == "Read together with 'Write a Go function implementing an LRU cache …' (91 %), 'add tests' (8 %)."
+    assert words.read_with([("one", None)] * 5) == "Read together with 'one', 'one', 'one' and 2 more."
+    assert "\x1b" not in words.read_with([("\x1b[2J\u202e", None)])
+
+
+@given(st.text())
+def test_an_excerpt_is_one_short_line(text: str) -> None:
+    shown = words.excerpt(text)
+    assert len(shown) <= 50
+    assert shown == words.visible(shown)
+    assert "\n" not in shown
+
+
+def test_an_excerpt_of_a_long_text_costs_no_more() -> None:
+    assert words.excerpt("a" * 10**7) == "a" * 48 + " …"
+    assert words.excerpt(" " * 1000 + "a") == "a"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import cast
 
-from r2_router.checkpoints.format import FILES, JSON_NAME, Checkpoint, Instruction
+from r2_router.checkpoints.format import FILES, JSON_NAME, Checkpoint, EmbedderInfo, Instruction, Precision
 from r2_router.checkpoints.prior import PRIOR_JSON, Prior, compose
 from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
 from r2_router.config.settings import Settings
@@ -58,6 +59,16 @@ def instruction_of(name: str) -> Instruction:
 
 def _load_prior(name: str) -> Prior:
     return Prior.load(shipped("checkpoints") / PRIOR if name == PRIOR else Path(name).expanduser())
+
+
+@cache
+def shipped_precision(embedder: EmbedderInfo) -> Precision | None:
+    """What tells how unlike real queries a text is to that embedder, from the shipped checkpoint; None where that was
+    trained with another, or cannot be read."""
+    with suppress(CheckpointError):
+        shipped = load_checkpoint(DEFAULT_CHECKPOINT)
+        return shipped.precision if shipped.embedder == embedder else None
+    return None
 
 
 def measured_on(pool: Pool) -> Checkpoint | None:

@@ -98,6 +98,12 @@ class Precision:
     n: int
     leverage_limit: float
 
+    def leverage(self, vector: Singles) -> float:
+        """How far (d,) `vector` lies from the training vectors."""
+        offset = vector.astype(np.float64) - self.center
+        inside = self.factor.astype(np.float64) @ offset
+        return 1.0 / self.n + max(0.0, float(offset @ offset - inside @ inside)) / self.alpha
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
@@ -108,7 +114,8 @@ class Checkpoint:
     to use its whole budget. token_floor, token_ceiling (C,): bounds of the expected tokens.
     Quality is what its head gives, within 0..1, or, on the "logit" scale, quality_ceiling / (1 + exp(−z)) of what
     its head gives. quality_error (C,): residual standard deviation of each quality head, on its scale, or its whole
-    standard error where there is no `precision`; None where unknown.
+    standard error where there is no `precision`; None where unknown. tenfold_gain: how much more quality a tenfold
+    price must promise before it is believed; more than 0 where qualities are guesses.
     """
 
     name: str
@@ -123,6 +130,7 @@ class Checkpoint:
     instruction: Instruction
     quality_scale: Literal["linear", "logit"] = "linear"
     quality_ceiling: float = 1.0
+    tenfold_gain: float = 0.0
     quality_error: Singles | None = None
     precision: Precision | None = None
     probe_texts: tuple[str, ...] = ()
@@ -206,6 +214,7 @@ def _check(c: Checkpoint) -> None:
     _need(heads == count + len(c.token_heads), f"has {heads} heads for {count} candidates")
     _need(c.token_scale in ("log", "linear"), f"has token scale {c.token_scale!r}")
     _need(c.quality_scale in ("linear", "logit"), f"has quality scale {c.quality_scale!r}")
+    _need(0 <= c.tenfold_gain <= 1, f"has a tenfold gain of {c.tenfold_gain}")
     _need(0 < c.quality_ceiling <= 1, f"has quality ceiling {c.quality_ceiling}")
     _need(all(0 <= j < count for j in c.token_heads), "has a token head without candidate")
     _need(len(set(c.token_heads)) == len(c.token_heads), "has two token heads for one candidate")
@@ -282,6 +291,7 @@ def _build(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], folder:
             instruction=Instruction(**meta["instruction"]),
             quality_scale=meta.get("quality_scale", "linear"),
             quality_ceiling=meta.get("quality_ceiling", 1.0),
+            tenfold_gain=meta.get("tenfold_gain", 0.0),
             quality_error=tensors.get("quality_error"),
             precision=precision
             and Precision(factor=tensors["precision_factor"], center=tensors["precision_center"], **precision),
@@ -315,6 +325,7 @@ def _meta(c: Checkpoint) -> dict[str, Any]:
         "token_scale": c.token_scale,
         "quality_scale": c.quality_scale,
         "quality_ceiling": c.quality_ceiling,
+        "tenfold_gain": c.tenfold_gain,
         "strongest": c.strongest,
         "data_card": dict(c.data_card),
         "metrics": dict(c.metrics),

@@ -27,6 +27,7 @@ from r2_router.pools.ratings import OVERALL
 from r2_router.records import Budget
 
 PRIOR_JSON = "prior.json"
+TENFOLD_GAIN = 0.02  # quality that a tenfold price must promise: of a guess, the small differences are the least sure
 ESTIMATED_FROM = "public ratings"
 
 _FILES = SealedFolder(
@@ -155,6 +156,7 @@ def compose(prior: Prior, pool: Pool, abilities: Mapping[str, Ability]) -> Check
         instruction=prior.instruction,
         quality_scale="logit",
         quality_ceiling=CEILING,
+        tenfold_gain=TENFOLD_GAIN,
         quality_error=np.repeat(np.array(errors, dtype=np.float32), len(prior.budgets)),
         probe_texts=prior.probe_texts,
         probe_vectors=prior.probe_vectors,

@@ -45,6 +45,12 @@ def add_query_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="a text file with one prompt, or JSONL with a `query` field a line; - is stdin",
     )
+    parser.add_argument(
+        "--messages",
+        metavar="F",
+        help="a JSON file with the messages of a chat, a list or under `messages`; a prompt comes after them; - is "
+        "stdin",
+    )
 
 
 def add_router_options(parser: argparse.ArgumentParser) -> None:
@@ -117,14 +123,21 @@ def pool_in_use(settings: Settings) -> Pool:
 
 
 def read_requests(args: argparse.Namespace) -> list[Request]:
-    """What the options ask: a request for each query that add_query_options names.
+    """What the options ask: a request for each query that add_query_options names, after the chat if one is named.
 
-    Raises InputError as `read_queries` and Request.read do.
+    Raises InputError as `read_queries` and Request.read do, and for a file that holds no chat.
     """
     from r2_router.routing.request import Request
 
-    system = getattr(args, "system", None)
-    return [Request.read(query, system=system, **wishes(args)) for query in read_queries(args)]
+    system, asked = getattr(args, "system", None), wishes(args)
+    if args.messages is None:
+        return [Request.read(query, system=system, **asked) for query in read_queries(args)]
+    if args.messages == args.file == "-":
+        raise InputError("Stdin can be read once: as --messages, or as --file.")
+    chat = _chat_of_json(_read(args.messages), args.messages)
+    alone = (args.text, args.query, args.file) == (None, None, None)
+    ends: list[list[Any]] = [[]] if alone else [[{"role": "user", "content": q}] for q in read_queries(args)]
+    return [Request.read([*chat, *end], system=system, **asked) for end in ends]
 
 
 def note_warnings(decision: Decision) -> None:
@@ -160,6 +173,19 @@ def _read(file: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8 text (byte {error.start}).") from None
+
+
+def _chat_of_json(text: str, file: str) -> list[Any]:
+    """The messages in a JSON text, as they stand. Raises InputError where there is no list of them."""
+    try:
+        known = json.loads(text)
+    except (ValueError, RecursionError):
+        known = None
+    if isinstance(known, dict):
+        known = cast("dict[str, Any]", known).get("messages")
+    if not isinstance(known, list):
+        raise InputError(f'{file} is no JSON list of messages such as [{{"role": "user", "content": "..."}}].')
+    return cast("list[Any]", known)
 
 
 def _queries_of_jsonl(text: str, file: str) -> list[str]:

@@ -172,9 +172,9 @@ def _keys() -> Iterator[Finding]:
 
 
 def _servers() -> Iterator[Finding]:
-    from r2_router.setup.discover import server_sources
+    from r2_router.setup.discover import running_sources
 
-    for source in server_sources():
+    for source in running_sources():
         yield Finding("servers", "ok", f"{source.name} at {source.base_url}")
 
 

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from functools import partial
 
     from r2_router.checkpoints.format import Instruction
-    from r2_router.cli.training_data import embed, make_embedder, tell_form
+    from r2_router.cli.training_data import embed, make_embedder, progress_bar, tell_form
     from r2_router.lab.data.read import read_table
     from r2_router.lab.evaluation.assessment import evaluate
     from r2_router.lab.evaluation.report import write_report
@@ -82,18 +82,21 @@ def run(args: argparse.Namespace) -> int:
     learn = checkpoint or (partial(regress, heads=heads, instruction=instruction) if heads else own)
     with Path(args.data).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    found = evaluate(
-        table,
-        embed(embedder, table),
-        pool,
-        learn,
-        folds=args.folds,
-        seeds=args.seeds,
-        ood=args.ood,
-        sha256=digest,
-        heads=args.heads,
-        jobs=args.jobs,
-    )
+    vectors = embed(embedder, table)
+    with progress_bar("cross-validating") as progress:
+        found = evaluate(
+            table,
+            vectors,
+            pool,
+            learn,
+            folds=args.folds,
+            seeds=args.seeds,
+            ood=args.ood,
+            sha256=digest,
+            heads=args.heads,
+            jobs=args.jobs,
+            progress=progress,
+        )
     folder = Path(args.output).expanduser()
     left_out = write_report(found.report, folder)
     if args.json:

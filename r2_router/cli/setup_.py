@@ -15,7 +15,6 @@ from r2_router.show.tables import is_terminal, show_table
 
 if TYPE_CHECKING:
     from r2_router.setup.prepare import Setup
-    from r2_router.setup.ways import Way
 
 
 def register(commands: Commands) -> None:
@@ -164,26 +163,29 @@ def _agreed(found: Setup) -> Setup | None:
         if not words or line.strip().lower() in ("y", "yes"):
             return found
         try:
-            found = found.choose(_edited(found, words))
+            found = _edited(found, words)
         except InputError as error:
             note(f"error: {error}")
             continue
         _show_proposal(found)
 
 
-def _edited(found: Setup, words: Sequence[str]) -> list[Way]:
+def _edited(found: Setup, words: Sequence[str]) -> Setup:
     """The choice with `+NAME` added and `-NAME` left out, in that order."""
     from r2_router.setup.propose import pick
 
     chosen = {way.model.name: way for way in found.chosen}
+    wanted: set[str] = set()
     for word in words:
         if word[0] not in "+-" or len(word) < 2:
             raise InputError(f"'{word[:60]}' begins neither with + nor with -.")
         if word[0] == "+":
-            chosen |= {way.model.name: way for way in pick(found.ways, word[1:])}
+            added = {way.model.name: way for way in pick(found.ways, word[1:])}
+            chosen |= added
+            wanted |= added.keys()
         else:
             for way in pick(list(chosen.values()), word[1:]):
                 del chosen[way.model.name]
     if not chosen:
         raise InputError("No model would be left.")
-    return sorted(chosen.values(), key=lambda way: way.typical_usd)
+    return found.choose(sorted(chosen.values(), key=lambda way: way.typical_usd), wanted)

@@ -59,23 +59,14 @@ def _show(summary: Stats) -> None:
 
 
 def _summary_lines(summary: Stats) -> list[str]:
-    from r2_router.words import usd
+    from r2_router.show.spending import spending
 
     when = f"Since {summary.since[:10]}" if summary.since else "In all"
     decided = f" Decisions without a call: {summary.decided:,}." if summary.decided else ""
     if not summary.calls:
         return [f"{when}: no calls in the ledger.{decided}"]
     ends = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary.outcomes.items()))
-    lines = [f"{when}: {summary.calls:,} calls ({ends}).{decided}", f"Spent {usd(summary.cost_usd)}."]
-    baseline, saved = summary.baseline_cost_usd, summary.saved_usd
-    if baseline:
-        answers = f"{summary.compared:,} answer{'s' * (summary.compared != 1)}"
-        much = f"{usd(abs(saved))} ({abs(saved) / baseline:.0%}) {'saved' if saved >= 0 else 'more'}"
-        lines.append(
-            f"Of that {usd(summary.compared_cost_usd)} for {answers} that always the strongest model, unlimited, was "
-            f"expected to give for {usd(baseline)}: {much}."
-        )
-    return lines
+    return [f"{when}: {summary.calls:,} calls ({ends}).{decided}", *spending(summary)]
 
 
 def _bars(days: Sequence[DayStats]) -> list[str]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r2_router.cli import common
-from r2_router.cli.training_data import embed, make_card, make_embedder, read_data
+from r2_router.cli.training_data import embed, make_card, make_embedder, progress_bar, read_data
 from r2_router.errors import InputError
-from r2_router.show.tables import console, is_terminal
 
 if TYPE_CHECKING:
     from r2_router.checkpoints.format import Checkpoint
@@ -106,8 +104,8 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
         return checkpoint, table
     metrics: Mapping[str, Any]
     try:
-        with _shown_wait("cross-validating"):
-            metrics = cross_validate(table, vectors, learn, pool)
+        with progress_bar("cross-validating") as progress:
+            metrics = cross_validate(table, vectors, learn, pool, progress=progress)
     except InputError as error:  # the heads are good; only the comparison cannot be had
         metrics = {"verdict": f"Not compared with the simple choices: {error}"}
     card = {**checkpoint.data_card, "verdict": metrics["verdict"]}
@@ -205,12 +203,3 @@ def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
         data = shlex.quote(args.data)
         judged = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{used} --output report"
     return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{used}{judged}'
-
-
-@contextmanager
-def _shown_wait(what: str) -> Generator[None]:
-    if not is_terminal(stderr=True):
-        yield
-        return
-    with console(stderr=True).status(what):
-        yield

@@ -158,12 +158,12 @@ def embed(embedder: Embedder, table: Table) -> Singles:
     """The vectors of the table's queries, with their progress shown."""
     from r2_router.lab.data.vectors import embed_cached
 
-    with _progress("embedding", len(table)) as wanted:
+    with progress_bar("embedding") as wanted:
         return embed_cached(embedder, table.queries, progress=wanted)
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Generator[Callable[[int, int], None] | None]:
+def progress_bar(what: str) -> Generator[Callable[[int, int], None] | None]:
     """A bar on a terminal, nothing elsewhere."""
     if not is_terminal(stderr=True):
         yield None
@@ -171,7 +171,7 @@ def _progress(what: str, total: int) -> Generator[Callable[[int, int], None] | N
     from rich.progress import Progress
 
     with Progress(console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from r2_router.errors import ConfigError, LedgerError, SpendLimitError
+from r2_router.errors import LedgerError, SpendLimitError
 from r2_router.ledger.money import exact_text, is_amount, to_nanos, to_usd
 from r2_router.ledger.store import Ledger
 
@@ -78,17 +78,12 @@ class SpendGuard:
         self._lease = timedelta(seconds=lease_s)
         self._unwritten: list[tuple[Reservation, int]] = []  # settled, and the ledger could not be told yet
 
-    def reserve(self, candidate: Candidate, worst_case_cost_usd: float | None) -> Reservation:
-        """Hold the most that a call of `candidate` may cost; None means that its model has no price.
+    def reserve(self, candidate: Candidate, worst_case_cost_usd: float) -> Reservation:
+        """Hold the most that a call of `candidate` may cost.
 
-        Raises SpendLimitError over a limit; ConfigError without a price; LedgerError if a limit a day or a
-        month is set and the ledger, which keeps it, cannot be written. A free call always passes.
+        Raises SpendLimitError over a limit; LedgerError if a limit a day or a month is set and the ledger, which keeps
+        it, cannot be written. A free call always passes.
         """
-        if worst_case_cost_usd is None:
-            raise ConfigError(
-                f"{candidate.model} has no price, so nobody can say what a call costs. Give it "
-                "input_usd_per_million and output_usd_per_million in models.toml; 0 if it is free."
-            )
         now = self._ledger.now().astimezone(UTC)
         nanos = to_nanos(worst_case_cost_usd, "The cost of a call")
         reservation = Reservation(now.date().isoformat(), nanos)
@@ -184,13 +179,13 @@ class SpendGuard:
         if limit is None or spent + reserved + nanos <= limit:
             return
         variable, end = _VARIABLES[period], _period_end(period, now)
-        allowed, asked, gone, held = (exact_text(n) for n in (limit, nanos, spent, reserved))
+        allowed, most, gone, held = (exact_text(n) for n in (limit, nanos, spent, reserved))
         if end is None:
-            why = f"{candidate.label} may cost up to {asked}, and {variable} allows {allowed} a call."
+            why = f"{candidate.label} may cost up to {most}, and {variable} allows {allowed} a call."
             advice = "Choose a cheaper model or a smaller budget, or raise the limit."
         else:
             why = (
-                f"{candidate.label} may cost up to {asked}, and {variable} allows {allowed} a {period}, of "
+                f"{candidate.label} may cost up to {most}, and {variable} allows {allowed} a {period}, of "
                 f"which {gone} is spent and {held} reserved by running calls."
             )
             advice = f"The {period} ends at {end:%Y-%m-%d %H:%M} UTC; raise the limit to go on before."

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 from r2_router.errors import ConfigError
-from r2_router.net.loopback import is_loopback
 from r2_router.pools.model import Model
 from r2_router.pools.model_names import model_name
 from r2_router.pools.ratings import OVERALL, Rating, Ratings
@@ -126,10 +124,8 @@ def _id(model: Model) -> str:
 
 
 def _is_local(model: Model) -> bool:
-    """Whether it runs on this machine: there without a key, so it is no gateway to others."""
-    if model.weights or not model.base_url:
-        return True
-    return not model.api_key_env and is_loopback(urlsplit(model.base_url).hostname or "")
+    """Whether it runs on a machine of one's own: one without a key is no gateway to others."""
+    return bool(model.weights) or not model.base_url or not model.api_key_env
 
 
 def _rated(found: Rating, ratings: Ratings, thinks: bool | None) -> Ability:

@@ -43,10 +43,16 @@ def known_models(base_url: str) -> list[Listed]:
         return []
     date = snapshot_date()
     return [
-        Listed(model.id, prices=prices, context_window=model.context_window)
+        Listed(served, prices=prices, context_window=model.context_window)
         for model in models
-        if not model.deprecated and known_prices(base_url, model.id) and (prices := _prices(model, date))
+        if not model.deprecated and (served := _served_id(model, base_url)) and (prices := _prices(model, date))
     ]
+
+
+def _served_id(model: Any, base_url: str) -> str:
+    """The id under which the server knows the model: the snapshot's own, or one that it takes for it; "" for none."""
+    equal = [getattr(clause, "equals", "") for clause in getattr(model.match, "or_", [model.match])]
+    return next((i for i in (model.id, *equal) if i and known_prices(base_url, i)), "")
 
 
 @cache

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -333,10 +333,20 @@ def _model(name: str, entry: _Entry) -> Model:
     )
 
 
+def as_of_today(pool: Pool) -> Pool:
+    """`pool` itself, or with those models unavailable that have expired since it was read."""
+    gone = {m.name: why for m in pool if not m.unavailable and (why := expiry(m.expires))}
+    if not gone:
+        return pool
+    return replace(pool, models={m.name: replace(m, unavailable=m.unavailable or gone.get(m.name, "")) for m in pool})
+
+
 def expiry(expires: str) -> str:
     """Why a model that may be gone after the ISO date `expires` cannot be used today, "" if it can."""
+    if not expires:
+        return ""
     today = dt.datetime.now().astimezone().date().isoformat()
-    return f"{EXPIRED}{expires}" if expires and expires < today else ""
+    return f"{EXPIRED}{expires}" if expires < today else ""
 
 
 def _prices(name: str, entry: _Entry) -> tuple[float, float]:

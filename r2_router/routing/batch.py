@@ -69,18 +69,19 @@ def choose_rows(
 ) -> Indices:
     """The candidate `rank.rank` would put first in each row of outputs (n, H), input_tokens (n,): (n,).
 
-    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie.
+    -1 where the row must be ranked singly: those named, under numerical limits, near a context window, at a tie, and
+    all where quality is held back for a price.
     """
     best = np.full(len(outputs), _RANKED_SINGLY, dtype=np.intp)
     allowed = table.allowed(limits)
-    if table.compat or limits.numbers or not len(allowed.index):
+    if table.compat or table.tenfold_gain or limits.numbers or not len(allowed.index):
         return best
     # λ·cost of what no row changes: instruction and whole budgets; infinite for who may not be chosen
-    asked = np.nan_to_num(predictor.asked, nan=0.0)
-    asked[predictor.heads] = 0.0
+    fixed_tokens = np.nan_to_num(predictor.budget_tokens, nan=0.0)
+    fixed_tokens[predictor.heads] = 0.0
     price_in = trade.lambda_val * answer_usd(1.0, table.input_price, 0.0, 0.0)
     price_out = trade.lambda_val * answer_usd(0.0, 0.0, 1.0, table.output_price)
-    fixed = np.where(allowed.mask, trade.lambda_val * table.cost(asked, 0.0), np.inf)
+    fixed = np.where(allowed.mask, trade.lambda_val * table.cost(fixed_tokens, 0.0), np.inf)
     for start in range(0, len(outputs), _BLOCK):
         rows = slice(start, start + _BLOCK)
         score = predictor.quality(outputs[rows])

@@ -21,6 +21,8 @@ from r2_router.routing.decision import Limits
 from r2_router.routing.globs import glob_matches
 from r2_router.routing.tokens import estimate_tokens
 
+_CHEAPEST_USD = 1e-6
+
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
@@ -47,6 +49,7 @@ class CandidateTable:
 
     def __init__(self, checkpoint: Checkpoint, pool: Pool, *, compat: bool = False) -> None:
         self.compat = compat
+        self.tenfold_gain = 0.0 if compat else checkpoint.tenfold_gain
         names = checkpoint.models
         position = {name: i for i, name in enumerate(names)}
         self.models: tuple[Model, ...] = tuple(pool.get(name) or _missing(name, pool) for name in names)
@@ -77,6 +80,11 @@ class CandidateTable:
             input_price, output_price = tiered[self.model_index].T
         usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
         return usd + self.request_usd
+
+    def doubt(self, cost: Floats) -> Floats:
+        """The quality (C,) that is held back from answers of these costs: `tenfold_gain` for each tenfold above a
+        millionth of a dollar."""
+        return self.tenfold_gain * np.log10(np.maximum(cost, _CHEAPEST_USD) / _CHEAPEST_USD)
 
     def allowed(self, limits: Limits) -> Allowed:
         """The candidates that may be chosen under the names in `limits`.
@@ -169,10 +177,10 @@ def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:
     """
     only = {m.name for name in limits.models for m in named(name, models)}
     without = {m.name for name in limits.exclude for m in named(name, models)}
-    asked = forced(limits.model, models) if limits.model else ""
+    one = forced(limits.model, models) if limits.model else ""
     barred: dict[str, str] = {}
     for name in (model.name for model in models):
-        if asked and name != asked:
+        if one and name != one:
             barred[name] = f"not allowed: model is {limits.model}"
         elif limits.models and name not in only:
             barred[name] = f"not allowed: models is {','.join(limits.models)}"

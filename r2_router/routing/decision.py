@@ -26,6 +26,7 @@ class Candidate(Record):
     predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
     predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
     worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
+    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere.
     """
 
     model: str
@@ -38,8 +39,14 @@ class Candidate(Record):
     risk: float
     net_usd: float | None
     interpolated: bool = False
+    doubt: float = 0.0
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
+
+    @property
+    def believed_quality(self) -> float:
+        """The quality that is weighed against the cost."""
+        return self.predicted_quality - self.doubt
 
     @property
     def label(self) -> str:
@@ -87,6 +94,15 @@ class Limits(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierTurn(Record):
+    """An earlier message of the user that the last one was read with, and its share in the prediction, 0 to 1; None
+    where the two were read as one text."""
+
+    text: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
@@ -117,6 +133,7 @@ class Scores:
     tokens: Floats
     cost: Floats
     risk: Floats
+    doubt: Floats | None
     trade_off: TradeOff
     measured: int
     between: Sequence[tuple[int, int, float]] = ()
@@ -131,6 +148,7 @@ class Scores:
         if self.rounded:
             quality, tokens, cost, risk = round(quality, 4), round(tokens, 1), round(cost, 8), round(risk, 8)
         worth = self.trade_off.worth_usd
+        doubt = 0.0 if self.doubt is None else float(self.doubt[i])
         return Candidate(
             model=model.name,
             model_id=model.id,
@@ -140,8 +158,9 @@ class Scores:
             predicted_output_tokens=tokens,
             predicted_cost_usd=cost,
             risk=risk,
-            net_usd=None if worth is None else worth * quality - cost,
+            net_usd=None if worth is None else worth * (quality - doubt) - cost,
             interpolated=i >= self.measured,
+            doubt=doubt,
         )
 
     def _error(self, i: int) -> float | None:
@@ -195,7 +214,8 @@ class Decision(Record):
     chosen model cannot be asked now, "" if it can. `estimated_from`: what stands in for measured answers of these
     models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
     `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
-    sentences.
+    sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
+    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do.
     """
 
     query: str | None
@@ -212,6 +232,8 @@ class Decision(Record):
     strongest: str = ""
     estimated_from: str = ""
     pool_warning: str = ""
+    read_with: tuple[EarlierTurn, ...] = ()
+    closing: bool = False
     unused: Later[str] = field(default_factory=lambda: Later.known(""))
     stated_length: StatedLength | None = None
 
@@ -314,6 +336,8 @@ class Decision(Record):
 
 _DECISION_KEYS = (
     "query",
+    "read_with",
+    "closing",
     "model",
     "model_id",
     "budget",

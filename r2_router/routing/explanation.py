@@ -89,30 +89,30 @@ def _gap_usd(best: Candidate, other: Candidate | None) -> float | None:
 
 def _even_worth(a: Candidate, b: Candidate) -> float:
     """The worth at which a and b, of different quality, have the same net value."""
-    return (b.predicted_cost_usd - a.predicted_cost_usd) / (b.predicted_quality - a.predicted_quality)
+    return (b.predicted_cost_usd - a.predicted_cost_usd) / (b.believed_quality - a.believed_quality)
 
 
 def _flip_up(best: Candidate, candidates: list[Candidate]) -> Flip | None:
-    better = [c for c in candidates if c.predicted_quality > best.predicted_quality]
+    better = [c for c in candidates if c.believed_quality > best.believed_quality]
     flips = [Flip(max(0.0, _even_worth(best, c)), c) for c in better]
-    return min(flips, key=lambda f: (f.worth_usd, -f.candidate.predicted_quality), default=None)
+    return min(flips, key=lambda f: (f.worth_usd, -f.candidate.believed_quality), default=None)
 
 
 def _flip_down(best: Candidate, candidates: list[Candidate]) -> Flip | None:
     cheaper = [
         c
         for c in candidates
-        if c.predicted_quality < best.predicted_quality and c.predicted_cost_usd < best.predicted_cost_usd
+        if c.believed_quality < best.believed_quality and c.predicted_cost_usd < best.predicted_cost_usd
     ]
     flips = [Flip(_even_worth(best, c), c) for c in cheaper]
-    return max(flips, key=lambda f: (f.worth_usd, -f.candidate.predicted_quality), default=None)
+    return max(flips, key=lambda f: (f.worth_usd, -f.candidate.believed_quality), default=None)
 
 
 def _frontier(candidates: list[Candidate]) -> tuple[FrontierPoint, ...]:
     """Undominated candidates from cheapest to dearest, with the worths at which each is the choice."""
     undominated: list[Candidate] = []
-    for c in sorted(candidates, key=lambda c: (c.predicted_cost_usd, -c.predicted_quality)):
-        if not undominated or c.predicted_quality > undominated[-1].predicted_quality:
+    for c in sorted(candidates, key=lambda c: (c.predicted_cost_usd, -c.believed_quality)):
+        if not undominated or c.believed_quality > undominated[-1].believed_quality:
             undominated.append(c)
     hull = _upper_hull(undominated)
     edges = [0.0, *(_even_worth(a, b) for a, b in pairwise(hull))]

@@ -63,12 +63,11 @@ _IN_ALL = re.compile(
     rf"(?:(?P<least>{_LEAST})|(?P<most>{_MOST})|(?P<write>{_WRITE}))?\s?(?:(?P<about>{_ABOUT})\s?)?"
     rf"(?P<low>{_NUMBER})\s?(?:(?:-|–|~|～|到|至|、|から)\s?(?P<high>{_NUMBER})\s?)?(?:多|来|余)?(?:个|個|条|條|つの)?"
     rf"(?P<unit>{'|'.join(sorted(_UNITS, key=len, reverse=True))})(?:英文)?(?:的)?(?:篇幅|长度)?\s?"
-    r"(?P<behind>以内|之内|以下|以上|以內|之內|左右|上下|程度|内で|で|にまとめ|으로|로|이내|이하|이상|정도|내외)?(?P<after>.?.?.?)"
+    r"(?P<behind>以内|之内|以下|以上|以內|之內|左右|上下|程度|内で|で|にまとめ|으로|로|이내|이하|이상|정도|내외)?(?=(?P<after>.?.?.?))"
 )
 _GIVEN = re.compile(
     r"(?:这|這|该|那|此|每|哪|第|下面|上面|以下|上述|下列|原文|共|有|前|后|最后|この|その|各|이|그|각|매|다음)[^，。,.\s]{0,3}$"
 )
-_MATERIAL = re.compile(r"^(?:的)?(?:文章|合同|文|报告|小说|论文|书)")
 _VALUE = {
     **{sign: value for value, sign in enumerate("一二三四五六七八九十", 1)},
     **{"两": 2, "兩": 2, "几": 3, "幾": 3, "数": 3, "百": 100, "千": 1000, "万": 10_000},
@@ -77,7 +76,11 @@ _VALUE = {
 _MORE_BEHIND, _LESS_BEHIND = ("以上", "이상"), ("以内", "之内", "以下", "以內", "之內", "内で", "이내", "이하")
 _TOKENS_PER_WORD = (0.8, 2.5)
 _MOST_OF = {"character": 20_000, "word": 10_000}
+_LEAST_CHARACTERS = 20
 _LOOK_BACK = 10
+_A_FEW = ("几", "幾", "数")
+_STOPS = ("，", ",", "、", "。", "", "（", "(")
+_BOUNDED_ONLY = ("文", "点", "點", "言", "자")  # units that are words of their own too
 
 _ARABIC_NUMBER = {"واحدة": 1, "واحد": 1, "ثلاث": 3, "ثلاثة": 3, "أربع": 4, "خمس": 5, "خمسة": 5, "ست": 6, "عشر": 10}
 _ARABIC_UNITS = {
@@ -116,31 +119,31 @@ def asked_unspaced(text: str) -> Iterator[Asked]:
 def _read(text: str, m: re.Match[str]) -> Asked | None:
     low = _value(m["low"])
     high = low if m["high"] is None else _value(m["high"])
-    behind, unit = m["behind"] or "", _UNITS[m["unit"]]
-    marked = m["least"] or m["most"] or m["write"] is not None or behind
-    before = text[max(0, m.start() - _LOOK_BACK) : m.start("low")]
-    if m["write"] or m["least"] or m["most"] or m["about"]:
-        before = text[max(0, m.start() - _LOOK_BACK) : m.start()] + (m["write"] or "")
-    if not marked or low is None or high is None or not 0 < low <= high <= _MOST_OF.get(unit, 100):
+    unit, behind = _UNITS[m["unit"]], m["behind"] or ""
+    if low is None or high is None or not 0 < low <= high <= _MOST_OF.get(unit, 100):
         return None
-    if _GIVEN.search(before) or (unit == "character" and high < 20 and m["write"] not in ("用", "以")):
-        return None
-    if m["write"] in ("，", ",", "、", "。", "", "（", "(") and not (
-        behind or _ends(m["after"]) or m["after"].startswith("的")
-    ):
-        return None
-    if m["write"] == "在" and not (behind or m["least"] or m["most"]):
-        return None
-    if m["unit"] in ("文", "点", "點", "言", "자") and not behind:
+    if not _of_the_answer(text, m, few=unit == "character" and high < _LEAST_CHARACTERS):
         return None
     if m["most"] or behind in _LESS_BEHIND:
         low = 0.0 if m["high"] is None else low
     elif m["least"] or behind in _MORE_BEHIND:
         high = math.inf
-    elif m["low"] in ("几", "幾", "数"):
+    elif m["low"] in _A_FEW:
         low, high = 2.0, 5.0
-    rate = _TOKENS_PER_WORD if unit == "word" else (0.55, 1.4)
-    return Asked("ideogram" if unit == "character" else unit, low, high, rate)
+    return Asked("ideogram" if unit == "character" else unit, low, high, _TOKENS_PER_WORD)
+
+
+def _of_the_answer(text: str, m: re.Match[str], *, few: bool) -> bool:
+    """Whether the number is marked as the answer's; `few` characters only are where it is said to write with them."""
+    lead, behind, bounded = m["write"], m["behind"], m["least"] or m["most"]
+    before = text[max(0, m.start() - _LOOK_BACK) : m.start()] + (lead or "")
+    if _GIVEN.search(before) or (few and lead not in ("用", "以")):
+        return False
+    if behind or bounded:
+        return True
+    if lead is None or lead == "在" or m["unit"] in _BOUNDED_ONLY:
+        return False
+    return lead not in _STOPS or _ends(m["after"]) or m["after"].startswith("的")
 
 
 def _ends(after: str) -> bool:

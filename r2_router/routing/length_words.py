@@ -130,7 +130,7 @@ ENGLISH = Language(
     "summari[sz]e|bring|get|stay|narrow|squeeze|distil+|elaborate|restricted|limited|aim|cap|shrink|stretch|turn|"
     "convert|break",
     make="write|writing|compose|draft|create|generate|produce|provide|give|craft|prepare|deliver|need|want|make|"
-    "develop|pen|author|offer|supply|send|use|would like|'d like|hallucinate|complete|add|list|"
+    "develop|pen|author|offer|supply|send|use|would like|i'd like|hallucinate|complete|add|list|"
     "name|build|do|reply with|respond with|answer with|answer in|respond in|reply in|answer|respond|reply",
     tell="explain|summari[sz]e|describe|define|answer|reply|respond|tell|say|outline|paraphrase|express|condense|"
     "characteri[sz]e|recap|sum|rewrite|put|state|justify|elaborate|discuss|compare|introduce|review",

@@ -26,7 +26,7 @@ class Predictor:
         self._head_floor = checkpoint.token_floor.astype(np.float64)[self.heads]
         self._head_ceiling = checkpoint.token_ceiling.astype(np.float64)[self.heads]
         budgets = [np.nan if budget == UNLIMITED else float(budget) for _, budget in checkpoint.candidates]
-        self.asked = np.array(budgets, dtype=np.float64)
+        self.budget_tokens = np.array(budgets, dtype=np.float64)
         self._transposed = np.ascontiguousarray(checkpoint.weights.T)
 
     @property
@@ -89,6 +89,13 @@ class Predictor:
             out[row] = (four[:, 0] + four[:, 1]) + (four[:, 2] + four[:, 3]) + self.checkpoint.bias
         return out
 
+    def easiest_outputs(self) -> Singles:
+        """Outputs (H,) of a query that every candidate answers well, in as few tokens as any did."""
+        best, shortest = (60.0 if self.checkpoint.quality_scale == "logit" else 1.0), 0.0
+        if self.checkpoint.token_scale == "log":
+            shortest = -60.0
+        return np.repeat(np.array([best, shortest], np.float32), (self._count, len(self.heads)))
+
     def quality(self, outputs: Singles) -> Floats:
         """Expected quality in 0..1, (..., C)."""
         quality = outputs[..., : self._count].astype(np.float64)
@@ -111,7 +118,7 @@ class Predictor:
 
         `raw` leaves out floor and ceiling, as the seed release does, and only forbids negative counts.
         """
-        tokens = self.asked.copy()
+        tokens = self.budget_tokens.copy()
         tokens[self.heads] = self.head_tokens(outputs, raw=raw)
         return tokens
 
@@ -126,12 +133,8 @@ class Predictor:
 
     def leverage(self, vector: Singles) -> float | None:
         """How far (d,) `vector` lies from the training vectors (see checkpoint.Precision); None if unknown."""
-        p = self.checkpoint.precision
-        if p is None:
-            return None
-        offset = vector.astype(np.float64) - p.center
-        inside = p.factor.astype(np.float64) @ offset
-        return 1.0 / p.n + max(0.0, float(offset @ offset - inside @ inside)) / p.alpha
+        known = self.checkpoint.precision
+        return None if known is None else known.leverage(vector)
 
     def leverages(self, vector: Singles) -> tuple[float, float] | None:
         """The leverage of (d,) `vector` and the limit above which it is unlike the training vectors, if known."""

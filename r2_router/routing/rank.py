@@ -58,11 +58,14 @@ def rank(
         tokens=tokens,
         cost=cost,
         risk=risk(quality, cost, trade),
+        doubt=None,
         trade_off=trade,
         measured=len(quality),
         errors=errors,
         rounded=table.compat,
     )
+    if table.tenfold_gain:
+        _hold_back(scores, table)
     allowed = table.allowed(limits)
     feasible = allowed.index
     longer = stated is not None and bool(stated.floor_tokens)  # than the heads foresee, it may be
@@ -86,6 +89,12 @@ def _times(errors: Later[Floats | None], share: Floats) -> Later[Floats | None]:
         return None if known is None else known * share
 
     return Later(scaled)
+
+
+def _hold_back(scores: Scores, table: CandidateTable) -> None:
+    """Rank by the quality that is believed at each price."""
+    scores.doubt = table.doubt(scores.cost)
+    scores.risk = risk(scores.quality - scores.doubt, scores.cost, scores.trade_off)
 
 
 def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:
@@ -229,6 +238,7 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
         return values[left] + share * (values[right] - values[left])
 
     quality, cost = mix(scores.quality), mix(scores.cost)
+    doubt = None if scores.doubt is None else mix(scores.doubt)
     return replace(
         scores,
         model_index=scores.model_index[left],
@@ -236,7 +246,8 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
         quality=quality,
         tokens=mix(scores.tokens),
         cost=cost,
-        risk=risk(quality, cost, scores.trade_off),
+        doubt=doubt,
+        risk=risk(quality if doubt is None else quality - doubt, cost, scores.trade_off),
         between=[(int(a), int(b), float(s)) for a, b, s in zip(left, right, share, strict=True)],
     )
 
@@ -257,6 +268,7 @@ def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
         scores,
         model_index=np.concatenate([scores.model_index, added.model_index[kept]]),
         **{name: join(name) for name in ("budgets", "quality", "tokens", "cost", "risk")},
+        doubt=None if scores.doubt is None else join("doubt"),
         between=[added.between[i] for i in kept],
     )
 

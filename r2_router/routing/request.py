@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.errors import InputError
 from r2_router.records import Budget, Record, read_budget
+from r2_router.routing.conversation import user_turns
 from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
 from r2_router.routing.wishes import Wishes
@@ -25,8 +26,9 @@ NO_LIMITS = Limits()
 class Request(Record):
     """What is asked: a conversation, and what its answer should be worth, may cost and must keep. Made by `read`.
 
-    `messages` is the conversation as it is sent, a system message first; `query` the text in it that is routed.
-    `trade_off` is None where none was asked for, or only a `preset`, which the router knows the worth of.
+    `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
+    is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
+    `preset`, which the router knows the worth of.
     """
 
     query: str
@@ -34,6 +36,13 @@ class Request(Record):
     trade_off: TradeOff | None = None
     preset: str = ""
     limits: Limits = NO_LIMITS
+    context: Literal["auto", "last"] = "auto"
+
+    @property
+    def turns(self) -> list[str]:
+        """What is read of the conversation, the last user message first; that one alone where `context` is "last"."""
+        turns = user_turns(self.messages)
+        return [next(turns)] if self.context == "last" else [*turns]
 
     @classmethod
     def read(
@@ -52,8 +61,8 @@ class Request(Record):
         messages = check_messages(query)
         if system:
             messages = [{"role": "system", "content": system}, *messages]
-        asked, preset, kept = read_wishes(lambda_val, wishes)
-        return cls(last_user_text(messages), messages, asked, preset, kept)
+        trade, preset, kept = read_wishes(lambda_val, wishes)
+        return cls(last_user_text(messages), messages, trade, preset, kept, _context(wishes.get("context")))
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -65,6 +74,7 @@ def read_wishes(lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff | No
         return None, "", NO_LIMITS
     rest: dict[str, Any] = dict(wishes)
     worth_usd, preset = rest.pop("worth_usd", None), rest.pop("preset", None)
+    _context(rest.pop("context", None))
     return trade_off(lambda_val, worth_usd, preset), preset or "", limits(**rest)
 
 
@@ -87,8 +97,8 @@ def limits(
         raise InputError(f"max_tokens is a whole number of at least 1; got {max_tokens}.")
     if min_quality is not None and not 0 <= finite("min_quality", min_quality) <= 1:
         raise InputError(f"min_quality lies between 0 and 1; got {min_quality:g}.")
-    asked = None if budget is None else read_budget(budget)
-    if budget is not None and asked is None:
+    length = None if budget is None else read_budget(budget)
+    if budget is not None and length is None:
         raise InputError(words.not_a_budget(budget))
     return Limits(
         max_cost_usd=None if max_cost_usd is None else float(max_cost_usd),
@@ -97,8 +107,14 @@ def limits(
         models=_names("models", models),
         exclude=_names("exclude", exclude),
         model=_name("model", model or ""),
-        budget=asked,
+        budget=length,
     )
+
+
+def _context(value: object) -> Literal["auto", "last"]:
+    if value not in (None, "", "auto", "last"):
+        raise InputError(f"context is auto or last; got {str(value)[:40]!r}.")
+    return "last" if value == "last" else "auto"
 
 
 def _names(wish: str, value: object) -> tuple[str, ...]:

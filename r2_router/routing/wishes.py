@@ -47,6 +47,7 @@ class Wishes(TypedDict, total=False):
     budget: Annotated[
         Budget | str | None, Wish("this length and no other: output tokens, or unlimited", "TOKENS", "budget")
     ]
+    context: Annotated[str | None, Wish("last: read a chat's last message alone", "auto|last", "name")]
 
 
 LAMBDA_VAL = Wish(

@@ -23,8 +23,9 @@ from r2_router.pools.provider_list import fetch_list
 from r2_router.records import Record
 
 _CONNECT_SECONDS = 0.3  # on this machine; a closed port answers at once, but for some firewalls and Windows
-_LOCAL_SECONDS = 3.0  # for the list of a server on this machine
+_OWN_SECONDS = 3.0  # for the list of a server of one's own
 _LIST_SECONDS = 15.0
+_GLANCE_SECONDS = 1.0  # where nobody waits for what it lists
 _AT_ONCE = 16
 
 _In = TypeVar("_In")
@@ -42,9 +43,9 @@ class Source(Record):
     key_place: str = ""
 
     @property
-    def local(self) -> bool:
-        """Whether it runs on this machine: there without a key, so it is no gateway to others."""
-        return not self.api_key_env and is_loopback(_host(self.base_url))
+    def own(self) -> bool:
+        """Whether it is the user's own machine that answers: one without a key is no gateway to others."""
+        return not self.api_key_env
 
     @property
     def name(self) -> str:
@@ -93,6 +94,12 @@ def server_sources() -> list[Source]:
     return [source for source, answers in zip(usual, _all(_takes_connections, usual), strict=True) if answers]
 
 
+def running_sources() -> list[Source]:
+    """Those of `server_sources` that list models: whatever else may listen at such a port is none."""
+    found = server_sources()
+    return [source for source, lists in zip(found, _all(_lists_models, found), strict=True) if lists]
+
+
 def given_source(base_url: str, settings: Settings) -> Source:
     """The source at an address that the user gives, with the key of the provider whose host that is, or R2_LLM_API_KEY
     where the settings name that address. Raises InputError for what is no address."""
@@ -122,12 +129,19 @@ def read_offers(sources: Iterable[Source], settings: Settings) -> list[Offer]:
 def _read(source: Source, settings: Settings, today: str) -> Offer:
     try:
         key = settings.key(source.api_key_env)
-        seconds = _LOCAL_SECONDS if source.local else _LIST_SECONDS
+        seconds = _OWN_SECONDS if source.own else _LIST_SECONDS
         found = fetch_list(source.base_url, key, today, seconds=seconds)
     except (DownloadError, ConfigError) as error:
-        known = [] if source.local else known_models(source.base_url)
+        known = [] if source.own else known_models(source.base_url)
         return Offer(source, known, str(error), snapshot_date() if known else "")
     return Offer(source, list(found.listed.values()))
+
+
+def _lists_models(source: Source) -> bool:
+    try:
+        return bool(fetch_list(source.base_url, None, "", seconds=_GLANCE_SECONDS).listed)
+    except DownloadError:
+        return False
 
 
 def _takes_connections(source: Source) -> bool:

@@ -17,7 +17,7 @@ from r2_router.config.settings import load_settings, settings_file
 from r2_router.config.toml_edit import Document, NewTable, edit_toml
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, InputError
-from r2_router.pools.pool import BESIDE, SPEEDS
+from r2_router.pools.pool import BESIDE, SPEEDS, load_pool
 from r2_router.records import Record
 from r2_router.setup.discover import Offer
 from r2_router.setup.ways import USD_PER_HOUR, Way
@@ -65,12 +65,7 @@ class PoolPlan(Record):
     tables: Mapping[str, Values]
     memory: Mapping[str, Values]
     steps: Sequence[Step]
-    local: bool = False
-
-    @property
-    def changes(self) -> list[Step]:
-        """The steps that change the file."""
-        return [step for step in self.steps if step.kind not in ("yours", "removed")]
+    own: bool = False  # some run on a machine of the user's own, at a price an hour
 
 
 def pool_file(name: str) -> Path:
@@ -82,15 +77,17 @@ def pool_file(name: str) -> Path:
     return user_config_dir() / "pools" / f"{name}.toml"
 
 
-def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> PoolPlan:
+def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer], wanted: Collection[str] = ()) -> PoolPlan:
     """What the pool `name` is to hold: the proposal, and what the user has changed since setup last wrote it.
 
-    Field by field: one that stands as setup wrote it is renewed, another is the user's and stays. Raises ConfigError
-    for a file that cannot be read.
+    Field by field: one that stands as setup wrote it is renewed, another is the user's and stays. A model that the user
+    removed comes back only if it is `wanted` by its name. Raises ConfigError for a file that cannot be read.
     """
     file = pool_file(name)
-    current, memory = _tables(file), _remembered(name)
-    proposed = {way.model.name: _values(way) for way in proposal}
+    current = _tables(file)
+    memory = _remembered(name) if current else {}
+    known = {_way_of(values): model for model, values in memory.items()}  # under which names they stand already
+    proposed = {known.get(_way_of(values), way.model.name): values for way in proposal for values in (_values(way),)}
     asked = {offer.source.base_url: {entry.id for entry in offer.listed} for offer in offers if not offer.failure}
     tables: dict[str, Values] = {}
     kept: dict[str, Values] = {}
@@ -102,6 +99,7 @@ def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> Po
             steps.append(Step("yours", model, "added by you"))
         elif new is not None:
             tables[model], kept[model] = _merged(values, base, new), new
+            steps += [Step("yours", model, "changed by you")] if values != base else []
             steps += _differences(model, values, tables[model])
         elif values != base or _address(base) not in asked:
             tables[model], kept[model] = values, base
@@ -112,22 +110,26 @@ def plan_pool(name: str, proposal: Sequence[Way], offers: Sequence[Offer]) -> Po
     for model, new in proposed.items():
         if model in current or _way_of(new) in taken:
             continue
-        if model in memory:
+        if model in memory and model not in wanted:
             kept[model] = new
             steps.append(Step("removed", model, "removed by you"))
         else:
             tables[model] = kept[model] = new
             steps.append(Step("new", model))
     kept |= {model: base for model, base in memory.items() if model not in current and model not in kept}
-    local = any(SPEEDS[0] in values for values in tables.values())
-    return PoolPlan(name, file, tables, kept, steps, local)
+    own = any(SPEEDS[0] in values for values in tables.values())
+    return PoolPlan(name, file, tables, kept, steps, own)
 
 
 def write_pool(plan: PoolPlan) -> Path:
     """Write the plan's file, keeping comments and what else is in it, and make it the default pool.
 
-    Raises ConfigError for a file that cannot be written, or changed in place.
+    Raises ConfigError for a file that cannot be written, or changed in place, and where no model would be in it.
     """
+    if not plan.tables:
+        raise ConfigError(
+            f"Pool '{plan.name}' would be empty: you removed all its models. Delete {plan.file} to begin anew."
+        )
     edit_toml(
         plan.file,
         lambda document, new_table: _apply(plan, document, new_table),
@@ -144,10 +146,20 @@ def write_pool(plan: PoolPlan) -> Path:
     return plan.file
 
 
-def overruled(name: str) -> str:
-    """What sets another pool than `name` as the default, "" where nothing does."""
+def in_the_way(name: str) -> str:
+    """What keeps the pool `name` from being routed by default, as a setting and its source; "" where nothing does."""
     settings = load_settings()
-    return "" if settings.pool == name else settings.sources["pool"]
+    if settings.pool != name:
+        return f"pool = {settings.pool} ({settings.sources['pool']})"
+    return f"checkpoint = {settings.checkpoint} ({settings.sources['checkpoint']})" if settings.checkpoint else ""
+
+
+def overlaid(name: str) -> list[str]:
+    """The models of the pool `name` that models.toml adds or changes: it stands above what setup wrote."""
+    with suppress(ConfigError):  # a fault is told when the pool is used
+        alone = load_pool(name, user_file=False)
+        return [model.name for model in load_pool(name) if model != alone.get(model.name)]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +250,8 @@ def _values(way: Way) -> Values:
         values |= dict(zip(SPEEDS, way.speeds, strict=True))
     else:
         values["usd_per_million"] = [model.input_usd_per_million, model.output_usd_per_million]
-    for name in ("prices_date", "expires", "request_usd", *BESIDE, "context_window", "max_input_tokens"):
+    values |= {name: model[name] for name in BESIDE if model[name] is not None}
+    for name in ("prices_date", "expires", "request_usd", "context_window", "max_input_tokens"):
         if model[name]:
             values[name] = model[name]
     if model.tiers:
@@ -259,8 +272,8 @@ def _tables(file: Path) -> dict[str, Values]:
     """The models' tables in a pool file, {} where there is none."""
     if not file.is_file():
         return {}
-    models = read_config(file).table("models")
-    return {name: cast("Values", _plain(cast("object", values))) for name, values in models.items()}
+    read = read_config(file)
+    return {name: cast("Values", _plain(read.table("models", name))) for name in read.table("models")}
 
 
 def _plain(value: object) -> object:
@@ -272,7 +285,7 @@ def _plain(value: object) -> object:
 
 
 def _apply(plan: PoolPlan, document: Document, new_table: NewTable) -> None:
-    if plan.local:
+    if plan.own:
         document.setdefault("pool", new_table()).setdefault("usd_per_hour", USD_PER_HOUR)
     models = document.setdefault("models", new_table())
     for name in [name for name in models if name not in plan.tables]:
@@ -321,7 +334,7 @@ def _memory_file(name: str) -> Path:
 def _remembered(name: str) -> dict[str, Values]:
     """What setup wrote last, {} where it did not, or nobody can tell: then all that stands there is the user's."""
     file = _memory_file(name)
-    with suppress(OSError, ValueError, RecursionError):
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         stated = json.loads(read_plain(file, _MAX_MEMORY))["models"]
         return {str(name): dict(values) for name, values in stated.items()}
     return {}

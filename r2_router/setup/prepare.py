@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from r2_router.config.settings import Settings
@@ -22,18 +22,21 @@ FIRST_QUERY = "In one sentence: what does a router of language models do?"
 @dataclass(frozen=True, slots=True)
 class Setup(Record):
     """What a run found and proposes: `ways` are all that could enter the pool `plan`, `chosen` those that are to.
-    `failures`: by model, why one of this machine gave no answer."""
+    `wanted`: those the user named; `failures`: by model, why one of this machine gave no answer."""
 
     offers: Sequence[Offer]
     ratings_date: str
     ways: Sequence[Way] = field(repr=False)
     chosen: Sequence[Way]
     plan: PoolPlan
+    wanted: Collection[str] = ()
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def choose(self, chosen: Sequence[Way]) -> Setup:
-        """With another choice of the ways."""
-        return replace(self, chosen=chosen, plan=plan_pool(self.plan.name, chosen, self.offers))
+    def choose(self, chosen: Sequence[Way], wanted: Collection[str] = ()) -> Setup:
+        """With another choice of the ways, of which the user named `wanted`."""
+        wanted = {*self.wanted, *wanted}
+        plan = plan_pool(self.plan.name, chosen, self.offers, wanted)
+        return replace(self, chosen=chosen, plan=plan, wanted=wanted)
 
     def measured(self, tell: Callable[[str], None]) -> Setup:
         """With the speeds of this machine's models, each of which answers once; without those that do not answer.
@@ -55,14 +58,18 @@ def look(
     Raises ConfigError where nothing is here, InputError for an address, name or model that is none.
     """
     given = [given_source(address, settings) for address in base_urls]
-    sources = [*given, *server_sources(), *key_sources(settings)]
+    if settings.llm_api_base:  # answers for every model, so nobody else need be asked
+        sources = [*given, given_source(settings.llm_api_base, settings)]
+    else:
+        sources = [*given, *server_sources(), *key_sources(settings)]
     offers = read_offers(sources, settings)
     ratings = load_ratings()
     ways = _on_this(known_machine(name), all_ways(offers, ratings))
     if not ways:
         raise ConfigError(_nothing(offers))
     chosen = propose(ways) if models is None else pick(ways, models)
-    return Setup(offers, ratings.date, ways, chosen, plan_pool(name, chosen, offers))
+    wanted = () if models is None else {way.model.name for way in chosen}
+    return Setup(offers, ratings.date, ways, chosen, plan_pool(name, chosen, offers, wanted), wanted)
 
 
 def _on_this(machine: Machine, ways: Sequence[Way]) -> list[Way]:

@@ -15,6 +15,7 @@ FEWEST, MOST = 3, 8
 # How far apart two models must be for a choice between them to be one: so many points, or so many times the price.
 _POINTS = 30.0
 _TIMES = 2.0
+_SURE_POINTS = 10.0  # by which one way of asking is better at something than the other
 _HALF = 0.5  # of the strongest one's quality: what answers worse is no answer at any price
 _LEAST_USD = 1e-7  # of a typical answer: below it, prices are all the same
 
@@ -24,7 +25,8 @@ def propose(ways: Sequence[Way]) -> list[Way]:
 
     Of the frontier, on which nothing is both better and cheaper, the strongest and the cheapest, and then each time the
     one that lies farthest from those taken, until none is left that lies far enough away. Where the frontier has too
-    few, those nearest below it are added. What is expected to answer less than half as well as the strongest is left
+    few, those nearest below it are added. The other way of asking a model that is among them, thinking or not, is added
+    where there is room. What is expected to answer less than half as well as the strongest is left
     out, and so is what a provider offers of unknown ability, unless there are too few others. Where this machine serves
     models and none of them is among these, its strongest is added: it is there to be used.
     """
@@ -44,8 +46,9 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     if len(taken) < FEWEST:
         below = sorted((way for way in usable if way not in taken), key=lambda way: _below(way, front))
         taken += below[: FEWEST - len(taken)]
-    own = [way for way in distinct if way.source.local]
-    if own and not any(way.source.local for way in taken):
+    taken += [way for way in usable if way not in taken and _is_twin(way, taken)][: MOST - len(taken)]
+    own = [way for way in distinct if way.source.own]
+    if own and not any(way.source.own for way in taken):
         taken = [*taken[: MOST - 1], max(own, key=lambda way: way.sure_rating)]
     return sorted(taken, key=lambda way: (way.typical_usd, way.sure_rating))
 
@@ -89,6 +92,21 @@ def _take_far(taken: list[Way], front: Sequence[Way], most: int, least: float) -
 def _apart(way: Way, others: Sequence[Way]) -> float:
     """How far `way` is from the nearest of `others`: 1 where a choice between them begins to be one."""
     return min(abs(_rank(way) - _rank(other)) + abs(_level(way) - _level(other)) for other in others)
+
+
+def _is_twin(way: Way, others: Sequence[Way]) -> bool:
+    """Whether one of `others` is the same model asked in another way, and `way` is cheaper or better at something."""
+    return any(
+        (way.model.id, way.source) == (other.model.id, other.source)
+        and (way.typical_usd < other.typical_usd or _better_at(way, other))
+        for other in others
+    )
+
+
+def _better_at(way: Way, other: Way) -> bool:
+    """Whether `way` is rated higher in some category, by more than a rating may be off."""
+    known = other.ability.by_category
+    return any(points > known[c] + _SURE_POINTS for c, points in way.ability.by_category.items() if c in known)
 
 
 def _below(way: Way, front: Sequence[Way]) -> tuple[bool, float]:

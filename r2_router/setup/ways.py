@@ -32,7 +32,7 @@ _LEAVING_DAYS = 30  # what a provider takes away within them is not proposed
 _OTHER = re.compile(
     r"(?:^|[-_/.:\d])(?:embed(?:ding|dings)?|bge|gte|e5|minilm|rerank(?:er)?|moderation|guard|safeguard|reward"
     r"|whisper|tts|asr|stt|transcribe|audio|speech|voice|realtime|live|image|images|imagen|imagine|dall-e|veo|sora"
-    r"|video|flux|sdxl|diffusion|ocr|lyria|playai|orpheus|aqa|robotics|babbage|davinci|curie|ada|ft"
+    r"|video|flux|sdxl|diffusion|ocr|lyria|playai|orpheus|aqa|robotics|babbage|davinci|curie|ada"
     r"|computer-use|deep-research|search-(?:api|preview)|turbo-instruct|translate|base)(?:$|[-_/.:\d])",
     re.IGNORECASE,
 )
@@ -60,12 +60,12 @@ class Way(Record):
     @property
     def known(self) -> bool:
         """Whether its ability is more than a guess from a provider's price."""
-        return self.source.local or self.ability.source not in ("price", "size")
+        return self.source.own or self.ability.source not in ("price", "size")
 
     @property
     def free(self) -> bool:
         """Whether a provider gives it away: with few requests a day, and for how long nobody knows."""
-        return not self.source.local and self.typical_usd == 0
+        return not self.source.own and self.typical_usd == 0
 
 
 def all_ways(offers: Iterable[Offer], ratings: Ratings) -> list[Way]:
@@ -96,32 +96,31 @@ def at_speeds(way: Way, speeds: tuple[float, float], *, usd_per_hour: float, mea
 
 
 def _ways(entry: Listed, offer: Offer, ratings: Ratings) -> Iterator[Way]:
-    """The entry asked as it answers by itself; thinking and not, where both are rated and the provider has a word."""
+    """The entry asked in the way that is rated; in both, where both are. Where the ratings or the id do not tell, and
+    on a machine of one's own, it is asked as it answers by itself."""
     source = offer.source
     if not _chats(entry) or (model := _model(entry, offer)) is None:
         return
-    both = ratings.both_ways(entry.id)
-    if both is None or model_name(entry.id).thinking is not None or source.local:
-        found = ratings.find(entry.id)
-        yield _way(model, source, ratings, thinks=found is not None and found.thinking is True)
+    found, both = ratings.find(entry.id), ratings.both_ways(entry.id) is not None
+    thinks = found.thinking if found else None
+    if thinks is None or source.own or model_name(entry.id).thinking is not None:
+        yield _way(model, source, ratings, thinks=thinks is True)
         return
-    profile = source.profile
-    yield _way(replace(model, request=profile.thinking_off), source, ratings, thinks=False)
-    thinking = replace(model, name=f"{model.name}-thinking", request=profile.thinking_on)
-    yield _way(thinking, source, ratings, thinks=True)
+    if both or not thinks:
+        yield _way(replace(model, request=source.profile.thinking_off), source, ratings, thinks=False)
+    if both or thinks:
+        name = f"{model.name}-thinking" if both else model.name
+        yield _way(replace(model, name=name, request=source.profile.thinking_on), source, ratings, thinks=True)
 
 
 def _way(model: Model, source: Source, ratings: Ratings, *, thinks: bool) -> Way:
     if thinks:
         model = replace(model, thinking_tokens=THINKING_ROOM)
-    way = Way(
-        model=model,
-        source=source,
-        ability=ability_of(model, ratings),
-        typical_usd=0.0 if source.local else typical_usd(model),
-        thinks=thinks,
-    )
-    return at_speeds(way, _guessed_speeds(model.id), usd_per_hour=USD_PER_HOUR, measured=False) if source.local else way
+    usd = typical_usd(model) if model.priced else 0.0
+    way = Way(model=model, source=source, ability=ability_of(model, ratings), typical_usd=usd, thinks=thinks)
+    if model.priced:
+        return way
+    return at_speeds(way, _guessed_speeds(model.id), usd_per_hour=USD_PER_HOUR, measured=False)
 
 
 def _guessed_speeds(model_id: str) -> tuple[float, float]:
@@ -143,16 +142,14 @@ def _chats(entry: Listed) -> bool:
 
 
 def _model(entry: Listed, offer: Offer) -> Model | None:
-    """The entry as a model of a pool; None where nobody knows its price."""
+    """The entry as a model of a pool, without a price on a machine of one's own; None where nobody knows its price."""
     source = offer.source
-    prices: Prices | None = None
-    if not source.local:
-        stated = entry.prices if entry.prices is not None else known_prices(source.base_url, entry.id)
-        if not isinstance(stated, Prices):
-            return None
-        prices = stated
+    stated = entry.prices if entry.prices is not None else known_prices(source.base_url, entry.id)
+    prices = stated if isinstance(stated, Prices) else None
+    if prices is None and (stated is not None or not source.own):
+        return None
     return Model(
-        name=entry.id.removesuffix(_FREE).rpartition("/")[2],
+        name=entry.id.removesuffix(_FREE).rpartition("/")[2].strip() or entry.id,
         id=entry.id,
         input_usd_per_million=prices.input_usd_per_million if prices else None,
         output_usd_per_million=prices.output_usd_per_million if prices else None,

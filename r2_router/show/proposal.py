@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from r2_router.show.plot import Mark, letters, plot
-from r2_router.words import counted, price_text, usd
+from r2_router.words import counted, listed, price_text, usd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,11 +94,12 @@ def measuring(model: str) -> str:
 
 def written(pool: str, file: Path) -> list[str]:
     """What is in use from now on."""
-    from r2_router.setup.pool_file import overruled
+    from r2_router.setup.pool_file import in_the_way, overlaid
 
-    if other := overruled(pool):
-        return [f"Written to {file}, but {other} sets another pool: unset it, or give --pool {pool}."]
-    return [f"Written to {file}; it is the default pool now."]
+    other, changed = in_the_way(pool), overlaid(pool)
+    said = f"but {other} is in force: unset that to route among these models." if other else "the default pool now."
+    above = [f"Your models.toml stands above it: it adds or changes {listed(changed)}."] if changed else []
+    return [f"Written to {file}, {said}", *above]
 
 
 def first_answer_failed(why: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from r2_router.show.ranking import choice
-from r2_router.words import asked_for, asks_for_length, budget_text, usd
+from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, read_with, usd
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
@@ -21,8 +21,14 @@ def reasons(explanation: Explanation) -> list[str]:
     basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
     source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
     lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
+    if decision.closing:
+        lines.append(CLOSING)
+    if decision.read_with:
+        lines.append(read_with([(turn.text, turn.share) for turn in decision.read_with]))
     if decision.stated_length is not None:
         lines.append(asks_for_length(decision.stated_length.said))
+    if best.doubt:
+        lines.append(held_back(best.doubt))
     other = explanation.runner_up
     if other is not None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"

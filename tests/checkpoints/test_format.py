@@ -76,11 +76,11 @@ def test_the_json_is_readable_and_names_version_models_and_budgets(saved: Path) 
 
 def test_version_1_is_read_as_it_was_written(saved: Path) -> None:
     meta = json.loads((saved / JSON_NAME).read_text())
-    for added in ("quality_scale", "quality_ceiling"):
+    for added in ("quality_scale", "quality_ceiling", "tenfold_gain"):
         del meta[added]
     (saved / JSON_NAME).write_text(json.dumps({**meta, "version": 1}))
     read = Checkpoint.load(saved)
-    assert (read.quality_scale, read.quality_ceiling) == ("linear", 1.0)
+    assert (read.quality_scale, read.quality_ceiling, read.tenfold_gain) == ("linear", 1.0, 0.0)
 
 
 def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
@@ -107,6 +107,7 @@ def test_a_missing_checkpoint_says_how_to_get_one(tmp_path: Path) -> None:
         ({"token_scale": "cubic"}, "token scale"),
         ({"quality_scale": "cubic"}, "quality scale"),
         ({"quality_ceiling": 0}, "quality ceiling"),
+        ({"tenfold_gain": -0.1}, "tenfold gain"),
         ({"quality_ceiling": "1"}, "lacks or misstates a field"),
         ({"embedder": {"id": "x", "dim": 9}}, r"weights of shape \(24, 8\), not \(24, 9\)"),
         ({"embedder": {"id": "x", "dim": 10**12}}, "embedding dimension"),

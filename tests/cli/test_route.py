@@ -252,3 +252,53 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert version("r2-mcp") in capsys.readouterr().out
+
+
+# -- chats -----------------------------------------------------------------------------------------------------
+
+HARD = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
+CHAT = [{"role": "user", "content": HARD}, {"role": "assistant", "content": "func New() ..."}]
+BRIEF = {"role": "user", "content": "commit it"}
+READ = "Read together with 'Write a Go function implementing an LRU cache …' ("
+
+
+@pytest.fixture
+def chat_file(tmp_path: Path) -> Path:
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps([*CHAT, BRIEF]))
+    return file
+
+
+@pytest.mark.slow
+def test_a_chat_is_routed_and_explained_from_a_file(chat_file: Path) -> None:
+    assert READ in run("route", "--messages", str(chat_file)).stdout
+    assert READ in run("explain", "--messages", str(chat_file)).stdout
+    assert "Read together" not in run("route", "--messages", str(chat_file), "--context", "last").stdout
+    shown = json.loads(run("route", "--messages", str(chat_file), "--json").stdout)
+    assert shown["query"] == "commit it"
+    assert shown["read_with"][0]["text"] == HARD
+
+
+@pytest.mark.slow
+def test_a_prompt_comes_after_the_chat_and_stdin_is_a_chat_too(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps({"model": "x", "messages": CHAT}))
+    after = json.loads(run("route", "commit it", "--messages", str(file), "--json").stdout)
+    piped = json.loads(run("route", "--messages", "-", "--json", stdin=json.dumps([*CHAT, BRIEF])).stdout)
+    assert after == piped
+    assert after["read_with"][0]["text"] == HARD
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '"text"', '{"query": "x"}', "[" * 100_000, "null"])
+def test_a_file_that_holds_no_chat_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "chat.json"
+    file.write_text(text)
+    done = run("route", "--messages", str(file))
+    assert done.returncode == 1
+    assert "no JSON list of messages" in done.stderr
+
+
+def test_stdin_is_read_once() -> None:
+    done = run("route", "--messages", "-", "--file", "-", stdin="[]")
+    assert done.returncode == 1
+    assert "Stdin can be read once" in done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +87,13 @@ def test_another_server_is_named(home: Path, here: Offers) -> None:
     sources = json.loads(other.stdout)["sources"]
     assert sources[0]["base_url"].startswith("http://localhost:")
     assert sources[0]["models"] == 1
+
+
+def test_where_one_server_answers_for_all_only_it_is_asked(here: Offers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("R2_LLM_API_BASE", here.own.url)
+    found = json.loads(run_command("setup", "--dry-run", "--json").stdout)
+    assert [source["base_url"] for source in found["sources"]] == [here.own.url]
+    assert here.hosted.requests == []
 
 
 @pytest.mark.parametrize(
@@ -186,6 +192,8 @@ def test_a_second_run_says_that_nothing_has_changed_and_measures_nothing(here: O
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_at_a_terminal_the_proposal_is_edited_and_accepted(here: Offers) -> None:
+    import pty
+
     controller, terminal = pty.openpty()
     started = subprocess.Popen(SETUP, stdin=terminal, stderr=terminal, stdout=subprocess.DEVNULL, env=os.environ)
     os.close(terminal)

@@ -13,7 +13,9 @@ import pytest
 from support.chat_server import ChatServer, fails, resets, says
 
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
+from r2_router.ledger import Ledger, stats
 from r2_router.routing.decision import Decision
+from r2_router.show.spending import spending
 
 TEXT = "Rome is the **capital**."
 
@@ -175,6 +177,19 @@ def test_system_and_history_are_context(shell, server) -> None:
     assert len(server.bodies[-1]["messages"]) == 1
 
 
+@pytest.mark.slow
+def test_a_cell_is_read_with_the_history_it_is_given(shell) -> None:
+    hard = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
+    shell.run(f"%%r2\n{hard}")
+    for cell in ("%%r2 --route-only --history 1\ncommit it", "%%r2 --history 1\ncommit it"):
+        shell.run(cell)
+        decision = shell.ip.magics_manager.registry["R2Magics"].session.decision
+        assert [turn.text for turn in decision.read_with] == [hard]
+    explained = shell.run("%r2 explain --history 2 commit it")
+    assert "Read together with" in str(explained.bundles) + explained.printed
+    assert shell.run("%%r2 --route-only --history 1 --context last\ncommit it").result.read_with == ()
+
+
 # -- formats -------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +273,13 @@ def test_a_spending_limit_is_kept(shell, server, monkeypatch: pytest.MonkeyPatch
     assert server.requests == []
 
 
+def test_a_filter_that_cuts_an_answer_is_said(shell, server: ChatServer) -> None:
+    server.then(says("Rome is ", reason="content_filter"))
+    ran = shell.run("%%r2 -o reply\nhello")
+    assert "content filter cut the answer off" in f"{ran.printed}{ran.errors}{ran.bundles}"
+    assert shell.ip.user_ns["reply"].partial
+
+
 # -- %r2 -----------------------------------------------------------------------------------------------------
 
 
@@ -267,7 +289,9 @@ def test_status_models_stats_and_config(shell) -> None:
     assert "3 of 3 models" in status
     assert "5 tokens" in status
     assert "SmolLM2" in shell.run("%r2 models").bundles[0]["text/plain"]
-    assert "cost: predicted" in shell.run("%r2 stats").printed
+    stated = shell.run("%r2 stats").printed
+    assert "cost: predicted" in stated
+    assert " ".join(spending(stats(Ledger()))) in stated  # as the command line says it: over the same answers
     assert "R2Magics.worth_usd" in shell.run("%r2 config").bundles[0]["text/plain"]
 
 

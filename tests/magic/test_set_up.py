@@ -67,7 +67,7 @@ def test_help_lists_the_options_of_the_command_line(notebook: Any) -> None:
 def test_with_yes_it_is_written_answers_and_is_used_by_the_next_cell(notebook: Any) -> None:
     ran = notebook.run("%r2 setup --yes")
     assert ran.error is None
-    assert "it is the default pool now" in ran.printed
+    assert "the default pool now" in ran.printed
     assert any(REPLY in str(bundle) for bundle in [*ran.bundles, ran.printed])
     asked = notebook.run("%%r2\nWhat is the capital of Italy?")
     assert asked.error is None

@@ -188,6 +188,16 @@ async def test_a_stream_that_breaks_leaves_a_partial_answer(answering: R2Router,
     assert "broken off: " in words(result)
 
 
+async def test_a_filter_that_cuts_an_answer_is_said(answering: R2Router, provider: ChatServer) -> None:
+    provider.then(says("Rome is ", reason="content_filter"))
+    async with Client(serve(answering)) as client:
+        result = await client.call_tool(TOOL, {"query": QUERY})
+    found = _found(result)
+    assert (found["text"], found["partial"]) == ("Rome is ", True)
+    assert found["error"] == "the provider's content filter cut the answer off"
+    assert "broken off: the provider's content filter cut the answer off" in words(result)
+
+
 async def test_a_missing_key_names_the_variable(tmp_path: Path) -> None:
     with chat_server() as provider:
         async with Client(serve(make_router(tmp_path, provided(provider.url)))) as client:

@@ -10,10 +10,12 @@ import pytest
 from mcp import Client
 from support.made_up import make_pool
 from support.mcp_client import ERAS, QUERY, Letters, make_router, serve, words
+from support.offers import KEY, KEY_VARIABLE, Offers
 from support.snapshots import assert_snapshot
 
 from r2_router import R2Router
 from r2_router.errors import ConfigError
+from r2_router.router import router_for
 from r2_router.routing.tokens import estimate_tokens
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -96,6 +98,20 @@ async def test_route_gives_the_routers_own_decision(router: R2Router, era: Any) 
     assert found["candidates_total"] == len(decision.candidates) > 3
     assert found["truncated"] is True
     assert decision.best.label in words(result)
+
+
+@pytest.mark.parametrize("tool", ["route", "explain_candidates"])
+async def test_earlier_turns_are_read_with_a_query_that_leans_on_them(tmp_path: Path, tool: str) -> None:
+    router = make_router(tmp_path, precision=None)
+    before = [{"role": "user", "content": QUERY}, {"role": "assistant", "content": "Packets flow"}]
+    async with Client(serve(router)) as client:
+        result = await client.call_tool(tool, {"query": "again", "messages": before})
+    decision = router.route_messages([*before, {"role": "user", "content": "again"}])
+    found = result.structured_content
+    assert found is not None
+    assert found["candidates"][0]["predicted_quality"] == pytest.approx(decision.predicted_quality, rel=1e-8)
+    assert f"Read together with '{QUERY}'." in found["why"]
+    assert f"Read together with '{QUERY}'." in words(result)
 
 
 async def test_route_says_when_the_choice_cannot_be_asked(router: R2Router) -> None:
@@ -296,3 +312,15 @@ async def test_a_crash_tells_the_client_nothing_of_the_inside() -> None:
         crashed = await client.call_tool("route", {"query": QUERY})
     assert crashed.is_error
     assert "42" not in words(crashed)
+
+
+@pytest.mark.slow
+async def test_a_key_that_nobody_has_set_up_is_a_warning_of_the_result(here: Offers) -> None:
+    async with Client(serve(router_for("mcp"))) as client:
+        routed = await client.call_tool("route", {"query": QUERY})
+        answered = await client.call_tool("route_and_generate", {"query": QUERY})
+    assert routed.structured_content is not None
+    assert any(f"{KEY_VARIABLE} is set and unused" in warning for warning in routed.structured_content["warnings"])
+    assert answered.is_error
+    assert f"{KEY_VARIABLE} is set and unused" in words(answered)
+    assert KEY not in words(answered)

@@ -67,9 +67,6 @@ def test_what_is_simple_does_not_get_the_strongest(router: R2Router, prompt: dic
 
 @pytest.mark.slow
 @with_mark("hard")
-@pytest.mark.xfail(
-    reason="the prior's first version expects 160 to 290 tokens of hosted models that write 500 to 2,000"
-)
 def test_what_is_hard_gets_length_or_thinking_where_quality_counts(router: R2Router, prompt: dict[str, Any]) -> None:
     decision = router.route_text(prompt["query"], preset="quality")
     cheapest = min(router.models, key=lambda m: m.output_usd_per_million or 0.0)

@@ -50,3 +50,8 @@ def test_time_is_proportional_to_length(unit: str):
     start = time.process_time()
     estimate_tokens(text)
     assert time.process_time() - start < 5  # 0.02 s on a quiet machine; a quadratic pattern takes a minute
+
+
+def test_a_text_counted_before_has_the_same_count() -> None:
+    text = "Wörter, words and 语言 in one text. " * 50
+    assert estimate_tokens(text) == estimate_tokens(text) > estimate_tokens(text[:-40])

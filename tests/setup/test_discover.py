@@ -11,9 +11,11 @@ from support.offers import KEY, KEY_VARIABLE, MODELS, Offers, as_ollama, write_p
 
 from r2_router.config.settings import load_settings
 from r2_router.errors import DownloadError, InputError
+from r2_router.pools.known_prices import known_models
 from r2_router.pools.profiles import profiles
 from r2_router.setup import discover
-from r2_router.setup.discover import Source, given_source, key_sources, read_offers, server_sources
+from r2_router.setup.discover import Source, given_source, key_sources, read_offers, running_sources, server_sources
+from r2_router.setup.unused import unused
 
 LOCAL = {"ollama", "lmstudio", "llamacpp", "vllm", "jan"}
 
@@ -39,7 +41,14 @@ def test_keys_are_found_in_the_environment_and_in_the_file(home: Path, monkeypat
 
 def test_only_servers_that_take_connections_are_found(here: Offers) -> None:
     (found,) = server_sources()
-    assert (found.name, found.base_url, found.local) == ("ollama", here.own.url, True)
+    assert (found.name, found.base_url, found.own) == ("ollama", here.own.url, True)
+
+
+def test_what_listens_at_such_a_port_and_lists_no_model_is_not_said_to_run(here: Offers) -> None:
+    assert [source.name for source in running_sources()] == ["ollama"]
+    here.own.then(fails(404))
+    assert running_sources() == []
+    assert unused(load_settings()).startswith(f"{KEY_VARIABLE} is set and unused: ")
 
 
 def test_each_source_lists_its_models(here: Offers) -> None:
@@ -88,7 +97,7 @@ def test_a_bad_list_stops_no_other(here: Offers, bad: object) -> None:
 
 @pytest.mark.slow
 def test_slow_servers_are_waited_for_together_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discover, "_LOCAL_SECONDS", 0.3)
+    monkeypatch.setattr(discover, "_OWN_SECONDS", 0.3)
     with chat_server(hangs()) as slow, chat_server(hangs()) as slower, chat_server(sends(as_ollama("m"))) as good:
         sources = [Source(provider="", base_url=server.url) for server in (slow, slower, good)]
         start = time.monotonic()
@@ -107,6 +116,9 @@ def test_without_network_the_snapshot_stands_in(monkeypatch: pytest.MonkeyPatch)
     offered, nothing = read_offers([provider, local], load_settings())
     assert offered.snapshot
     assert {"gpt-4.1", "gpt-4o-mini"} <= {entry.id for entry in offered.listed}
+    ids = {entry.id for entry in known_models("https://api.fireworks.ai/inference/v1")}
+    assert ids
+    assert all(model_id.startswith("accounts/fireworks/") for model_id in ids)  # as it is asked there
     assert (nothing.listed, nothing.snapshot) == ([], "")
 
 
@@ -120,7 +132,7 @@ def test_a_given_address_gets_no_key_but_its_providers(home: Path, monkeypatch: 
     settings = load_settings()
     assert given_source("https://models.example/v1/", settings).api_key_env == ""
     assert given_source("https://api.openai.com/v1", settings).api_key_env == "OPENAI_API_KEY"
-    assert given_source("http://127.0.0.1:5000/v1", settings).local
+    assert given_source("http://127.0.0.1:5000/v1", settings).own
 
 
 def test_the_key_of_the_settings_goes_to_their_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from r2_router.pools.listed import Listed, read_entry
 from r2_router.pools.pool import load_pool
 from r2_router.pools.ratings import load_ratings
 from r2_router.setup.discover import Offer, Source
-from r2_router.setup.pool_file import PoolPlan, known_machine, overruled, plan_pool, pool_file, write_pool
+from r2_router.setup.pool_file import PoolPlan, in_the_way, known_machine, overlaid, plan_pool, pool_file, write_pool
 from r2_router.setup.ways import Way, all_ways, at_speeds
 
 TODAY = "2026-11-26"
@@ -69,7 +69,7 @@ def test_what_is_written_is_the_pool_that_was_meant(home: Path) -> None:
         assert model is not None
         assert model == replace(way.model, untrusted="")
     assert load_settings().pool == "mine"
-    assert overruled("mine") == ""
+    assert in_the_way("mine") == ""
 
 
 def test_every_field_survives_the_file(home: Path) -> None:
@@ -143,7 +143,23 @@ def test_a_pool_is_named_above_the_tables_of_the_settings(home: Path) -> None:
 def test_who_sets_another_pool_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(offer())
     monkeypatch.setenv("R2_POOL", "local")
-    assert overruled("mine") == "R2_POOL"
+    assert in_the_way("mine") == "pool = local (R2_POOL)"
+
+
+def test_what_the_users_models_file_changes_is_named(home: Path) -> None:
+    run(offer())
+    assert overlaid("mine") == []
+    own = '[models.own]\nid = "v/own"\nusd_per_million = [1, 2]\n'
+    (home / "models.toml").write_text(f"[models.gemma-3-4b-it]\nusd_per_million = [9, 9]\n{own}", encoding="utf-8")
+    assert overlaid("mine") == ["gemma-3-4b-it", "own"]
+    (home / "models.toml").write_text("[models.x]\n", encoding="utf-8")
+    assert overlaid("mine") == []
+
+
+def test_a_checkpoint_with_heads_of_its_own_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(offer())
+    monkeypatch.setenv("R2_CHECKPOINT", "release")
+    assert in_the_way("mine") == "checkpoint = release (R2_CHECKPOINT)"
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", ".hidden", "x" * 61, "C:x", "local", "paper"])
@@ -228,6 +244,33 @@ def test_what_the_user_removed_stays_out_run_after_run(home: Path) -> None:
     for _ in range(2):
         assert kinds(run(offer())) == {"gemma-3-4b-it": "removed"}
         assert load_pool("mine").get("gemma-3-4b-it") is None
+    write_pool(plan_pool("mine", ways_of(offer()), [offer()], {"gemma-3-4b-it"}))  # but who names it gets it
+    assert load_pool("mine").get("gemma-3-4b-it") is not None
+
+
+def test_a_pool_whose_file_was_deleted_begins_anew(home: Path) -> None:
+    run(offer())
+    pool_file("mine").unlink()
+    assert set(kinds(run(offer())).values()) == {"new"}
+
+
+def test_a_pool_of_which_all_was_removed_is_not_written_empty(home: Path) -> None:
+    run(offer({GPT: PRICES[GPT]}))
+    head, _, _ = pool_file("mine").read_text(encoding="utf-8").partition("[models")
+    pool_file("mine").write_text(f'{head}[models.own]\nid = "v/own"\nusd_per_million = [1, 2]\n', encoding="utf-8")
+    run(offer({GPT: PRICES[GPT]}))
+    assert list(load_pool("mine").models) == ["own"]
+    with pytest.raises(ConfigError, match="would be empty"):
+        write_pool(PoolPlan("mine", pool_file("mine"), {}, {}, []))
+
+
+def test_a_second_provider_of_the_same_model_renames_nothing(home: Path) -> None:
+    run(offer())
+    edit(pool_file("mine"), "[models.gemma-3-4b-it]\n", "[models.gemma-3-4b-it]\nverbosity = 0.5\n")
+    other = Offer(Source(provider="openai", base_url="https://api.openai.com/v1", api_key_env="K"), listed(PRICES))
+    assert "gemma-3-4b-it@openrouter" in {way.model.name for way in ways_of(offer(), other)}
+    run(offer(), other)
+    assert load_pool("mine").models["gemma-3-4b-it"].verbosity == 0.5
 
 
 def test_a_list_that_cannot_be_had_takes_nothing_away(home: Path) -> None:
@@ -292,6 +335,29 @@ def test_broken_toml_is_told_with_its_line(home: Path) -> None:
     pool_file("mine").write_text("[models\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"mine\.toml, line 1"):
         run(offer())
+
+
+@pytest.mark.parametrize("memory", ["[]", "{}", '{"models": 1}', '{"models": {"a": 1}}', "\x00"])
+def test_a_memory_that_is_none_is_no_harm(home: Path, memory: str) -> None:
+    run(offer())
+    (home / "data" / "setup" / "mine.json").write_text(memory, encoding="utf-8")
+    assert set(kinds(run(offer())).values()) == {"yours"}
+
+
+def test_a_model_that_is_no_table_is_told_with_its_line(home: Path) -> None:
+    pool_file("mine").parent.mkdir(parents=True)
+    pool_file("mine").write_text("[models]\na = 5\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.toml, line 2"):
+        run(offer())
+
+
+def test_a_cache_that_costs_nothing_costs_nothing_in_the_file(home: Path) -> None:
+    free = entry(GPT, 0.4, 1.6)
+    free["pricing"]["input_cache_read"] = "0"
+    read = read_entry(free, TODAY)
+    assert read is not None
+    run(Offer(HOSTED, [read]))
+    assert load_pool("mine").models["gpt-4.1-mini"].cache_read_usd_per_million == 0
 
 
 def test_names_with_markup_and_dots_are_quoted(home: Path) -> None:

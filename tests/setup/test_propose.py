@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -101,6 +102,27 @@ def test_a_server_that_runs_here_gets_a_place() -> None:
     assert "own" in names(chosen)
     assert len(chosen) <= MOST
     assert "m8" in names(chosen)
+
+
+def test_the_other_way_of_asking_a_model_is_proposed_beside_it() -> None:
+    ways = [way(f"m{i}", 1300 + 60 * i, 0.0001 * 10**i) for i in range(4)]
+    off = replace(
+        ways[2],
+        model=replace(ways[2].model, request={"reasoning": {"enabled": False}}),
+        ability=replace(ways[2].ability, by_category={"math": 1400.0}),
+    )
+    on = replace(
+        off,
+        model=replace(off.model, name="m2-thinking", request={"reasoning": {"enabled": True}}),
+        ability=replace(off.ability, rating=1410.0, by_category={"math": 1450.0}, said="rated as m2, thinking"),
+        typical_usd=0.3,  # dearer than what is better: not on the frontier
+        thinks=True,
+    )
+    ways = [ways[0], ways[1], off, ways[3], on]
+    assert "m2-thinking" not in names(frontier(ways))
+    assert names(propose(ways)) == ["m0", "m1", "m2", "m3", "m2-thinking"]
+    worse = replace(on, ability=replace(on.ability, by_category={"math": 1395.0}))  # dearer, and better at nothing
+    assert names(propose([*ways[:-1], worse])) == ["m0", "m1", "m2", "m3"]
 
 
 def test_one_model_of_two_providers_is_proposed_once_from_the_cheaper() -> None:

@@ -109,6 +109,13 @@ def test_thinking_and_not_are_two_ways_where_both_are_rated() -> None:
     assert thinking.model.thinking_tokens > 0 == plain.model.thinking_tokens
 
 
+def test_a_model_that_is_rated_in_one_way_is_asked_in_that_way() -> None:
+    (thinking,) = ways_of(entry("anthropic/claude-opus-5.5", 5, 25))
+    assert (thinking.model.name, thinking.model.request) == ("claude-opus-5.5", {"reasoning": {"enabled": True}})
+    (plain,) = ways_of(entry("openai/gpt-4.1-mini", 0.4, 1.6))  # where the ratings do not tell
+    assert (plain.model.request, plain.thinks) == ({}, False)
+
+
 def test_an_id_that_says_how_it_is_asked_is_one_way() -> None:
     (way,) = ways_of(entry("x-ai/grok-4-fast-non-reasoning", 0.2, 0.5))
     assert (way.model.request, way.thinks) == ({}, False)
@@ -119,6 +126,14 @@ def test_models_of_this_machine_are_priced_by_a_guessed_speed_until_they_are_mea
     assert not small.measured
     assert 0 < small.typical_usd < large.typical_usd
     assert small.speeds is not None
+
+
+def test_a_keyless_server_elsewhere_is_a_machine_of_ones_own_too() -> None:
+    lan = Source(provider="", base_url="http://192.168.1.5:8000/v1")
+    (way,) = ways_of({"id": "Qwen/Qwen3-8B"}, source=lan)
+    assert (way.measured, way.ability.source) == (False, "size")
+    (priced,) = ways_of(entry("Qwen/Qwen3-8B", 1, 2), source=lan)
+    assert (priced.measured, priced.speeds, priced.model.output_usd_per_million) == (True, None, 2.0)
 
 
 def test_names_stand_once() -> None:
@@ -134,7 +149,10 @@ def test_names_stand_once() -> None:
 prices = st.floats(0.001, 100).map(lambda usd: round(usd, 4))
 
 
-@given(st.lists(st.tuples(st.text(max_size=30), prices, prices), max_size=12))
+ids_of_any_kind = st.text(max_size=30) | st.text(alphabet="a/ :@free", max_size=12)
+
+
+@given(st.lists(st.tuples(ids_of_any_kind, prices, prices), max_size=12))
 def test_any_list_gives_names_that_a_pool_can_have(models: list[tuple[str, float, float]]) -> None:
     offer = Offer(
         HOSTED, [Listed(i, prices=Prices(input_usd_per_million=a, output_usd_per_million=b)) for i, a, b in models]

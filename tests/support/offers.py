@@ -84,10 +84,7 @@ def offers(home: Path) -> Generator[Offers]:
     hosted_list, own_list = Offering(as_openrouter()), Offering(as_ollama("qwen3:8b"))
     with chat_server(hosted_list) as hosted, chat_server(own_list) as own:
         write_profiles(home, openrouter=hosted.url, ollama=own.url)
-        try:
-            yield Offers(hosted, own, hosted_list, own_list)
-        finally:
-            profiles.cache_clear()
+        yield Offers(hosted, own, hosted_list, own_list)
 
 
 def write_profiles(home: Path, *, openrouter: str = "", ollama: str = "") -> None:

@@ -14,7 +14,7 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.lab.data.folds import category_folds, random_folds
 from r2_router.lab.data.table import Table
 from r2_router.lab.evaluation.compare import interval
-from r2_router.lab.evaluation.cross_validation import Learn, Validation, as_json, validate
+from r2_router.lab.evaluation.cross_validation import Learn, Progress, Validation, as_json, validate
 from r2_router.lab.evaluation.metrics import Curve
 from r2_router.pools.pool import Pool
 
@@ -69,17 +69,25 @@ def evaluate(
     sha256: str = "",
     heads: str = "",
     jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate what `learn` makes of the folds of `table`, or a given checkpoint, at the prices of `pool`.
 
     `embeddings` (n, d) are unit vectors of the queries, in order. With `ood`, also each category by what was learned
     from the others. `sha256` of the table's file tells whether a given checkpoint was trained on it, `heads` which
-    regressor `learn` uses where that is not ours; `jobs` is as in `validate`. Raises InputError as that does.
+    regressor `learn` uses where that is not ours; `jobs` and `progress` are as in `validate`, and so are errors.
     """
     given = learn if isinstance(learn, Checkpoint) else None
     by_chance = [random_folds(table, folds, seed) for seed in range(seeds)]
-    main = validate(table, embeddings, pool, learn, by_chance, jobs=jobs)
-    other = validate(table, embeddings, pool, learn, [category_folds(table)], jobs=jobs) if ood else None
+    by_category = [category_folds(table)] if ood else []
+    first, last = (sum(map(len, splits)) for splits in (by_chance, by_category))
+
+    def told(before: int) -> Progress | None:
+        tell = progress
+        return None if tell is None else (lambda done, _: tell(before + done, first + last))
+
+    main = validate(table, embeddings, pool, learn, by_chance, jobs=jobs, progress=told(0))
+    other = validate(table, embeddings, pool, learn, by_category, jobs=jobs, progress=told(first)) if ood else None
     warning = _warning(given, table, sha256) if given else ""
     return Evaluation(table, main, other, given.name if given else "", heads, warning)
 

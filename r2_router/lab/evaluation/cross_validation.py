@@ -27,6 +27,7 @@ from r2_router.routing.predict import Predictor
 Pair: TypeAlias = tuple[Floats, Floats]  # quality and output tokens, (n, C) each
 Learned: TypeAlias = Checkpoint | Regressed
 Learn: TypeAlias = Callable[[Table, Floats], Learned]
+Progress: TypeAlias = Callable[[int, int], None]  # folds done, folds in all
 _BINS = 5
 _DIGITS = 4  # of every number kept
 _NOTHING = 1e-12  # a smaller number is rounding
@@ -41,13 +42,14 @@ def cross_validate(
     folds: int = 5,
     seeds: int = 5,
     jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Learn on all folds but one, choose for the one left out, at the prices of `pool`; metrics as JSON.
 
     `learn` makes heads of a table and its (n, d) unit vectors, as `train` and `regress` do. See `validate`.
     """
     splits = [random_folds(table, folds, seed) for seed in range(seeds)]
-    return validate(table, embeddings, pool, learn, splits, jobs=jobs).metrics
+    return validate(table, embeddings, pool, learn, splits, jobs=jobs, progress=progress).metrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,10 +69,11 @@ def validate(
     splits: Sequence[Folds],
     *,
     jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> Validation:
     """Compare ways to choose on the queries every candidate answered, by what was expected of each query from the
     folds it is not in: `splits` has the folds of each seed, `jobs` of which are learned from at once (None: one for
-    each processor). What comes out is the same for any number.
+    each processor). What comes out is the same for any number. `progress` is told (done, total) folds.
 
     "router": what `learn` makes of each fold's rest, or the given checkpoint; "reactive", the same heads choosing among
     unlimited answers only; "knn", nearest neighbours; "paper", ridge heads as the paper's; "mix", the best that can be
@@ -90,7 +93,7 @@ def validate(
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         expected = [
             {way: (quality[complete], tokens[complete]) for way, (quality, tokens) in seed.items()}
-            for seed in _held_out(table, vectors, learn, splits, jobs)
+            for seed in _held_out(table, vectors, learn, splits, jobs, progress)
         ]
         priced = [_priced_ways(truth, pool, seed) for seed in expected]
         comparison = compare(table.candidates, truth.quality, cost, priced)
@@ -147,13 +150,19 @@ def _priced(table: Table, pool: Pool) -> list[Model]:
 
 
 def _held_out(
-    table: Table, vectors: Floats, learn: Learn | Learned, splits: Sequence[Folds], jobs: int | None
+    table: Table,
+    vectors: Floats,
+    learn: Learn | Learned,
+    splits: Sequence[Folds],
+    jobs: int | None,
+    progress: Progress | None,
 ) -> list[dict[str, Pair]]:
     """Of each seed what each way to expect says of the queries left out, (n, C) each."""
     # Threads: what takes time runs outside the interpreter's lock, and nothing is copied.
-    parallel = joblib.Parallel(n_jobs=jobs or -1, backend="threading")
+    parallel = joblib.Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
     task = joblib.delayed(_expected)
-    parts = iter(parallel(task(table, vectors, learn, *fold) for folds in splits for fold in folds))
+    parts = parallel(task(table, vectors, learn, *fold) for folds in splits for fold in folds)
+    done, total = 0, sum(len(folds) for folds in splits)
     found: list[dict[str, Pair]] = []
     for folds in splits:
         seed: dict[str, Pair] = {}
@@ -162,6 +171,9 @@ def _held_out(
                 whole = seed.setdefault(way, (np.empty(table.quality.shape), np.empty(table.quality.shape)))
                 for array, part in zip(whole, pair, strict=True):
                     array[out] = part
+            done += 1
+            if progress:
+                progress(done, total)
         found.append(seed)
     return found
 

@@ -34,6 +34,12 @@ def test_the_report_is_json_and_says_that_the_router_pays(report):
     assert report["warning"] == ""
 
 
+def test_progress_counts_every_fold_of_both_kinds(lab):
+    told = []
+    evaluate(*lab, LAB_POOL, LEARN, folds=3, seeds=2, ood=True, progress=lambda done, of: told.append((done, of)))
+    assert told == [(done, 8) for done in range(1, 9)]  # 3 folds of 2 seeds, then 2 categories
+
+
 def test_nobody_beats_the_oracle(report):
     """At any worth w, the best point of the oracle's curve is worth most, constants included."""
     curves = {name: np.array(points) for name, points in report["curves"].items()}

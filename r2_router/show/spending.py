@@ -1,0 +1,20 @@
+"""What the ledger adds up to, in words."""
+
+from __future__ import annotations
+
+from r2_router.ledger.statistics import Totals
+from r2_router.words import usd
+
+
+def spending(totals: Totals) -> list[str]:
+    """What was spent; and, over the answers of which both are known, against always the strongest model, unlimited."""
+    baseline, saved = totals.baseline_cost_usd, totals.saved_usd
+    lines = [f"Spent {usd(totals.cost_usd)}."]
+    if baseline:
+        answers = f"{totals.compared:,} answer{'s' * (totals.compared != 1)}"
+        much = f"{usd(abs(saved))} ({abs(saved) / baseline:.0%}) {'saved' if saved >= 0 else 'more'}"
+        lines.append(
+            f"Of that {usd(totals.compared_cost_usd)} for {answers} that always the strongest model, unlimited, was "
+            f"expected to give for {usd(baseline)}: {much}."
+        )
+    return lines
