@@ -360,18 +360,20 @@ class Expected:
     """What is expected of n texts: quality and cost (n, C)."""
 
     def __init__(self, predictor: Predictor, table: CandidateTable, texts: tuple[str, ...]) -> None:
+        self.table = table
         outputs = predictor.outputs(embedded(texts).astype(np.float32))
         self.quality = predictor.quality(outputs)
         tokens = predictor.head_tokens(outputs)
         self.cost = np.array([table.cost(t, max(10.0, len(x) / 4)) for t, x in zip(tokens, texts, strict=True)])
 
-    def choose(self, worth: float, typical: Floats | None = None, tolerance: float = 0.0) -> np.ndarray:
-        """The best of each; with a tolerance, what is best for the typical query (net, (C,)) unless another is better
-        by more than that, in quality."""
-        net = worth * self.quality - self.cost
+    def choose(self, worth: float, tenfold_gain: float, typical: Floats | None = None) -> np.ndarray:
+        """The best of each, a tenfold price having to promise `tenfold_gain`; with `typical`, the net worths (C,) of a
+        typical query's candidates, the best of these unless another is better by 0.02 of quality."""
+        doubt = self.table.doubt(self.cost) * (tenfold_gain / self.table.tenfold_gain)
+        net = worth * (self.quality - doubt) - self.cost
         if typical is None:
             return net.argmax(axis=1)
-        near = net >= net.max(axis=1, keepdims=True) - tolerance * worth
+        near = net >= net.max(axis=1, keepdims=True) - NEAR * worth
         return np.where(near, typical, -np.inf).argmax(axis=1)
 
     def lost(self, worth: float, chosen: np.ndarray) -> float:
@@ -397,7 +399,7 @@ def presets(data: Path) -> dict[str, Any]:
         base = expected.quality[:, strongest].mean(), expected.cost[:, strongest].mean()
         rows = {}
         for times in MULTIPLES:
-            chosen = expected.choose(times * usd)
+            chosen = expected.choose(times * usd, table.tenfold_gain)
             at = np.arange(len(texts)), chosen
             rows[str(times)] = {
                 "quality": float(expected.quality[at].mean()),
@@ -410,33 +412,43 @@ def presets(data: Path) -> dict[str, Any]:
     return found
 
 
-TOLERANCES = (0.0, 0.01, 0.02, 0.03)
+GAINS = (0.0, 0.01, 0.02, 0.03, 0.05)
+NEAR = 0.02
 
 
 def robustness(data: Path) -> dict[str, Any]:
-    """The 100 pairs: how often a paraphrase gets the same model, the same model and budget; with a rule for near-ties."""
+    """The 100 pairs: how often a paraphrase gets the same model, and the same model and budget, by what a tenfold price
+    must promise; and by another rule for near-ties, that a typical query decides them."""
     columns = parquet.read_table(data / "routerarena_part.parquet", columns=["query", "paraphrase"]).to_pydict()
     pairs = {q: p for q, p in zip(columns["query"], columns["paraphrase"], strict=True) if p}
     found: dict[str, Any] = {}
     for name in POOLS:
         predictor, table, usd = five(name)
-        sides = [Expected(predictor, table, texts) for texts in (tuple(pairs), tuple(pairs.values()))]
+        one, two = (Expected(predictor, table, texts) for texts in (tuple(pairs), tuple(pairs.values())))
         others = Expected(predictor, table, everyday_texts(data))
         middle = predictor.outputs(predictor.middle)
-        model = table.model_index
         for preset, times in PRESETS.items():
             worth = times * usd
             typical = worth * predictor.quality(middle) - table.cost(predictor.tokens(middle), 100)
-            for tolerance in TOLERANCES:
-                one, two, more = (side.choose(worth, typical, tolerance) for side in (*sides, others))
-                found.setdefault(name, {}).setdefault(preset, {})[str(tolerance)] = {
-                    "same_model": float(np.mean(model[one] == model[two])),
-                    "same_pair": float(np.mean(one == two)),
-                    "largest_share": float(np.bincount(model[one]).max() / len(one)),
-                    "largest_share_everyday": float(np.bincount(model[more]).max() / len(more)),
-                    "quality_lost_everyday": others.lost(worth, more),
-                }
+            rules: dict[str, tuple[float, Floats | None]] = {f"tenfold {gain:g}": (gain, None) for gain in GAINS}
+            rules["a typical query decides near-ties"] = (0.0, typical)
+            found.setdefault(name, {})[preset] = {
+                rule: stability(table, worth, [side.choose(worth, *how) for side in (one, two, others)], others)
+                for rule, how in rules.items()
+            }
     return found
+
+
+def stability(table: CandidateTable, worth: float, chosen: list[np.ndarray], others: Expected) -> dict[str, float]:
+    """How alike the choices of two paraphrases are; how far from constant, there and on everyday requests."""
+    a, b, c = (table.model_index[each] for each in chosen)
+    return {
+        "same_model": float(np.mean(a == b)),
+        "same_pair": float(np.mean(chosen[0] == chosen[1])),
+        "largest_share": float(np.bincount(a).max() / len(a)),
+        "largest_share_everyday": float(np.bincount(c).max() / len(c)),
+        "quality_lost_everyday": others.lost(worth, chosen[2]),
+    }
 
 
 def speed(_: Path) -> dict[str, float]:

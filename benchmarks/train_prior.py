@@ -40,7 +40,7 @@ ACROSS_KINDS = ("mmlu_pro", "diverse", "routerarena_part")
 WITHIN_KINDS = ("zeroeval", "sweep")  # a kind of exam is easy or hard for reasons of its own
 ALPHA = 100.0
 LOGITS = 12.0  # for a unit of what the ridge foretells: left-out sources ask for more, the shrinkage being hard
-PLAIN_WEIGHT = 100.0
+PLAIN_WEIGHT = 30.0
 
 CATEGORY_ALPHA = 10.0
 LENGTH_ALPHA = 1.0
@@ -110,25 +110,19 @@ def difficulty(
 ) -> Floats:
     """(d,): what tells easy from hard, in units of quality as the ridge shrinks them. Level is another matter.
 
-    Each source is centred, so that the ridge does not learn which table a query is from; the plain requests are not:
-    their ease is over that of the exams.
+    Each source is centred, so that the ridge does not learn which table a query is from.
     """
     left, right = alpha * np.eye(512), np.zeros(512)
-    middles: list[Floats] = []
-    for name in (*across, *within):
-        if name not in without:
-            y = ease(sources[name], within_kinds=name in within)
-            rows = ~np.isnan(y)
-            middle = sources[name].vectors[rows].mean(axis=0)
-            X = sources[name].vectors[rows] - middle
-            left += X.T @ X
-            right += X.T @ y[rows]
-            middles += [middle] if name in across else []
+    parts = [(sources[name], ease(sources[name], within_kinds=name in within), 1.0) for name in (*across, *within)]
     if assumed:
         requests, logits = plain()
-        X = requests.vectors - np.mean(middles, axis=0)
-        left += PLAIN_WEIGHT * X.T @ X
-        right += PLAIN_WEIGHT * X.T @ (logits / LOGITS)
+        parts.append((requests, logits / LOGITS, PLAIN_WEIGHT))
+    for source, y, counted in parts:
+        if source.name not in without:
+            rows = ~np.isnan(y)
+            X = source.vectors[rows] - source.vectors[rows].mean(axis=0)
+            left += counted * X.T @ X
+            right += counted * X.T @ y[rows]
     return np.linalg.solve(left, right)
 
 
