@@ -46,7 +46,7 @@ PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 MOST_QUERIES = 3000  # of a table, drawn at random: what comparing more of them costs
 OWN_ALPHA = 10.0
 MULTIPLES = (1, 2, 5, 10, 20, 50, 100, 200)
-PRESETS = {"economy": 5, "balanced": 20, "quality": 100}
+PRESETS = {"economy": 5, "balanced": 20, "quality": 200}
 GATEWAY = "https://openrouter.ai/api/v1"
 
 # Pools of five, cheap to strong, USD per million tokens as listed in 2026.
@@ -412,7 +412,7 @@ def presets(data: Path) -> dict[str, Any]:
     return found
 
 
-GAINS = (0.0, 0.01, 0.02, 0.03, 0.05)
+GAINS = (0.0, 0.01, 0.02, 0.03)
 NEAR = 0.02
 
 
@@ -429,9 +429,11 @@ def robustness(data: Path) -> dict[str, Any]:
         middle = predictor.outputs(predictor.middle)
         for preset, times in PRESETS.items():
             worth = times * usd
-            typical = worth * predictor.quality(middle) - table.cost(predictor.tokens(middle), 100)
-            rules: dict[str, tuple[float, Floats | None]] = {f"tenfold {gain:g}": (gain, None) for gain in GAINS}
-            rules["a typical query decides near-ties"] = (0.0, typical)
+            usual = table.cost(predictor.tokens(middle), 100)
+            rules: dict[str, tuple[float, Floats | None]] = {f"{gain:g}": (gain, None) for gain in GAINS}
+            for gain in (0.0, table.tenfold_gain):
+                doubt = table.doubt(usual) * (gain / table.tenfold_gain)
+                rules[f"{gain:g}, near-ties as typical"] = gain, worth * (predictor.quality(middle) - doubt) - usual
             found.setdefault(name, {})[preset] = {
                 rule: stability(table, worth, [side.choose(worth, *how) for side in (one, two, others)], others)
                 for rule, how in rules.items()
