@@ -1,7 +1,7 @@
 """What is a prior worth before any label? `R2_DATA_DIR=FOLDER python benchmarks/prior.py [PART ...]`.
 
-Parts: difficulty, levels, among_models, lengths, presets, robustness, speed. Every constant of train_prior.py was chosen
-on these. Results go into benchmarks/results/prior.json. Minutes for among_models.
+Parts: difficulty, levels, lengths, presets, robustness, speed, among_models. Every constant of train_prior.py that is
+not assumed was chosen on these. Results go into benchmarks/results/prior.json.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def mean_auc(source: Source, head: Floats, vectors: Floats | None = None) -> flo
     return float(np.mean([auc(column, foretold) for column in source.quality.T]))
 
 
-# -- difficulty, a source left out ---------------------------------------------------------------------------------
+# -- difficulty, a source left out ---------------------------------------------------------------------------
 
 
 def difficulty(data: Path) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def with_statistics(sources: Mapping[str, Source], judged: tuple[str, ...], scal
     return found
 
 
-# -- levels: rating to accuracy ----------------------------------------------------------------------------------
+# -- levels: rating to accuracy ------------------------------------------------------------------------------
 
 
 def levels(data: Path) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def levels(data: Path) -> dict[str, Any]:
     return found
 
 
-# -- among models nobody measured ------------------------------------------------------------------------------------
+# -- among models nobody measured ----------------------------------------------------------------------------
 
 
 def among_models(data: Path) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def judged(table: Table, pool: Pool, seeds: list[dict[str, tuple[Floats, Floats]
     }
 
 
-# -- length: curves of two models over the third ------------------------------------------------------------------------
+# -- length: curves of two models over the third -------------------------------------------------------------
 
 
 def lengths(data: Path) -> dict[str, Any]:
@@ -309,7 +309,7 @@ def lengths(data: Path) -> dict[str, Any]:
             for seed in range(SEEDS)
         ]
         result = judged(own, pool, [{"prior": each.pop("as for itself"), **each} for each in seeds])
-        unlimited = [j for j, (_, budget) in enumerate(own.candidates) if budget == UNLIMITED][0]
+        unlimited = next(j for j, (_, budget) in enumerate(own.candidates) if budget == UNLIMITED)
         result["no length choice"] = {
             "quality": float(own.quality[:, unlimited].mean()),
             "cost_usd": float(cost_usd(own, pool, own.output_tokens)[:, unlimited].mean()),
@@ -321,7 +321,7 @@ def lengths(data: Path) -> dict[str, Any]:
 def transferred(
     sweep: Table, own: Table, others: list[str], vectors: Floats, folds: Any
 ) -> dict[str, tuple[Floats, Floats]]:
-    """What the curves of `others` foretell of the model of `own`, of which one number is known: its quality unlimited."""
+    """What the curves of `others` foretell of the model of `own`, of which only its mean quality is known."""
     budgets = [budget for _, budget in own.candidates]
     columns = {other: [sweep.candidates.index((other, budget)) for budget in budgets] for other in others}
     unlimited = budgets.index(UNLIMITED)
@@ -342,11 +342,11 @@ def transferred(
     return {"as for itself": (logistic(whole), tokens), "as for a strong model": (logistic(half), tokens)}
 
 
-# -- presets and paraphrases --------------------------------------------------------------------------------------------
+# -- presets and paraphrases ---------------------------------------------------------------------------------
 
 
 def five(name: str) -> tuple[Predictor, CandidateTable, float]:
-    """A pool of five with the shipped prior: predictor, candidates, and what a typical answer of its strongest costs."""
+    """A pool of five with the shipped prior: predictor, candidates, what a typical answer of its strongest costs."""
     pool = Pool(
         name,
         {n: Model(n, id_, a, b, base_url=GATEWAY, api_key_env="KEY") for n, (id_, a, b) in POOLS[name].items()},
@@ -393,9 +393,9 @@ def presets(data: Path) -> dict[str, Any]:
     for name in POOLS:
         predictor, table, usd = five(name)
         expected, candidates = Expected(predictor, table, texts), predictor.checkpoint.candidates
-        strongest = [
+        strongest = next(
             i for i, (m, b) in enumerate(candidates) if m == predictor.checkpoint.strongest and b == UNLIMITED
-        ][0]
+        )
         base = expected.quality[:, strongest].mean(), expected.cost[:, strongest].mean()
         rows = {}
         for times in MULTIPLES:

@@ -156,7 +156,7 @@ def unexplained(source: Source, head: Floats) -> float:
     return float(np.sqrt(np.nanmean(shared[~np.eye(len(shared), dtype=bool)])))
 
 
-# -- what it is about, how long its answer is -----------------------------------------------------------------
+# -- what it is about, how long its answer is ----------------------------------------------------------------
 
 
 def stacked(parts: Sequence[tuple[Floats, Floats, float]], alpha: float) -> Linear:
@@ -200,7 +200,7 @@ def natural(sources: Mapping[str, Source], without: Collection[str] = (), alpha:
     return weights, bias + np.log(np.mean(spread))
 
 
-# -- what is lost when the answer is short ---------------------------------------------------------------------
+# -- what is lost when the answer is short -------------------------------------------------------------------
 
 
 def curve(sweep: Table, models: Collection[str], budgets: Floats) -> Floats:
@@ -248,7 +248,7 @@ def thinking_slope(everyday: Source, ease_logits: Floats) -> float:
     return float(np.polyfit(ease_logits[known], np.log(tokens[known]), 1)[0])
 
 
-# -- all together ----------------------------------------------------------------------------------------------
+# -- all together --------------------------------------------------------------------------------------------
 
 
 def head(linear: Linear) -> Head:

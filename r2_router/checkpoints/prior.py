@@ -54,10 +54,11 @@ class Head:
 class Prior:
     """Heads for d-dimensional vectors that all models share, for K categories of the ratings and B budgets.
 
-    mixture (K rows): how much of the query each category is; the rest is OVERALL. difficulty (1 row): logits of
-    quality over the typical exam question of the ratings' scale, more for an easy query. gain (B rows): logits of quality that an answer of each budget
-    has over an unlimited one. length (B rows): logarithm of the answer's tokens at each budget, for a model of
-    verbosity 1; thoughts (1 row): the same of what is thought, over what a model thinks of a typical query.
+    mixture (K rows): how much of the query each category is; the rest is OVERALL. difficulty (1 row): logits of quality
+    over the typical exam question of the ratings' scale, more for an easy query. gain (B rows): logits of quality that
+    an answer of each budget has over an unlimited one. length (B rows): logarithm of the answer's tokens at each
+    budget, for a model of verbosity 1; thoughts (1 row): the same of what is thought, over what a model thinks of a
+    typical query.
     token_floor, token_ceiling (B,): bounds of the answer's tokens. error: standard error, in logits, of one query's
     quality for a model whose ability is certain.
     """
