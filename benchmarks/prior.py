@@ -283,7 +283,7 @@ def judged(table: Table, pool: Pool, seeds: list[dict[str, tuple[Floats, Floats]
             for way, m in methods.items()
         },
         "random": metrics["random"],
-        "gain_over_best_constant": metrics["gain_over_best_constant"],
+        "gain_over_best_constant": {k: v for k, v in metrics["gain_over_best_constant"].items() if k != "by_worth_usd"},
     }
 
 
@@ -368,7 +368,7 @@ class Expected:
 
     def choose(self, worth: float, tenfold_gain: float, typical: Floats | None = None) -> np.ndarray:
         """The best of each, a tenfold price having to promise `tenfold_gain`; with `typical`, the net worths (C,) of a
-        typical query's candidates, the best of these unless another is better by 0.02 of quality."""
+        typical query's candidates, the best of these unless another is better by NEAR in quality."""
         doubt = self.table.doubt(self.cost) * (tenfold_gain / self.table.tenfold_gain)
         net = worth * (self.quality - doubt) - self.cost
         if typical is None:
@@ -413,7 +413,7 @@ def presets(data: Path) -> dict[str, Any]:
 
 
 GAINS = (0.0, 0.01, 0.02, 0.03)
-NEAR = 0.02
+NEAR = 0.03
 
 
 def robustness(data: Path) -> dict[str, Any]:
