@@ -15,6 +15,7 @@ from r2_router.arrays import Floats
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.table import OPTIONAL, REQUIRED, Table, make_table
 from r2_router.lab.data.vectors import embed_cached
+from r2_router.records import UNLIMITED
 
 CHARACTERS_A_TOKEN = 4.3
 
@@ -38,11 +39,16 @@ def embedded(texts) -> Floats:
 
 
 @cache
+def measured_table(name: str, data: Path) -> Table:
+    """The unlimited answers of that table."""
+    table = sweep_table(data) if name == "sweep" else _clipped(data / f"{name}.parquet")
+    return table.among([j for j, (_, budget) in enumerate(table.candidates) if budget == UNLIMITED])
+
+
+@cache
 def measured(name: str, data: Path) -> Source:
     """A training table of natural lengths: zeroeval, mmlu_pro, routerarena_part, or the project's own "sweep"."""
-    table = sweep_table(data) if name == "sweep" else _clipped(data / f"{name}.parquet")
-    columns = [j for j, (_, budget) in enumerate(table.candidates) if budget == "unlimited"]
-    whole = table.among(columns)
+    whole = measured_table(name, data)
     return Source(
         name,
         whole.queries,

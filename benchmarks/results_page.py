@@ -8,6 +8,7 @@ import sys
 import textwrap
 
 from common import RESULTS, duration
+from prior_tables import prior_blocks
 
 ROOT = RESULTS.parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -200,6 +201,7 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),

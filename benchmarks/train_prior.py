@@ -112,7 +112,7 @@ def difficulty(
 
     Each source is centred, so that the ridge does not learn which table a query is from.
     """
-    left, right = np.zeros((512, 512)), np.zeros(512)
+    left, right = alpha * np.eye(512), np.zeros(512)
     parts = [(sources[name], ease(sources[name], within_kinds=name in within), 1.0) for name in (*across, *within)]
     if assumed:
         requests, logits = plain()
@@ -122,8 +122,8 @@ def difficulty(
             rows = ~np.isnan(y)
             X = source.vectors[rows] - source.vectors[rows].mean(axis=0)
             left += counted * X.T @ X
-            right += counted * X.T @ (y[rows] - y[rows].mean())
-    return np.linalg.solve(left + alpha * np.eye(512), right)
+            right += counted * X.T @ y[rows]
+    return np.linalg.solve(left, right)
 
 
 def rated(source: Source) -> tuple[Floats, Floats]:
@@ -156,7 +156,7 @@ def unexplained(source: Source, head: Floats) -> float:
     return float(np.sqrt(np.nanmean(shared[~np.eye(len(shared), dtype=bool)])))
 
 
-# -- what it is about, how long its answer is -----------------------------------------------------------------
+# -- what it is about, how long its answer is ----------------------------------------------------------------
 
 
 def stacked(parts: Sequence[tuple[Floats, Floats, float]], alpha: float) -> Linear:
@@ -200,7 +200,7 @@ def natural(sources: Mapping[str, Source], without: Collection[str] = (), alpha:
     return weights, bias + np.log(np.mean(spread))
 
 
-# -- what is lost when the answer is short ---------------------------------------------------------------------
+# -- what is lost when the answer is short -------------------------------------------------------------------
 
 
 def curve(sweep: Table, models: Collection[str], budgets: Floats) -> Floats:
@@ -248,7 +248,7 @@ def thinking_slope(everyday: Source, ease_logits: Floats) -> float:
     return float(np.polyfit(ease_logits[known], np.log(tokens[known]), 1)[0])
 
 
-# -- all together ----------------------------------------------------------------------------------------------
+# -- all together --------------------------------------------------------------------------------------------
 
 
 def head(linear: Linear) -> Head:
@@ -256,12 +256,12 @@ def head(linear: Linear) -> Head:
 
 
 def build(data: Path, without: Collection[str] = ()) -> Prior:
-    """The prior, from all sources but those in `without` (left out of the difficulty only)."""
+    """The prior; difficulty and lengths learned from all sources but those in `without`."""
     sources, sweep = everything(data), sweep_table(data)
     direction = LOGITS * difficulty(sources, without)
     anchors = [sources[name] for name in ACROSS_KINDS if name not in without]
     offset = float(np.mean([level(source) - (source.vectors @ direction).mean() for source in anchors]))
-    lengths = natural(sources)
+    lengths = natural(sources, without)
     slope = thinking_slope(sources["everyday"], sources["everyday"].vectors @ direction)
     typical = float((sources["everyday"].vectors @ direction).mean())
     judged = [name for name in ACROSS_KINDS if len(rated(sources[name])[1]) > 1]

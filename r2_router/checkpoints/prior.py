@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from r2_router.pools.ratings import OVERALL
 from r2_router.records import Budget
 
 PRIOR_JSON = "prior.json"
-TENFOLD_GAIN = 0.02  # quality that a tenfold price must promise: of a guess, the small differences are the least sure
+TENFOLD_GAIN = 0.01  # quality that a tenfold price must promise: of a guess, the small differences are the least sure
 ESTIMATED_FROM = "public ratings"
 
 _FILES = SealedFolder(
@@ -54,10 +54,11 @@ class Head:
 class Prior:
     """Heads for d-dimensional vectors that all models share, for K categories of the ratings and B budgets.
 
-    mixture (K rows): how much of the query each category is; the rest is OVERALL. difficulty (1 row): logits of
-    quality over the typical exam question of the ratings' scale, more for an easy query. gain (B rows): logits of quality that an answer of each budget
-    has over an unlimited one. length (B rows): logarithm of the answer's tokens at each budget, for a model of
-    verbosity 1; thoughts (1 row): the same of what is thought, over what a model thinks of a typical query.
+    mixture (K rows): how much of the query each category is; the rest is OVERALL. difficulty (1 row): logits of quality
+    over the typical exam question of the ratings' scale, more for an easy query. gain (B rows): logits of quality that
+    an answer of each budget has over an unlimited one. length (B rows): logarithm of the answer's tokens at each
+    budget, for a model of verbosity 1; thoughts (1 row): the same of what is thought, over what a model thinks of a
+    typical query.
     token_floor, token_ceiling (B,): bounds of the answer's tokens. error: standard error, in logits, of one query's
     quality for a model whose ability is certain.
     """
@@ -142,7 +143,7 @@ def compose(prior: Prior, pool: Pool, abilities: Mapping[str, Ability]) -> Check
     quality = _quality_rows(prior, [abilities[model.name] for model in models])
     tokens, floor, ceiling = _token_rows(prior, models)
     errors = [float(np.hypot(prior.error, LOGITS_PER_POINT * abilities[model.name].error)) for model in models]
-    candidates = tuple((model.name, budget) for model in models for budget in prior.budgets)
+    candidates: tuple[tuple[str, Budget], ...] = tuple((m.name, budget) for m in models for budget in prior.budgets)
     return Checkpoint(
         name=prior.name,
         candidates=candidates,
@@ -215,7 +216,7 @@ def _rows(weights: Floats, bias: Floats) -> Head:
 def _check(p: Prior) -> None:
     """Refuse a prior whose parts do not fit together. What it shares with a checkpoint is checked when composed."""
     dim, count = p.embedder.dim, len(p.budgets)
-    _need(isinstance(p.name, str) and bool(p.name), "has no name")
+    _need(isinstance(cast("object", p.name), str) and bool(p.name), "has no name")
     _need(count > 0 and len(set(p.budgets)) == count, "names no budgets, or one twice")
     _need(OVERALL not in p.categories and len(set(p.categories)) == len(p.categories), "names a category it may not")
     _need(0 <= p.error < float("inf"), f"has error {p.error}")
