@@ -6,16 +6,16 @@ import os
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from r2_router.checkpoints.format import FILES, JSON_NAME, Checkpoint, EmbedderInfo, Instruction, Precision
-from r2_router.checkpoints.prior import PRIOR_JSON, Prior, compose
 from r2_router.config.folders import is_path, shipped, spelled, user_data_dir
 from r2_router.config.settings import Settings
 from r2_router.errors import CheckpointError
-from r2_router.pools.ability import abilities
 from r2_router.pools.pool import DEFAULT_POOL, Pool, load_pool
-from r2_router.pools.ratings import load_ratings
+
+if TYPE_CHECKING:
+    from r2_router.checkpoints.prior import Prior
 
 DEFAULT_CHECKPOINT = "local"
 PRIOR = "prior"
@@ -23,7 +23,11 @@ PRIOR = "prior"
 
 def is_prior(name: str) -> bool:
     """Whether that is the prior, which is a checkpoint only once it is composed with a pool."""
-    return name == PRIOR or (is_path(name) and (Path(name).expanduser() / PRIOR_JSON).is_file())
+    if not is_path(name):
+        return name == PRIOR
+    from r2_router.checkpoints.prior import PRIOR_JSON
+
+    return (Path(name).expanduser() / PRIOR_JSON).is_file()
 
 
 def checkpoint_and_pool(settings: Settings, pool: Pool | None = None) -> tuple[Checkpoint, Pool]:
@@ -49,6 +53,10 @@ def composed(pool: Pool, prior: str = PRIOR) -> Checkpoint:
     Raises CheckpointError where it is damaged, ConfigError where a model's rating is not known, InputError for an empty
     pool.
     """
+    from r2_router.checkpoints.prior import compose
+    from r2_router.pools.ability import abilities
+    from r2_router.pools.ratings import load_ratings
+
     return compose(_load_prior(prior), pool, abilities(pool, load_ratings()))
 
 
@@ -58,6 +66,8 @@ def instruction_of(name: str) -> Instruction:
 
 
 def _load_prior(name: str) -> Prior:
+    from r2_router.checkpoints.prior import Prior
+
     return Prior.load(shipped("checkpoints") / PRIOR if name == PRIOR else Path(name).expanduser())
 
 

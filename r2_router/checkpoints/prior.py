@@ -20,10 +20,11 @@ from r2_router.arrays import Floats, Singles
 from r2_router.checkpoints.format import Checkpoint, EmbedderInfo, Instruction
 from r2_router.checkpoints.sealed import SealedFolder
 from r2_router.errors import CheckpointError, InputError
-from r2_router.pools.ability import CEILING, HALFWAY, LOGITS_PER_POINT, Ability, thinking
+from r2_router.pools.ability import CEILING, HALFWAY, LOGITS_PER_POINT, Ability
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.pools.ratings import OVERALL
+from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import Budget
 
 PRIOR_JSON = "prior.json"
@@ -34,8 +35,6 @@ _FILES = SealedFolder(
     PRIOR_JSON, "prior.safetensors", "r2-prior", 1, what="prior", missing="One ships with r2-mcp: reinstall it."
 )
 _BLOCKS = ("mixture", "difficulty", "gain", "length", "thoughts")
-_THOUGHT_SHARE = 0.25  # of the allowance: what a typical query makes a model think
-_TYPICAL_THOUGHTS = 800.0  # tokens, of a model that is asked to think and states no allowance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,13 +198,6 @@ def _token_rows(prior: Prior, models: Sequence[Model]) -> tuple[Head, Singles, S
     bias = np.where(thought > 0, np.log(answer + thought), typical) - weights @ middle
     floor, ceiling = prior.token_floor + 0.1 * thought, prior.token_ceiling + 10 * thought
     return _rows(weights, bias), *(each.astype(np.float32).ravel() for each in (floor, ceiling))
-
-
-def expected_thoughts(model: Model) -> float:
-    """Tokens that `model` thinks over a typical query: a part of what it is allowed; 0 for one that does not think."""
-    if model.thinking_tokens:
-        return _THOUGHT_SHARE * model.thinking_tokens
-    return _TYPICAL_THOUGHTS if thinking(model) else 0.0
 
 
 def _rows(weights: Floats, bias: Floats) -> Head:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal, cast
+from typing import Literal
 
 from r2_router.errors import ConfigError
 from r2_router.pools.model import Model
 from r2_router.pools.model_names import model_name
 from r2_router.pools.ratings import OVERALL, Rating, Ratings
+from r2_router.pools.thoughts import thinking
 from r2_router.records import Record
 
 # What a rating means for a typical query: CEILING · logistic(LOGITS_PER_POINT · (rating − HALFWAY)). The slope is that
@@ -92,29 +93,6 @@ def rating_of(quality: float) -> float:
     if not 0 < share < 1:
         return _LEAST if share <= 0 else _MOST
     return min(_MOST, max(_LEAST, HALFWAY + math.log(share / (1 - share)) / LOGITS_PER_POINT))
-
-
-def thinking(model: Model) -> bool | None:
-    """Whether the model is asked to think, by its `request`; None where that does not say."""
-    request = model.request
-    for holder in (request, _table(request.get("chat_template_kwargs"))):
-        for key in ("enable_thinking", "think", "thinking"):
-            if isinstance(holder.get(key), bool):
-                return bool(holder[key])
-    kind = _table(request.get("thinking")).get("type")
-    if isinstance(kind, str):
-        return kind != "disabled"
-    reasoning = _table(request.get("reasoning"))
-    if isinstance(reasoning.get("enabled"), bool):
-        return bool(reasoning["enabled"])
-    effort = request.get("reasoning_effort", reasoning.get("effort"))
-    if isinstance(effort, str):
-        return effort not in ("none", "minimal")
-    return True if reasoning.get("max_tokens") else None
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _id(model: Model) -> str:

@@ -21,7 +21,6 @@ from r2_router.config.folders import is_own, is_path, shipped, spelled, user_con
 from r2_router.errors import ConfigError
 from r2_router.pools.model import ROUTERS_FIELDS, Model, PriceTier
 from r2_router.pools.profiles import profile, profiles
-from r2_router.pools.ratings import CATEGORIES, OVERALL, points
 
 DEFAULT_POOL = "local"
 
@@ -139,6 +138,8 @@ def _provider(value: object) -> str:
 
 def _rating(value: object) -> Mapping[str, float]:
     """Points by category: a number is the overall rating, a table may say more."""
+    from r2_router.pools.ratings import CATEGORIES, OVERALL, points
+
     stated = cast("cf.Table", value) if isinstance(value, dict) else {OVERALL: value}
     if OVERALL not in stated:
         raise ValueError(f"must hold {OVERALL} too, as in {{ {OVERALL} = 1426, math = 1450 }}")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.checkpoints.prior import expected_thoughts
 from r2_router.errors import InputError
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
+from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import UNLIMITED
 from r2_router.routing.decision import Limits
 from r2_router.routing.globs import glob_matches

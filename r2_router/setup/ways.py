@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from r2_router.checkpoints.prior import expected_thoughts
 from r2_router.pools.ability import Ability, ability_of
 from r2_router.pools.known_prices import known_prices
 from r2_router.pools.listed import Listed, Prices
@@ -17,6 +16,7 @@ from r2_router.pools.model import Model, PriceTier
 from r2_router.pools.model_names import model_name
 from r2_router.pools.pool import BESIDE
 from r2_router.pools.ratings import Ratings
+from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import Record
 from r2_router.routing.worth import TYPICAL_INPUT, TYPICAL_OUTPUT
 from r2_router.setup.discover import Offer, Source

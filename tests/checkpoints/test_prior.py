@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r2_router.checkpoints.prior import ESTIMATED_FROM, PRIOR_JSON, Head, Prior, compose, expected_thoughts
+from r2_router.checkpoints.prior import ESTIMATED_FROM, PRIOR_JSON, Head, Prior, compose
 from r2_router.config.folders import shipped
 from r2_router.embedders.use import UseEmbedder
 from r2_router.errors import CheckpointError, InputError
 from r2_router.pools.ability import CEILING, HALFWAY, LOGITS_PER_POINT, Ability
 from r2_router.pools.pool import Pool
+from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import UNLIMITED
 from r2_router.routing.predict import Predictor
 from tests.support.made_up import DIM, make_checkpoint, make_pool, unit

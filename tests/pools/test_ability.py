@@ -21,11 +21,11 @@ from r2_router.pools.ability import (
     abilities,
     ability_of,
     rating_of,
-    thinking,
     typical_quality,
 )
 from r2_router.pools.model import Model
 from r2_router.pools.ratings import OVERALL, Ratings, load_ratings
+from r2_router.pools.thoughts import thinking
 
 ROUTER = "https://openrouter.ai/api/v1"
 
