@@ -23,8 +23,8 @@ _LEAST_USD = 1e-7  # of a typical answer: below it, prices are all the same
 def propose(ways: Sequence[Way]) -> list[Way]:
     """Three to eight of `ways`, cheapest first; fewer only where there are no more.
 
-    Of the frontier, on which nothing is both better and cheaper, the strongest and the cheapest, and then each time the
-    one that lies farthest from those taken, until none is left that lies far enough away. Where the frontier has too
+    The strongest of known ability; of the frontier, on which nothing is both better and cheaper, the cheapest, and then
+    each time the one that lies farthest from those taken, until none is left that lies far enough away. Where the frontier has too
     few, those nearest below it are added. The other way of asking a model that is among them, thinking or not, is added
     where there is room. What is expected to answer less than half as well as the strongest is left
     out, and so is what a provider offers of unknown ability, unless there are too few others. Where this machine serves
@@ -39,7 +39,7 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     known = [way for way in usable if way.known]
     usable = known if len(known) >= FEWEST else usable
     front = frontier(usable)
-    taken = [front[-1]]
+    taken = [best]
     _take_far(taken, front, MOST, 1.0)
     if len(taken) < FEWEST:
         _take_far(taken, front, FEWEST, 0.0)
