@@ -24,9 +24,9 @@ def propose(ways: Sequence[Way]) -> list[Way]:
     """Three to eight of `ways`, cheapest first; fewer only where there are no more.
 
     The strongest of known ability; of the frontier, on which nothing is both better and cheaper, the cheapest, and then
-    each time the one that lies farthest from those taken, until none is left that lies far enough away. Where the frontier has too
-    few, those nearest below it are added. The other way of asking a model that is among them, thinking or not, is added
-    where there is room. What is expected to answer less than half as well as the strongest is left
+    each time the one that lies farthest from those taken, until none is left that lies far enough away. Where the
+    frontier has too few, those nearest below it are added. The other way of asking a model that is among them, thinking
+    or not, is added where there is room. What is expected to answer less than half as well as the strongest is left
     out, and so is what a provider offers of unknown ability, unless there are too few others. Where this machine serves
     models and none of them is among these, its strongest is added: it is there to be used.
     """
