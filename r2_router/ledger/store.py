@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -360,7 +361,10 @@ def flush_all(timeout_s: float | None = None) -> None:
 
 
 def _before_fork() -> None:
-    for ledger in list(_ledgers):
+    ledgers = list(_ledgers)
+    if ledgers:  # a thread may be importing it: what is half imported at a fork stays so in the child, which hangs
+        import_module("sqlite3")
+    for ledger in ledgers:
         ledger.lock.acquire()
         ledger._disconnect()  # pyright: ignore[reportPrivateUsage]
         _closed_for_fork.append(ledger)
