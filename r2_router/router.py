@@ -13,30 +13,19 @@ from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import spelled
-from r2_router.config.settings import EMBED_API_KEY, Settings, load_settings
+from r2_router.config.settings import Settings, load_settings
+from r2_router.embedders.checked import CheckedEmbedder, embedder_maker
 from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
 from r2_router.pools.model import Model
-from r2_router.pools.pool import Pool, as_of_today
+from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED, Budget, Later
-from r2_router.routing.batch import Decisions, choose_rows, labels
-from r2_router.routing.candidates import CandidateTable, meant
-from r2_router.routing.conversation import Reader, Reading
+from r2_router.routing.batch import Decisions
+from r2_router.routing.candidates import meant
+from r2_router.routing.decider import Decider
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
-from r2_router.routing.messages import context_tokens
-from r2_router.routing.predict import Predictor
-from r2_router.routing.rank import exclusions, rank
-from r2_router.routing.request import (
-    Request,
-    check_count,
-    check_counts,
-    check_query,
-    check_texts,
-    read_wishes,
-)
-from r2_router.routing.stated_length import StatedLength, stated_length
-from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.request import Request, check_count, check_counts, check_query, check_texts, read_wishes
 from r2_router.routing.wishes import Wishes, takes_wishes
 from r2_router.routing.worth import trade_off, worths
 
@@ -70,19 +59,14 @@ class R2Router:
         self._settings = settings
         self._compat = compat
         self._face: Face = face
-        self._predictor = Predictor(checkpoint)
-        self._reader = Reader(self._predictor, self._embed)
-        self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
-        self._worths = worths(settings, trade_off, self._predictor, self._known[1])
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
+        self._embedder = CheckedEmbedder(embedder, checkpoint)
+        self._decider = Decider(checkpoint, pool, self._embedder, self._providers, unused=self._unused, compat=compat)
+        self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
-        self._unmeasured: Later[R2Router] = Later(lambda: self._over_the_prior(self._rest()))
-        self._offered: dict[str, R2Router | None] = {}
-        self._ready: tuple[Pool, CandidateTable] | None = None
-        self._given = embedder
-        self._embedder: Embedder | None = None
-        self._probing = threading.Lock()
+        self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
+        self._offered: dict[str, Decider | None] = {}
 
     @classmethod
     def from_pretrained(
@@ -132,7 +116,9 @@ class R2Router:
             checkpoint,
             chosen_pool,
             settings=settings,
-            embedder=_maker(checkpoint, settings) if embedder is None or isinstance(embedder, str) else embedder,
+            embedder=embedder_maker(checkpoint, settings)
+            if embedder is None or isinstance(embedder, str)
+            else embedder,
             trade_off=given,
             compat=compat,
             unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
@@ -143,7 +129,7 @@ class R2Router:
     @property
     def models(self) -> tuple[Model, ...]:
         """The checkpoint's models as the pool describes them, in the checkpoint's order."""
-        return self._table.models
+        return self._decider.table.models
 
     @property
     def presets(self) -> Mapping[str, TradeOff]:
@@ -161,13 +147,7 @@ class R2Router:
 
         Raises EmbedderError where it cannot be had, CheckpointError where it is the wrong one.
         """
-        with self._probing:
-            if self._embedder is None:
-                embedder = self._given() if callable(self._given) else self._given
-                if self.checkpoint.probe_texts:
-                    self.checkpoint.check_probes(embedder.embed(self.checkpoint.probe_texts), embedder.id)
-                self._embedder = embedder
-            return self._embedder
+        return self._embedder.get()
 
     def preload(self) -> None:
         """Start loading the embedder in the background, and what the ledger needs meanwhile; whatever goes wrong is
@@ -185,7 +165,7 @@ class R2Router:
 
         Raises InputError naming the row that is no text, and what `embedder` raises.
         """
-        return self._embed(check_texts(texts))
+        return self._decider.embed(check_texts(texts))
 
     def not_ready(self, model: Model) -> str:
         """Why `model` cannot be asked now and what to do about it, "" if it can."""
@@ -223,11 +203,8 @@ class R2Router:
 
         Raises InputError for bad input and NoCandidateError when the limits leave nothing.
         """
-        vector = self._predictor.check(embedding)
         trade, limits = self._wishes(lambda_val, wishes)
-        return self._decide(
-            Reading(vector), self._outputs(vector), input_tokens=check_count(input_tokens), trade=trade, limits=limits
-        )
+        return self._decider.decide_vector(embedding, check_count(input_tokens), trade, limits)
 
     @takes_wishes
     def route_batch(
@@ -243,24 +220,10 @@ class R2Router:
 
         Errors as in `route`; NoCandidateError is raised when a row that has no candidate is looked at.
         """
-        vectors = self._predictor.check_batch(embeddings)
+        vectors = self._decider.predictor.check_batch(embeddings)
         counts = check_counts(input_tokens, len(vectors))
         trade, limits = self._wishes(lambda_val, wishes)
-        outputs = self._outputs(vectors)
-
-        def make(i: int) -> Decision:
-            return self._decide(
-                Reading(vectors[i]),
-                outputs[i],
-                input_tokens=int(counts[i]),
-                trade=trade,
-                limits=limits,
-                query=None if queries is None else queries[i],
-            )
-
-        singly = [row for row, query in enumerate(queries or ()) if self._stated_length(query) is not None]
-        best = choose_rows(self._predictor, self._table, outputs, counts, trade, limits, singly)
-        return Decisions(len(vectors), make, best, labels(self._table))
+        return self._decider.decide_rows(vectors, counts, trade, limits, queries)
 
     @overload
     def route_text(  # pyright: ignore[reportOverlappingOverload]  (a string is one query, not a list of letters)
@@ -280,7 +243,7 @@ class R2Router:
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
             requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
-            return (self._who_knows(requests[0]) if requests else self)._decide_all(requests)
+            return self._decide(self._who_knows(requests[0]), requests) if requests else []
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     @takes_wishes
@@ -297,13 +260,7 @@ class R2Router:
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        router = self._who_knows(request)
-        if not ready_only:
-            return router._decide_all([request], router._table)[0]
-        try:
-            return router._decide_all([request], router._ready_table())[0]
-        except NoCandidateError as error:
-            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
+        return self._decide(self._who_knows(request), [request], ready_only=ready_only)[0]
 
     @takes_wishes
     def explain(self, query: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
@@ -326,9 +283,9 @@ class R2Router:
         """
         from r2_router.generate import AnswerStream, Generation, Options
 
-        router = self._who_knows(request)
-        decision = router.decide(request, ready_only=True)
-        limits, instruction = decision.limits, router.checkpoint.instruction
+        decider = self._who_knows(request)
+        decision = self._decide(decider, [request], ready_only=True)[0]
+        limits, instruction = decision.limits, decider.checkpoint.instruction
         options = options or Options(first_token_s=self._settings.first_token_s)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
@@ -338,7 +295,7 @@ class R2Router:
             list(decision.candidates),
             request.messages,
             instruction=instruction,
-            models={m.name: m for m in router.models},
+            models={m.name: m for m in decider.table.models},
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
@@ -410,155 +367,55 @@ class R2Router:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    @property
-    def _table(self) -> CandidateTable:
-        """The candidates, without the models that have expired by now: servers live long."""
-        pool, table = self._known
-        if not self._compat and (today := as_of_today(pool)) is not pool:
-            table = CandidateTable(self.checkpoint, today)
-            self._known = (today, table)
-        return table
+    def _decide(self, decider: Decider, requests: Sequence[Request], *, ready_only: bool = False) -> list[Decision]:
+        trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
+        try:
+            return decider.decide_all(requests, trades, ready_only=ready_only)
+        except NoCandidateError as error:
+            if not ready_only:
+                raise
+            raise NoCandidateError(f"{self.unused} {error}".strip()) from None
+
+    def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
+        trade, preset, limits = read_wishes(lambda_val, wishes)
+        return self._worths.in_force(trade, preset), limits
 
     def _open_recorder(self) -> Recorder:
         from r2_router.ledger.recorder import Recorder
 
         return Recorder(self._settings, self._face)
 
-    def _who_knows(self, request: Request) -> R2Router:
-        """The router that has heads for the model that is forced: this one; or one of the prior, over the models of the
-        pool that this one has none for, or over one of no pool that a provider offers."""
+    # -- a model that nobody measured ----------------------------------------------------------------------------
+
+    def _who_knows(self, request: Request) -> Decider:
+        """What decides about the model that is forced: the checkpoint; or the prior, over the models of the pool that
+        the checkpoint has no heads for, or over one of no pool that a provider offers."""
         name = request.limits.model
         if self._compat or not name or meant(name, self.models):
-            return self
+            return self._decider
         if meant(name, list(self._rest())):
             return self._unmeasured()
         if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
             self._offered[name] = self._offer(name)
-        return self._offered.get(name) or self
+        return self._offered.get(name) or self._decider
 
     def _rest(self) -> Pool:
         """The models of the pool without heads."""
         known = set(self.checkpoint.models)
         return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
 
-    def _offer(self, name: str) -> R2Router | None:
+    def _offer(self, name: str) -> Decider | None:
         from r2_router.setup.offered import offered
 
         model = offered(name, self._settings)
-        return model and self._over_the_prior(Pool(self.pool.name, {model.name: model}))
+        return model and self._by_the_prior(Pool(self.pool.name, {model.name: model}))
 
-    def _over_the_prior(self, pool: Pool) -> R2Router:
+    def _by_the_prior(self, pool: Pool) -> Decider:
         prior = composed(pool)
-        same = prior.embedder == self.checkpoint.embedder
-        router = R2Router(
-            prior,
-            pool,
-            settings=self._settings,
-            embedder=(lambda: self.embedder) if same else _maker(prior, replace(self._settings, embedder="")),
-            face=self._face,
-        )
-        router._worths, router._recorder, router._providers = self._worths, self._recorder, self._providers
-        return router
-
-    def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
-        trade, preset, limits = read_wishes(lambda_val, wishes)
-        return self._worths.in_force(trade, preset), limits
-
-    def _embed(self, texts: Sequence[str]) -> Singles:
-        from r2_router.embedders import clip_text
-
-        embedder = self.embedder
-        vectors = embedder.embed([clip_text(text, embedder.max_chars) for text in texts])
-        return self._predictor.check_batch(vectors)
-
-    def _outputs(self, vectors: Singles) -> Singles:
-        predictor = self._predictor
-        return predictor.outputs_as_released(vectors) if self._compat else predictor.outputs(vectors)
-
-    def _ready_table(self) -> CandidateTable:
-        """The candidates with every model that cannot be asked now unavailable."""
-        ready = self._providers.ready(as_of_today(self.pool))
-        known = self._ready
-        if known is None or known[0] != ready:
-            known = (ready, CandidateTable(self.checkpoint, ready))
-            self._ready = known
-        return known[1]
-
-    def _decide_all(self, requests: Sequence[Request], table: CandidateTable | None = None) -> list[Decision]:
-        """The decision for each request, their queries embedded together."""
-        table = table or self._table
-        trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
-        for request in requests:
-            table.allowed(request.limits)  # a name that means no model is told before anything is embedded
-        chats = [[request.query] if self._compat else request.turns for request in requests]
-        vectors = self._embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
-        readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
-        return [
-            self._decide(
-                reading,
-                self._predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
-                input_tokens=self._input_tokens(request.query) + context_tokens(request.messages),
-                trade=trade,
-                limits=request.limits,
-                query=request.query,
-                table=table,
-            )
-            for request, trade, reading in zip(requests, trades, readings, strict=True)
-        ]
-
-    def _decide(
-        self,
-        reading: Reading,
-        outputs: Singles,
-        *,
-        input_tokens: int,
-        trade: TradeOff,
-        limits: Limits,
-        query: str | None = None,
-        table: CandidateTable | None = None,
-    ) -> Decision:
-        predictor, checkpoint, embedder = self._predictor, self.checkpoint, self._embedder
-        table = table or self._table
-        vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
-        stated = self._stated_length(query)
-        ranking = rank(
-            table,
-            predictor.quality(outputs),
-            predictor.tokens(outputs, raw=self._compat),
-            input_tokens=input_tokens,
-            trade=trade,
-            limits=limits,
-            errors=Later(lambda: None if unknown else predictor.quality_errors(vector)),
-            stated=stated,
-        )
-        return Decision(
-            query=query,
-            input_tokens=input_tokens,
-            trade_off=trade,
-            limits=limits,
-            checkpoint=checkpoint.name,
-            embedder=checkpoint.embedder.id if embedder is None else embedder.id,
-            truncated=query is not None and embedder is not None and len(query) > embedder.max_chars,
-            candidates=ranking,
-            exclusions=Later(lambda: exclusions(table, ranking.scores, input_tokens, limits)),
-            leverages=Later(lambda: None if unknown else predictor.leverages(vector)),
-            readiness=Later(lambda: self.not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
-            strongest=checkpoint.strongest,
-            estimated_from=checkpoint.estimated_from,
-            pool_warning=self.pool.warning,
-            read_with=reading.turns,
-            closing=reading.closing,
-            unused=self._unused,
-            stated_length=stated,
-        )
-
-    def _stated_length(self, query: str | None) -> StatedLength | None:
-        return None if self._compat or not query else stated_length(query)
-
-    def _input_tokens(self, text: str) -> int:
-        if self._compat:  # the seed's own estimate
-            return max(1, int(len(text.split()) * 1.3))
-        return estimate_tokens(text)
+        embedder = self._embedder
+        if prior.embedder != self.checkpoint.embedder:
+            embedder = CheckedEmbedder(embedder_maker(prior, replace(self._settings, embedder="")), prior)
+        return Decider(prior, pool, embedder, self._providers, unused=Later.known(""))
 
 
 def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
@@ -572,21 +429,3 @@ def _unused(settings: Settings) -> str:
     from r2_router.setup.unused import unused
 
     return unused(settings)
-
-
-def _maker(checkpoint: Checkpoint, settings: Settings) -> Callable[[], Embedder]:
-    """Makes the embedder that the settings name, by default the one the checkpoint was trained with."""
-
-    def make() -> Embedder:
-        from r2_router.embedders import make_embedder, recorded_embedder
-
-        key = settings.key(EMBED_API_KEY)
-        return make_embedder(
-            settings.embedder or recorded_embedder(checkpoint),
-            url=settings.embed_url or None,
-            model=settings.embed_model or None,
-            api_key=key and key.reveal(),
-            dim=checkpoint.embedder.dim,
-        )
-
-    return make
