@@ -67,6 +67,14 @@ def publish(name: str, command: str, result: dict[str, Any]) -> None:
     print(f"\nwrote {file.relative_to(RESULTS.parent.parent)}", file=sys.stderr)
 
 
+def in_home(home: str) -> dict[str, str]:
+    """The environment of a process as a user's is: an empty home, and bytecode kept from one start to the next."""
+    import os
+
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "R2_HOME": home, "IPYTHONDIR": f"{home}/ipython"}
+
+
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns; the first row is the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -17,7 +17,7 @@ import tempfile
 import time
 from typing import Any
 
-from common import duration, publish, spread, table
+from common import duration, in_home, publish, spread, table
 
 LOAD = """
 import time
@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200, help="warm cells measured")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        os.environ.update(R2_HOME=home, IPYTHONDIR=f"{home}/ipython")
+        given = in_home(home)
+        os.environ.clear()
+        os.environ.update(given)
         loads = [load_time() for _ in range(10)]
         first, floor, warm = cell_times(args.rounds)
     report(loads, first, floor, warm)

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, duration, machine, publish, spread, table
+from common import RESULTS, duration, in_home, machine, publish, spread, table
 
 from r2_router.routing.tokens import estimate_tokens
 
@@ -47,7 +47,7 @@ class Server:
         self.start = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "r2_mcp"],
-            env={**os.environ, "R2_HOME": home},
+            env=in_home(home),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -188,7 +188,7 @@ def over_http() -> list[dict[str, float]]:
     port = free_port()
     command = [sys.executable, "-m", "r2_mcp", "--transport", "streamable-http", "--port", str(port)]
     with tempfile.TemporaryDirectory() as home:
-        server = subprocess.Popen(command, env={**os.environ, "R2_HOME": home}, stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(command, env=in_home(home), stderr=subprocess.DEVNULL)
         try:
             while True:
                 try:

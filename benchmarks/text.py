@@ -5,12 +5,11 @@ python benchmarks/text.py
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 
-from common import duration, publish, spread, table, timed
+from common import duration, in_home, publish, spread, table, timed
 
 from r2_router import R2Router
 
@@ -48,8 +47,7 @@ def main() -> None:
 def run(command: list[str]) -> str:
     """Standard output of a command in a home of its own."""
     with tempfile.TemporaryDirectory() as home:
-        env = {**os.environ, "R2_HOME": home}
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=in_home(home)).stdout
 
 
 if __name__ == "__main__":

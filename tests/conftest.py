@@ -22,10 +22,16 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import profiles
 
-settings.register_profile("no deadline: speed is measured in benchmarks/, not here", deadline=None)
-settings.load_profile("no deadline: speed is measured in benchmarks/, not here")
+# No deadline: speed is measured in benchmarks/, not here.
+settings.register_profile("whole", deadline=None)
+settings.register_profile("fast", settings.get_profile("whole"), max_examples=25)
 
 SMALLEST = "SmolLM2-135M-Instruct"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The fast set tries a quarter of the examples of every property; the whole one, which CI runs, all of them."""
+    settings.load_profile("fast" if config.getoption("markexpr") == "not slow" else "whole")
 
 
 @pytest.fixture(autouse=True, scope="session")

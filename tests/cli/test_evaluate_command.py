@@ -94,6 +94,7 @@ def test_a_price_that_is_none(data, tmp_path, capsys, price):
     assert "--price is MODEL=IN,OUT" in err
 
 
+@pytest.mark.slow
 def test_the_difference_that_the_choice_of_the_penalty_makes_is_said(data, tmp_path, capsys):
     rows = data.read_text(encoding="utf-8").splitlines()
     data.write_text("\n".join([rows[0], *(f"{row} {i // 4 % 5}" for i, row in enumerate(rows[1:]))]), encoding="utf-8")
