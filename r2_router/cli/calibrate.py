@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.ledger import Ledger
     from r2_router.ledger.calibration import calibrate
 
-    found = calibrate(Ledger(), args.since, _name(args.checkpoint))
+    found = calibrate(Ledger.configured(), args.since, _name(args.checkpoint))
     if args.json:
         common.print_json(found.to_dict())
     else:

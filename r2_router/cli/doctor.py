@@ -101,14 +101,15 @@ def _settings() -> Iterator[Finding]:
 
 
 def _ledger() -> Iterator[Finding]:
-    from r2_router.config.settings import load_settings
     from r2_router.ledger import Ledger, holdings
 
-    ledger, days = Ledger(), load_settings().ledger_days
-    held = holdings(ledger)
+    ledger = Ledger.configured()
+    held, days = holdings(ledger), ledger.keep_days
     kept = f"kept for {days:,} days" if days else "kept for ever (R2_LEDGER_DAYS says how many days)"
     since = f" since {held.first_day}" if held.first_day else ""
-    yield Finding("ledger", "ok", f"{ledger.path}: {held.entries:,} entries{since}, {held.bytes / 1e6:,.1f} MB, {kept}")
+    yield Finding(
+        "ledger", "ok", f"{ledger.place}: {held.entries:,} entries{since}, {held.bytes / 1e6:,.1f} MB, {kept}"
+    )
 
 
 def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:

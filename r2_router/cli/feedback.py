@@ -44,7 +44,7 @@ def register(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from r2_router.ledger import Ledger
 
-    with Ledger() as ledger:
+    with Ledger.configured() as ledger:
         if args.list is not None:
             if args.answer_id is not None:
                 raise InputError("Give an answer's id and a label, or --list, not both.")

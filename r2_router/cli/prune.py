@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     days = args.days or load_settings().ledger_days
     if days is None:
         raise InputError(_HOW_LONG)
-    pruned = prune(Ledger(), days)
+    pruned = prune(Ledger.configured(), days)
     if args.json:
         print_json(pruned.to_dict())
     else:

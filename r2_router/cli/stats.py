@@ -32,7 +32,7 @@ def register(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     from r2_router.ledger import Ledger, stats
 
-    summary = stats(Ledger(), args.since)
+    summary = stats(Ledger.configured(), args.since)
     if args.json:
         print_json(summary.to_dict())
     else:

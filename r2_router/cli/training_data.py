@@ -38,7 +38,7 @@ def read_data(args: argparse.Namespace, base: Checkpoint | None = None) -> tuple
     if args.from_ledger:
         from r2_router.ledger import Ledger
 
-        with Ledger() as ledger:
+        with Ledger.configured() as ledger:
             return _with_labels(args, ledger, table, base)
     if table is None:
         raise InputError("Give a training table with --data F, or learn from labels with --from-ledger.")

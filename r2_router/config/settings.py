@@ -17,6 +17,7 @@ from r2_router.records import Record
 
 LLM_API_KEY = "R2_LLM_API_KEY"
 EMBED_API_KEY = "R2_EMBED_API_KEY"
+LEDGER_URL = "R2_LEDGER_URL"  # holds a password
 
 _TRADE_OFF = ("worth_usd", "lambda_val", "preset")  # three ways to say one thing
 _ARGUMENT = "argument"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from r2_router.ledger.entry import by_candidate, stored_budget
 from r2_router.ledger.statistics import Calibration
 from r2_router.ledger.store import Ledger, iso
 from r2_router.records import Budget, Record
@@ -28,7 +29,7 @@ _LEAST_IN_A_BIN = 5
 _ROWS = """
     SELECT model, budget, predicted_quality, quality, predicted_output_tokens, output_tokens,
            predicted_cost_usd, cost_nanos / 1e9
-    FROM entries WHERE outcome = 'answered' AND time >= ? AND (? = '' OR checkpoint = ?) ORDER BY model, budget
+    FROM entries WHERE outcome = 'answered' AND time >= ? AND (? = '' OR checkpoint = ?)
 """
 
 
@@ -102,10 +103,11 @@ def calibrate(ledger: Ledger, since: datetime | None = None, checkpoint: str = "
     with ledger.reading() as db:
         rows = [] if db is None else db.execute(_ROWS, (start, checkpoint, checkpoint)).fetchall()
     overall = _group(None, None, rows)
-    by_candidate: dict[tuple[str, Budget], list[tuple[Any, ...]]] = {}
+    groups: dict[tuple[str, Budget], list[tuple[Any, ...]]] = {}
     for row in rows:
-        by_candidate.setdefault((row[0], row[1]), []).append(row)
-    candidates = tuple(_group(model, budget, own) for (model, budget), own in by_candidate.items())
+        groups.setdefault((row[0], stored_budget(row[1])), []).append(row)
+    labels = sorted(groups, key=lambda label: by_candidate(*label))
+    candidates = tuple(_group(*label, groups[label]) for label in labels)
     return Calibrated(
         since=start or None,
         checkpoint=checkpoint,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from r2_router.records import Budget, Record
+from r2_router.records import UNLIMITED, Budget, Record, read_budget
 
 Face = Literal["cli", "mcp", "magic", "python"]
 Outcome = Literal["decided", "answered", "partial", "failed", "refused"]
@@ -59,6 +60,16 @@ def new_id(now: datetime) -> str:
     """14 characters that sort by time: milliseconds, then chance."""
     time = _base32(int(now.timestamp() * 1000), _TIME_DIGITS)
     return time + _base32(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)
+
+
+def by_candidate(model: str, budget: Budget) -> tuple[str, float]:
+    """What candidates are sorted by: the model's name, then the budget."""
+    return model, math.inf if budget == UNLIMITED else float(budget)
+
+
+def stored_budget(column: Any) -> Budget:
+    """The budget that a column holds: a number, or what is no number; in Postgres either is text."""
+    return read_budget(column) or column
 
 
 def query_hash(query: str | None) -> str:

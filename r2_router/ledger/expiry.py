@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
+    from r2_router.ledger.database import Connection
+
 _PAGES_AT_ONCE = 1000
 _INCREMENTAL = 2  # what `PRAGMA auto_vacuum` says of a file that can give pages back
 
@@ -17,7 +19,7 @@ def first_kept(now: datetime, days: int) -> str:
     return date.fromordinal(max(now.astimezone(UTC).toordinal() - days + 1, 1)).isoformat()
 
 
-def drop(db: sqlite3.Connection, first_day: str, most: int) -> int:
+def drop(db: Connection, first_day: str, most: int) -> int:
     """Delete the oldest entries from before `first_day`, at most so many; how many they were."""
     expired = "SELECT id FROM entries WHERE time < ? ORDER BY time LIMIT ?"
     return db.execute(f"DELETE FROM entries WHERE id IN ({expired})", (first_day, most)).rowcount  # noqa: S608

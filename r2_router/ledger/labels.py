@@ -27,7 +27,7 @@ def find_answer(ledger: Ledger, reference: str) -> Entry:
         return found[0]
     if len(name) < _LEAST_PART:
         raise InputError(f"'{reference}' is too short for an answer's id: give {_LEAST_PART} characters of its end.")
-    where = "id = ? OR substr(id, 1, ?) = ? OR substr(id, -?) = ?"
+    where = "id = ? OR substr(id, 1, ?) = ? OR substr(id, length(id) - ? + 1) = ?"
     found = ledger.entries(where, (name, len(name), name, len(name), name))
     exact = [entry for entry in found if entry.id == name]
     answers = [entry for entry in found if entry.outcome in ("answered", "partial")]

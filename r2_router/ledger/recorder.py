@@ -33,7 +33,7 @@ class Recorder:
     def ledger(self) -> Ledger:
         with self._lock:
             if self._ledger is None:
-                self._ledger = Ledger(log_text=self.settings.log_text, keep_days=self.settings.ledger_days)
+                self._ledger = Ledger.configured(self.settings)
             return self._ledger
 
     @property

@@ -40,25 +40,19 @@ def prune(ledger: Ledger, days: int) -> Pruned:
     LedgerError.
     """
     ledger.flush()
-    first, before, removed = first_kept(ledger.now(), days), _size(ledger), 0
+    first, before, removed = first_kept(ledger.now(), days), ledger.database.size(), 0
     if before:
         gone = _AT_ONCE
         while gone == _AT_ONCE:
             with ledger.transaction() as db:
                 gone = drop(db, first, _AT_ONCE)
             removed += gone
-        ledger.shrink()
-    return Pruned(removed, first, before, _size(ledger))
+        ledger.database.shrink()
+    return Pruned(removed, first, before, ledger.database.size())
 
 
 def holdings(ledger: Ledger) -> Holdings:
     """What `ledger` holds. Raises LedgerError where it cannot be read."""
     with ledger.reading() as db:
         count, first = (0, None) if db is None else db.execute("SELECT COUNT(*), MIN(time) FROM entries").fetchone()
-    return Holdings(count, first and first[:10], _size(ledger))
-
-
-def _size(ledger: Ledger) -> int:
-    """Bytes of the file and of what is still beside it."""
-    files = (ledger.path, ledger.path.with_name(f"{ledger.path.name}-wal"))
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return Holdings(count, first and first[:10], ledger.database.size())

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from r2_router.errors import LedgerError
 from r2_router.ledger.summaries import SUMMARIES
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ _MANY = 100_000  # entries that take a moment to bring up to date
 def version_of(db: sqlite3.Connection) -> int:
     """The schema version of a ledger, 0 for an empty file."""
     return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def check_version(version: int, place: str) -> None:
+    """Raises LedgerError for a ledger of a newer schema than this program knows."""
+    if version > len(MIGRATIONS):
+        raise LedgerError(
+            f"The ledger {place} was written by a newer r2-router (its schema is {version}, this one "
+            f"knows {len(MIGRATIONS)}): upgrade this r2-router. The ledger is left as it is."
+        )
 
 
 def count_entries(db: sqlite3.Connection) -> int:

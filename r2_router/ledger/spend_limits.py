@@ -13,8 +13,7 @@ from r2_router.ledger.money import exact_text, is_amount, to_nanos, to_usd
 from r2_router.ledger.store import Ledger
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from r2_router.ledger.database import Connection
     from r2_router.routing.decision import Candidate
 
 Period = Literal["call", "day", "month"]
@@ -30,14 +29,15 @@ _RESERVE = "INSERT INTO reservations (id, day, nanos, lease_end) VALUES (?, ?, ?
 _RENEW = "UPDATE reservations SET lease_end = ? WHERE id = ? AND nanos > 0"
 _SPEND = """
     INSERT INTO spend (day, nanos) VALUES (?, ?)
-    ON CONFLICT (day) DO UPDATE SET nanos = MAX(0, nanos + excluded.nanos)
+    ON CONFLICT (day) DO UPDATE SET
+    nanos = CASE WHEN spend.nanos + excluded.nanos > 0 THEN spend.nanos + excluded.nanos ELSE 0 END
 """
 # A reservation whose lease is over is spent at its worst case. It stays, of nothing, for the owner who was slow and
 # not dead: what he settles then replaces the worst case.
 _SPEND_ABANDONED = """
     INSERT INTO spend (day, nanos)
     SELECT day, SUM(nanos) FROM reservations WHERE lease_end <= ? AND nanos > 0 GROUP BY day
-    ON CONFLICT (day) DO UPDATE SET nanos = nanos + excluded.nanos
+    ON CONFLICT (day) DO UPDATE SET nanos = spend.nanos + excluded.nanos
 """
 _EMPTY_ABANDONED = "UPDATE reservations SET nanos = 0 WHERE lease_end <= ?"
 _FORGET_ABANDONED = "DELETE FROM reservations WHERE nanos = 0 AND lease_end <= ?"
@@ -53,6 +53,7 @@ class Reservation:
     id: int = field(default_factory=lambda: secrets.randbits(62))
     settled: bool = False
     written: bool = False  # the ledger holds it
+    tried: bool = False  # to settle it; the database went away, and may have done so before
 
 
 class SpendGuard:
@@ -123,6 +124,7 @@ class SpendGuard:
                     self._write_settled(db, self._ledger.now())
                 self._unwritten.clear()
             except LedgerError as error:
+                reservation.tried = True
                 self._ledger.warn(error)
 
     def renew(self, reservation: Reservation) -> None:
@@ -135,10 +137,12 @@ class SpendGuard:
     def _lease_end(self, now: datetime) -> float:
         return (now + self._lease).timestamp()
 
-    def _write_settled(self, db: sqlite3.Connection, now: datetime) -> None:
+    def _write_settled(self, db: Connection, now: datetime) -> None:
         """Write what this process settled, and what others left behind."""
         for reservation, nanos in self._unwritten:
             held = db.execute("SELECT nanos FROM reservations WHERE id = ?", (reservation.id,)).fetchone()
+            if reservation.written and reservation.tried and held is None:
+                continue  # that settled it
             left = held[0] if held else 0  # a row that is gone was counted as spent, and then forgotten
             spent_already = reservation.nanos - left if reservation.written else 0
             db.execute("DELETE FROM reservations WHERE id = ?", (reservation.id,))
@@ -156,7 +160,7 @@ class SpendGuard:
             raise LedgerError(f"No paid call while {' and '.join(kept)} cannot be kept. {error}") from None
         self._ledger.warn(error)
 
-    def _check_periods(self, db: sqlite3.Connection, candidate: Candidate, nanos: int, now: datetime) -> None:
+    def _check_periods(self, db: Connection, candidate: Candidate, nanos: int, now: datetime) -> None:
         today = now.date().isoformat()
         days: dict[Period, tuple[str, str]] = {
             "day": (today, today),

@@ -9,12 +9,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from r2_router.ledger.entry import by_candidate, stored_budget
 from r2_router.ledger.money import to_usd
 from r2_router.ledger.store import Ledger, iso
 from r2_router.records import Budget, Record
 
 if TYPE_CHECKING:
-    import sqlite3
+    from r2_router.ledger.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +127,23 @@ _PAIRS = tuple(f"{quantity}_{part}" for quantity in ("quality", "tokens", "cost"
 _LAST_TOTAL, _FIRST_PAIR = len(_TOTALS), len(_TOTALS) + len(_PACE)
 
 
-def _sums(db: sqlite3.Connection, first: str) -> tuple[_Rows, _Rows, _Rows]:
+def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows]:
     """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs)."""
 
     def rows(key: str, sums: Sequence[str], table: str, where: str = "TRUE") -> _Rows:
         columns = ", ".join((key, *(f"SUM({column})" for column in sums)))
-        query = f"SELECT {columns} FROM {table} WHERE day >= ? AND {where} GROUP BY {key} ORDER BY {key}"  # noqa: S608
-        return db.execute(query, (first,)).fetchall()
+        query = f"SELECT {columns} FROM {table} WHERE day >= ? AND {where} GROUP BY {key}"  # noqa: S608
+        return sorted(db.execute(query, (first,)).fetchall(), key=itemgetter(0))
 
-    db.execute("BEGIN")  # all see one moment
+    candidates = rows("model, budget", (*_TOTALS, *_PACE, *_PAIRS), "day_candidates")
     answered = "CASE WHEN outcome = 'answered' THEN entries ELSE 0 END"
     return (
         rows("outcome", ("entries",), "days"),
         rows("day", ("entries", answered, *_MONEY), "days", "outcome <> 'decided'"),
-        rows("model, budget", (*_TOTALS, *_PACE, *_PAIRS), "day_candidates"),
+        sorted(
+            ((model, stored_budget(budget), *sums) for model, budget, *sums in candidates),
+            key=lambda row: by_candidate(*row[:2]),
+        ),
     )
 
 

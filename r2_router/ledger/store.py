@@ -1,4 +1,4 @@
-"""The ledger's file: entries in, entries out, and what happens when it cannot be written."""
+"""The ledger: entries in, entries out, and what happens when they cannot be written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import import_module
@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from r2_router.config.folders import user_data_dir
-from r2_router.config.safe_files import make_private
+from r2_router.config.settings import LEDGER_URL, Settings, load_settings
 from r2_router.errors import InputError, LedgerError
-from r2_router.ledger.entry import Entry, new_id, query_hash
-from r2_router.ledger.expiry import drop, first_kept, give_back
+from r2_router.ledger.database import Connection, Database
+from r2_router.ledger.entry import Entry, new_id, query_hash, stored_budget
+from r2_router.ledger.expiry import drop, first_kept
 from r2_router.ledger.money import is_amount, to_nanos, to_usd
-from r2_router.ledger.schema import MIGRATIONS, immediate, migrate, version_of
+from r2_router.ledger.sqlite_file import SqliteFile
 from r2_router.ledger.writer import Writer
 
 if TYPE_CHECKING:
-    import sqlite3
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
@@ -39,12 +39,12 @@ _INSERT = f"INSERT INTO entries ({_COLUMNS})"
 _SELECT = f"SELECT {_COLUMNS} FROM entries WHERE id = ?"  # noqa: S608
 
 _ID = _FIELDS.index("id")
+_TOLD_BY = [_FIELDS.index(name) for name in ("time", "face", "outcome", "model", "budget", "cost_usd", "query_sha256")]
 _DROPPED_A_WRITE = 100  # more than come, so that what is too old goes in the end, and no write takes long
 
 _WAIT_S = 5.0
-_WAIT_AFTER_FAILURE_S = 0.05  # a file that stays locked does not cost every answer five seconds
 _BATCH = 500  # rows a transaction: some 5 ms, which others wait for
-_MOST_WAITING = 10_000  # entries that wait for a locked file; what comes then is not kept
+_MOST_WAITING = 10_000  # entries that wait for the database; what comes then is not kept
 _MOST_INTEGER = 2**63 - 1
 
 
@@ -53,11 +53,12 @@ def utc_now() -> datetime:
 
 
 class Ledger:
-    """Every decision and answer of this user, in one SQLite file that all processes share.
+    """Every decision and answer of this user, in one database that all processes share.
 
-    `path` defaults to ledger.sqlite3 in the user's data folder; it is made, for its owner only, by the first
-    write. `log_text` keeps the queries' text and not only their hash; `keep_days` is how many UTC days entries are
-    kept, today included, None for ever. `wait_s`: longest wait for another process's lock.
+    It is the SQLite file `path`, by default ledger.sqlite3 in the user's data folder, made for its owner only by the
+    first write; or the Postgres database at `url`, which all machines share. `log_text` keeps the queries' text and not
+    only their hash; `keep_days` is how many UTC days entries are kept, today included, None for ever. `wait_s`: longest
+    wait for another process's lock. Raises ConfigError for a `url` that cannot be used.
 
     Entries are written by a thread of the ledger's own, within milliseconds: what reads, `flush`, `close` and the
     end of the process wait for it. All methods may be called from several threads and after a fork.
@@ -69,27 +70,32 @@ class Ledger:
         *,
         log_text: bool = False,
         keep_days: int | None = None,
+        url: str = "",
         wait_s: float = _WAIT_S,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.path = (Path(path) if path is not None else user_data_dir() / "ledger.sqlite3").absolute()
+        self.database = _database(path, url, wait_s)
         self.log_text = log_text
         self.keep_days = keep_days
         self.now = now
-        # One thread at a time: SQLite lets one writer in anyway, and a fork can wait until nothing is open.
-        self.lock = threading.RLock()
-        self._wait_s = wait_s
-        self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
-        self._failed = False
+        # One thread at a time uses the database, and a fork can wait until nothing is open.
+        self.lock = self.database.lock
         self._warned = False
         self._begin()
         _ledgers.add(self)
+
+    @classmethod
+    def configured(cls, settings: Settings | None = None) -> Self:
+        """The ledger that the settings name. Raises ConfigError."""
+        settings = settings or load_settings()
+        url = settings.key(LEDGER_URL)
+        return cls(log_text=settings.log_text, keep_days=settings.ledger_days, url=url.reveal() if url else "")
 
     def _begin(self) -> None:
         """Nothing put off yet: so it is for a new ledger, and in a forked child, whose parent writes what was."""
         self._writer = Writer()
         self._waiting: list[list[Any]] = []
+        self._called = False  # the thread is to write what waits
         self._drawn: set[str] = set()
         self._drawn_at = ""
         self._noting = threading.RLock()
@@ -103,9 +109,15 @@ class Ledger:
             self._waiting.append(self._row(entry, answer_id, now))
             if len(self._waiting) > _MOST_WAITING:
                 self._waiting.pop()
-            elif len(self._waiting) == 1:
-                self.put_off(self._write_waiting)
+            self._call()
         return answer_id
+
+    def _call(self) -> None:
+        """Have what waits written."""
+        with self._noting:
+            if self._waiting and not self._called:
+                self._called = True
+                self.put_off(self._write_waiting)
 
     def put_off(self, job: Callable[[], _T]) -> Future[_T]:
         """Have `job` done by the ledger's thread, after all that was put off or recorded before."""
@@ -113,12 +125,13 @@ class Ledger:
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until all that was put off or recorded is written, at most `timeout_s` seconds."""
+        self._call()
         self._writer.flush(timeout_s)
 
     def find(self, answer_id: str) -> Entry | None:
         """The entry of that id. Raises LedgerError where the ledger cannot be read."""
         with self.reading() as db:
-            row = db and db.execute(_SELECT, (answer_id,)).fetchone()
+            row = None if db is None else db.execute(_SELECT, (answer_id,)).fetchone()
         return _entry(row) if row else None
 
     def entries(self, where: str = "TRUE", values: Sequence[Any] = (), *, last: int | None = None) -> list[Entry]:
@@ -145,59 +158,25 @@ class Ledger:
         if not known:
             raise InputError(f"The ledger has no answer '{answer_id}'.")
 
-    @contextmanager
-    def transaction(self) -> Generator[sqlite3.Connection]:
-        """The database inside one transaction that holds its write lock; committed at the end, or not at all.
+    @property
+    def place(self) -> str:
+        """Where the ledger lies: a path, or an address without its password."""
+        return self.database.place
 
-        Raises LedgerError where the file is locked, damaged, too new, or cannot be written.
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """The database inside one transaction of the only writer; committed at the end, or not at all.
+
+        Raises LedgerError where it is locked, away, damaged, too new, or cannot be written.
         """
-        import sqlite3
+        return self.database.transaction()
 
-        with self.lock:
-            try:
-                db = self._connect()
-                with immediate(db):
-                    yield db
-            except (sqlite3.Error, OSError, LedgerError) as error:
-                self._disconnect()
-                self._failed = True
-                raise self._fault("written", error) from None
-            if self._failed:
-                self._disconnect()  # the next connection waits for locks as long as it should
-                self._failed = False
+    def reading(self) -> AbstractContextManager[Connection | None]:
+        """The database as it is at one moment, None where there is no ledger yet. It is not made, nor changed.
 
-    def shrink(self) -> None:
-        """Give the disk back what deleted entries took. Raises LedgerError."""
-        import sqlite3
-
-        with self.lock:
-            try:
-                give_back(self._connect())
-            except (sqlite3.Error, OSError, LedgerError) as error:
-                self._disconnect()
-                raise self._fault("shrunk", error) from None
-
-    @contextmanager
-    def reading(self) -> Generator[sqlite3.Connection | None]:
-        """The database for queries, None where there is no ledger yet. It is not made, nor changed.
-
-        Raises LedgerError where the file is locked, damaged or too new.
+        Raises LedgerError where it is locked, away, damaged or too new.
         """
-        import sqlite3
-
         self.flush()
-        try:
-            if not self.path.exists():
-                yield None
-                return
-            with self.lock, closing(self._open(f"{self.path.as_uri()}?mode=ro", uri=True)) as db:
-                version = version_of(db)
-                if 0 < version < len(MIGRATIONS):
-                    self._connect()  # migrates
-                self._check_version(db)
-                yield db if version else None
-        except (sqlite3.Error, OSError) as error:
-            raise self._fault("read", error) from None
+        return self.database.reading()
 
     def warn(self, error: LedgerError) -> None:
         """Say in the log that the ledger is not kept; the first time only."""
@@ -206,10 +185,11 @@ class Ledger:
             logging.getLogger("r2_router").warning("%s Answers go on, unrecorded.", error)
 
     def close(self) -> None:
-        """Write what waits, and close the file. The ledger stays usable: the next write opens it again."""
+        """Write what waits, and close the database. The ledger stays usable: the next write opens it again."""
+        self._call()
         self._writer.stop()
         with self.lock:
-            self._disconnect()
+            self.database.disconnect()
 
     def __enter__(self) -> Self:
         return self
@@ -220,59 +200,7 @@ class Ledger:
     def __del__(self) -> None:
         if hasattr(self, "_writer"):  # else it was never whole
             self._writer.stop(wait=False)  # nothing waits: that would keep the ledger alive
-            self._disconnect()
-
-    # -- the connection --------------------------------------------------------------------------------------
-
-    def _connect(self) -> sqlite3.Connection:
-        """The open connection; a new one if there is none, or the file was deleted or replaced since."""
-        if self._db is not None and self._file == self._identity():
-            return self._db
-        self._disconnect()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        make_private(self.path)
-        self._db = self._open(str(self.path))
-        self._file = self._identity()
-        migrate(self._db)
-        self._check_version(self._db)
-        # In WAL mode a killed process loses nothing it committed; only a power cut may take the last entries.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        return self._db
-
-    def _open(self, target: str, *, uri: bool = False) -> sqlite3.Connection:
-        import sqlite3
-
-        wait_s = min(self._wait_s, _WAIT_AFTER_FAILURE_S) if self._failed else self._wait_s
-        return sqlite3.connect(target, timeout=wait_s, isolation_level=None, check_same_thread=False, uri=uri)
-
-    def _disconnect(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
-
-    def _check_version(self, db: sqlite3.Connection) -> None:
-        version = version_of(db)
-        if version > len(MIGRATIONS):
-            raise LedgerError(
-                f"The ledger {self.path} was written by a newer r2-router (its schema is {version}, this one "
-                f"knows {len(MIGRATIONS)}): upgrade this r2-router. The ledger is left as it is."
-            )
-
-    def _fault(self, verb: str, error: Exception) -> LedgerError:
-        if isinstance(error, LedgerError):
-            return error
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        return LedgerError(
-            f"The ledger {self.path} cannot be {verb}: {reason}. Check the disk and the permissions; if the "
-            "file is damaged, move it away, and a new one is started."
-        )
+            self.database.disconnect()
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -280,8 +208,7 @@ class Ledger:
         """Write entries that wait, a batch in one transaction."""
         with self._noting:
             rows, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            if self._waiting:
-                self.put_off(self._write_waiting)
+            self._called = False
         began = time.monotonic()
         try:
             with self.transaction() as db:
@@ -290,18 +217,24 @@ class Ledger:
                     drop(db, first_kept(self.now(), self.keep_days), _DROPPED_A_WRITE)
         except LedgerError as error:
             self.warn(error)
-        if self._waiting:  # SQLite's lock knows no queue: free as long as it was held, it comes to the others too
+            if self.database.comes_back:  # they are written with the next entry, or when somebody waits for them
+                with self._noting:
+                    self._waiting = (rows + self._waiting)[:_MOST_WAITING]
+                return
+        if self._waiting:
+            self._call()
+            # The lock knows no queue: free as long as it was held, it comes to the others too.
             time.sleep(time.monotonic() - began)
 
-    def _insert(self, db: sqlite3.Connection, rows: list[list[Any]]) -> None:
-        """All rows in one statement: between two, this thread would wait for its turn, with the file locked."""
-        import sqlite3
-
-        try:
-            db.execute(f"{_INSERT} VALUES {', '.join([_MARKS] * len(rows))}", [*chain.from_iterable(rows)])
-        except sqlite3.IntegrityError:  # another process drew one of the ids, by chance: nothing is inserted yet
-            for row in rows:
-                while db.execute(f"{_INSERT} VALUES {_MARKS} ON CONFLICT (id) DO NOTHING", row).rowcount == 0:
+    def _insert(self, db: Connection, rows: list[list[Any]]) -> None:
+        """All rows in one statement: between two, this thread would wait for its turn, with the database locked."""
+        values = ", ".join([_MARKS] * len(rows))
+        done = db.execute(f"{_INSERT} VALUES {values} ON CONFLICT (id) DO NOTHING", [*chain.from_iterable(rows)])
+        if done.rowcount == len(rows):
+            return
+        for row in rows:  # another process drew one of the ids, by chance; or a server took them and never said so
+            while not _is_there(db, row):
+                if db.execute(f"{_INSERT} VALUES {_MARKS} ON CONFLICT (id) DO NOTHING", row).rowcount == 0:
                     row[_ID] = new_id(self.now())
 
     def _draw(self, now: datetime) -> str:
@@ -339,8 +272,23 @@ def _storable(value: Any) -> Any:
     return None if isinstance(value, int) and abs(value) > _MOST_INTEGER else value
 
 
+def _is_there(db: Connection, row: list[Any]) -> bool:
+    """Whether the ledger holds this very entry."""
+    found = db.execute(_SELECT, (row[_ID],)).fetchone()
+    return found is not None and all(str(found[i]) == str(row[i]) for i in _TOLD_BY)
+
+
+def _database(path: str | os.PathLike[str] | None, url: str, wait_s: float) -> Database:
+    if not url:
+        return SqliteFile((Path(path) if path is not None else user_data_dir() / "ledger.sqlite3").absolute(), wait_s)
+    from r2_router.ledger.postgres import PostgresDatabase
+
+    return PostgresDatabase(url, wait_s)
+
+
 def _entry(row: tuple[Any, ...]) -> Entry:
     values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    values["budget"] = stored_budget(values["budget"])
     if values["cost_usd"] is not None:
         values["cost_usd"] = to_usd(values["cost_usd"])
     return Entry(**values)
@@ -366,7 +314,7 @@ def _before_fork() -> None:
         import_module("sqlite3")
     for ledger in ledgers:
         ledger.lock.acquire()
-        ledger._disconnect()  # pyright: ignore[reportPrivateUsage]
+        ledger.database.disconnect()
         _closed_for_fork.append(ledger)
 
 

@@ -7,17 +7,22 @@ change once released.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _DAY = "substr({row}time, 1, 10)"
 _ASKED = "{row}outcome <> 'decided'"
 _ANSWERED = "{row}outcome = 'answered'"
 _COMPARED = f"({_ANSWERED} AND {{row}}cost_nanos IS NOT NULL AND {{row}}baseline_cost_usd IS NOT NULL)"
 
+
+def _one_if(condition: str) -> str:
+    return f"CASE WHEN {condition} THEN 1 ELSE 0 END"
+
+
 # Column -> what an entry adds to it. Whole nano-dollars add up exactly; baselines and predictions are floats.
 _TOTALS = {
     "cost_nanos": "COALESCE({row}cost_nanos, 0)",
-    "compared": _COMPARED,
+    "compared": _one_if(_COMPARED),
     "compared_nanos": f"CASE WHEN {_COMPARED} THEN {{row}}cost_nanos ELSE 0 END",
     "baseline_usd": f"CASE WHEN {_COMPARED} THEN {{row}}baseline_cost_usd ELSE 0.0 END",
 }
@@ -30,7 +35,7 @@ def _pair(name: str, predicted: str, real: str) -> dict[str, str]:
     """Of answers where both are known: how many, the sum of each, and of the absolute error."""
     known = f"{_ANSWERED} AND {real} - {predicted} IS NOT NULL"
     return {
-        f"{name}_count": f"({known})",
+        f"{name}_count": _one_if(known),
         f"{name}_predicted": f"CASE WHEN {known} THEN {predicted} ELSE 0.0 END",
         f"{name}_real": f"CASE WHEN {known} THEN {real} ELSE 0.0 END",
         f"{name}_error": f"CASE WHEN {known} THEN ABS({real} - {predicted}) ELSE 0.0 END",
@@ -43,10 +48,10 @@ _DAYS = {"entries": "1", **_TOTALS}
 _CANDIDATES_KEY = {"model": "{row}model", "budget": "{row}budget", "day": _DAY}  # the order in which they are summed
 _CANDIDATES = {
     "calls": "1",
-    "answered": f"({_ANSWERED})",
+    "answered": _one_if(_ANSWERED),
     **_TOTALS,
     "output_tokens": "COALESCE({row}output_tokens, 0)",
-    "timed": f"({_ANSWERED} AND {{row}}latency_s IS NOT NULL)",
+    "timed": _one_if(f"{_ANSWERED} AND {{row}}latency_s IS NOT NULL"),
     "latency_s": f"CASE WHEN {_ANSWERED} THEN COALESCE({{row}}latency_s, 0.0) ELSE 0.0 END",
     **_LABEL,
     **_pair(*_TOKENS),
@@ -54,8 +59,10 @@ _CANDIDATES = {
 }
 
 
-def _table(name: str, key: Iterable[str], sums: Iterable[str]) -> str:
-    columns = ", ".join((*(f"{column} NOT NULL" for column in key), *(f"{column} NOT NULL" for column in sums)))
+def _table(name: str, key: Iterable[str], sums: Mapping[str, str]) -> str:
+    types = {column: "" if column == "budget" else " TEXT" for column in key}  # a budget is a number, or 'unlimited'
+    types |= {column: " REAL" if "0.0" in added else " INTEGER" for column, added in sums.items()}
+    columns = ", ".join(f"{column}{kind} NOT NULL" for column, kind in types.items())
     return f"CREATE TABLE {name} ({columns}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
 
 
@@ -72,7 +79,7 @@ def _fill(name: str, key: dict[str, str], sums: dict[str, str], where: str) -> s
 def _add(name: str, key: dict[str, str], sums: dict[str, str], where: str) -> str:
     """Add each entry as it comes."""
     values = [expression.format(row="NEW.") for expression in (*key.values(), *sums.values())]
-    changes = ", ".join(f"{column} = {column} + excluded.{column}" for column in sums)
+    changes = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in sums)
     return (
         f"CREATE TRIGGER add_to_{name} AFTER INSERT ON entries WHEN {where.format(row='NEW.')} BEGIN "  # noqa: S608
         f"INSERT INTO {name} ({', '.join((*key, *sums))}) VALUES ({', '.join(values)}) "

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.ledgers import ledger_at
 
 from r2_router.ledger import Entry, Ledger, stats
 from r2_router.ledger.calibration import _compared, _quality, calibrate
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+def ledger(place: str | Path) -> Iterator[Ledger]:
+    with ledger_at(place) as ledger:
         yield ledger
 
 
@@ -34,7 +35,7 @@ def test_no_ledger_is_nothing_and_says_nothing(ledger):
     found = calibrate(ledger)
     assert (found.answered, found.labelled, found.candidates, found.findings) == (0, 0, (), ())
     assert (found.overall.quality, found.overall.output_tokens, found.overall.cost_usd) == (None, None, None)
-    assert not ledger.path.exists()
+    assert not Path(ledger.place).exists()
 
 
 def test_numbers_are_those_of_the_textbook(ledger):

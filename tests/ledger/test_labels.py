@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.ledgers import ledger_at
 
 from r2_router.errors import InputError
 from r2_router.ledger import Entry, Ledger
@@ -22,8 +23,8 @@ class Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.sqlite3", now=Clock()) as ledger:
+def ledger(place: str | Path) -> Iterator[Ledger]:
+    with ledger_at(place, now=Clock()) as ledger:
         yield ledger
 
 

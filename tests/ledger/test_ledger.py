@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.ledgers import ledger_at
 
 from r2_router.errors import InputError, LedgerError
 from r2_router.ledger import Entry, Ledger, schema, stats
@@ -53,6 +54,13 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield ledger
 
 
+@pytest.fixture
+def either(place: str | Path) -> Iterator[Ledger]:
+    """A ledger in a file, and one in Postgres."""
+    with ledger_at(place, wait_s=0.05, now=lambda: NOON) as ledger:
+        yield ledger
+
+
 def query(path: Path, sql: str) -> list[tuple]:
     with closing(sqlite3.connect(path)) as db:
         return db.execute(sql).fetchall()
@@ -65,27 +73,27 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 # -- entries -------------------------------------------------------------------------------------------------
 
 
-def test_an_entry_comes_back_as_it_was_written(ledger):
-    answer_id = ledger.record(ENTRY)
+def test_an_entry_comes_back_as_it_was_written(either):
+    answer_id = either.record(ENTRY)
     filled = {
         "id": answer_id,
         "time": "2026-11-23T12:00:00.123+00:00",
         "query_sha256": hashlib.sha256(b"What is the capital of Italy?").hexdigest(),
         "query": None,
     }
-    assert ledger.find(answer_id) == replace(ENTRY, **filled)
+    assert either.find(answer_id) == replace(ENTRY, **filled)
 
 
-def test_what_is_not_known_comes_back_as_none(ledger):
+def test_what_is_not_known_comes_back_as_none(either):
     bare = Entry(face="cli", outcome="decided", model="m", budget="unlimited")
-    answer_id = ledger.record(bare)
-    assert ledger.find(answer_id) == replace(bare, id=answer_id, time="2026-11-23T12:00:00.123+00:00")
+    answer_id = either.record(bare)
+    assert either.find(answer_id) == replace(bare, id=answer_id, time="2026-11-23T12:00:00.123+00:00")
 
 
-def test_an_unknown_id_is_none(ledger):
-    assert ledger.find("nothing") is None
-    ledger.record(ENTRY)
-    assert ledger.find("nothing") is None
+def test_an_unknown_id_is_none(either):
+    assert either.find("nothing") is None
+    either.record(ENTRY)
+    assert either.find("nothing") is None
 
 
 def test_it_lies_in_the_users_data_folder(home):
@@ -104,10 +112,10 @@ def test_ids_are_short_unique_and_sort_by_time(path):
     assert max(ids[0]) < min(ids[1]) <= max(ids[1]) < min(ids[2])
 
 
-def test_an_id_that_is_taken_is_drawn_again(ledger, monkeypatch):
+def test_an_id_that_is_taken_is_drawn_again(either, monkeypatch):
     drawn = iter(["same", "same", "other"])
     monkeypatch.setattr("r2_router.ledger.store.new_id", lambda now: next(drawn))
-    assert [ledger.record(ENTRY), ledger.record(ENTRY)] == ["same", "other"]
+    assert [either.record(ENTRY), either.record(ENTRY)] == ["same", "other"]
 
 
 def test_the_text_is_kept_only_if_asked_for(path):
@@ -131,27 +139,27 @@ def test_half_a_character_is_no_reason_to_lose_an_entry(path, caplog):
 
 
 @pytest.mark.parametrize("cost", [float("nan"), float("inf"), -1.0])
-def test_a_cost_that_is_none_is_kept_as_unknown(ledger, cost):
-    assert ledger.find(ledger.record(replace(ENTRY, cost_usd=cost))).cost_usd is None
+def test_a_cost_that_is_none_is_kept_as_unknown(either, cost):
+    assert either.find(either.record(replace(ENTRY, cost_usd=cost))).cost_usd is None
 
 
-def test_real_quality_comes_later(ledger):
-    answer_id = ledger.record(ENTRY)
-    ledger.set_quality(answer_id, 0.25)
-    assert ledger.find(answer_id).quality == 0.25
+def test_real_quality_comes_later(either):
+    answer_id = either.record(ENTRY)
+    either.set_quality(answer_id, 0.25)
+    assert either.find(answer_id).quality == 0.25
 
 
 @pytest.mark.parametrize("quality", [-0.01, 1.01, float("nan")])
-def test_a_quality_out_of_range_is_refused(ledger, quality):
-    answer_id = ledger.record(ENTRY)
+def test_a_quality_out_of_range_is_refused(either, quality):
+    answer_id = either.record(ENTRY)
     with pytest.raises(InputError, match="from 0 to 1"):
-        ledger.set_quality(answer_id, quality)
-    assert ledger.find(answer_id).quality is None
+        either.set_quality(answer_id, quality)
+    assert either.find(answer_id).quality is None
 
 
-def test_quality_of_an_unknown_answer_is_refused(ledger):
+def test_quality_of_an_unknown_answer_is_refused(either):
     with pytest.raises(InputError, match="no answer 'nothing'"):
-        ledger.set_quality("nothing", 0.5)
+        either.set_quality("nothing", 0.5)
 
 
 def test_threads_share_a_ledger(ledger, path):
@@ -242,7 +250,7 @@ def assert_one_warning_and_no_error(ledger: Ledger, caplog: pytest.LogCaptureFix
         ledger.flush()
     assert len(ids) == 3
     [warning] = warnings(caplog)
-    assert str(ledger.path) in warning
+    assert ledger.place in warning
     assert reason in warning
 
 
@@ -386,7 +394,7 @@ def test_an_older_ledger_is_brought_up_to_date_on_first_use(ledger, path, monkey
     with Ledger(path) as older:
         answer_id = older.record(ENTRY)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT_STEP))
-    monkeypatch.setattr("r2_router.ledger.store.MIGRATIONS", schema.MIGRATIONS)
+    monkeypatch.setattr("r2_router.ledger.sqlite_file.MIGRATIONS", schema.MIGRATIONS)
     use(ledger)
     use(ledger)
     ledger.flush()

@@ -51,7 +51,7 @@ def locked(ledger: Ledger) -> Iterator[sqlite3.Connection]:
     """Somebody else writes until ROLLBACK."""
     with ledger.transaction():
         pass
-    with closing(sqlite3.connect(ledger.path, isolation_level=None, check_same_thread=False)) as other:
+    with closing(sqlite3.connect(ledger.place, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
 
@@ -71,7 +71,7 @@ def test_a_reservation_is_on_the_disk_before_the_call_is_made(ledger):
 
     async def reserve() -> None:
         await guard.reserve(CANDIDATE, 0.5)
-        with closing(sqlite3.connect(ledger.path)) as other:  # as the file is now, should the process be killed
+        with closing(sqlite3.connect(ledger.place)) as other:  # as the file is now, should the process be killed
             assert other.execute("SELECT nanos FROM reservations").fetchall() == [(500_000_000,)]
 
     asyncio.run(reserve())

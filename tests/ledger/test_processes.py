@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.ledgers import ledger_at, rows
 
 from r2_router.errors import SpendLimitError
-from r2_router.ledger import Ledger, SpendGuard, stats
+from r2_router.ledger import SpendGuard, stats
 
 WORKER = str(Path(__file__).parents[1] / "support" / "ledger_worker.py")
 CANDIDATE = SimpleNamespace(model="m", label="m @ 10")
@@ -46,36 +45,31 @@ def together(workers: list[subprocess.Popen[str]]) -> list[list[object]]:
     return [[json.loads(line) for line in out.splitlines()] for out, _ in said]
 
 
-def query(path: Path, sql: str) -> list[tuple]:
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
-
-
 @pytest.mark.slow
-def test_concurrent_writes_all_arrive_and_add_up_exactly(path):
-    said = together([start("record", path, 100, 1_000_001 + 997 * i) for i in range(5)])
+def test_concurrent_writes_all_arrive_and_add_up_exactly(place):
+    said = together([start("record", place, 100, 1_000_001 + 997 * i) for i in range(5)])
     ids = {answer_id for lines in said for answer_id in lines}
     assert len(ids) == 500
-    assert {row[0] for row in query(path, "SELECT id FROM entries")} == ids
+    assert {row[0] for row in rows(place, "SELECT id FROM entries")} == ids
     exact = sum(1_000_001 + 997 * i + n for i in range(5) for n in range(100))
-    assert query(path, "SELECT SUM(cost_nanos) FROM entries") == [(exact,)]
-    assert stats(Ledger(path)).cost_usd == exact / 1e9
+    assert rows(place, "SELECT SUM(cost_nanos) FROM entries") == [(exact,)]
+    assert stats(ledger_at(place)).cost_usd == exact / 1e9
 
 
 @pytest.mark.slow
-def test_reservations_of_many_processes_reach_the_limit_and_never_pass_it(path):
-    said = together([start("spend", path, 30, 0.01, "-", 1.0) for _ in range(5)])
+def test_reservations_of_many_processes_reach_the_limit_and_never_pass_it(place):
+    said = together([start("spend", place, 30, 0.01, "-", 1.0) for _ in range(5)])
     assert [line for lines in said for line in lines].count("granted") == 100
-    assert query(path, "SELECT COUNT(*), SUM(nanos) FROM reservations") == [(100, 1_000_000_000)]
+    assert rows(place, "SELECT COUNT(*), SUM(nanos) FROM reservations") == [(100, 1_000_000_000)]
 
 
 @pytest.mark.slow
-def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
-    said = together([start("spend", path, 60, 0.1, 0.01, 1.0) for _ in range(4)])
+def test_what_is_settled_below_its_reservation_can_be_spent_again(place):
+    said = together([start("spend", place, 60, 0.1, 0.01, 1.0) for _ in range(4)])
     granted = [line for lines in said for line in lines].count("granted")
-    assert query(path, "SELECT SUM(nanos) FROM spend") == [(granted * 10_000_000,)]
-    assert query(path, "SELECT COUNT(*) FROM reservations") == [(0,)]
-    guard = SpendGuard(Ledger(path), per_day=1.0)
+    assert rows(place, "SELECT SUM(nanos) FROM spend") == [(granted * 10_000_000,)]
+    assert rows(place, "SELECT COUNT(*) FROM reservations") == [(0,)]
+    guard = SpendGuard(ledger_at(place), per_day=1.0)
     for _ in range(91 - granted):  # a call of up to 0.1 passes while at most 0.9 is spent
         guard.settle(guard.reserve(CANDIDATE, 0.1), 0.01)
     with pytest.raises(SpendLimitError):
@@ -83,36 +77,35 @@ def test_what_is_settled_below_its_reservation_can_be_spent_again(path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(path):
-    worker = start("reserve_and_record", path, 0.9)
+def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(place):
+    worker = start("reserve_and_record", place, 0.9)
     seen = [json.loads(worker.stdout.readline()) for _ in range(50)]
     worker.kill()
     seen += [json.loads(line) for line in worker.communicate()[0].splitlines() if line.endswith('"')]
-    ledger = Ledger(path)
+    ledger = ledger_at(place)
     assert [answer_id for answer_id in seen if ledger.find(answer_id) is None] == []
-    assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
     with pytest.raises(SpendLimitError) as refused:
         SpendGuard(ledger, per_day=1.0).reserve(CANDIDATE, 0.2)
     assert refused.value.reserved_usd == 0.9
     later = datetime.now(UTC) + timedelta(seconds=901)
-    with Ledger(path, now=lambda: later) as after_lease:
+    with ledger_at(place, now=lambda: later) as after_lease:
         SpendGuard(after_lease).settle(SpendGuard(after_lease).reserve(CANDIDATE, 0.2), 0.0)
-    assert query(path, "SELECT SUM(nanos) FROM spend") == [(900_000_000,)]
+    assert rows(place, "SELECT SUM(nanos) FROM spend") == [(900_000_000,)]
 
 
 @pytest.mark.slow
-def test_who_records_without_pause_keeps_nobody_from_a_paid_call(path):
+def test_who_records_without_pause_keeps_nobody_from_a_paid_call(place):
     worker = start("record_without_pause", path)
     try:
         assert json.loads(worker.stdout.readline()) == "ready"
-        guard = SpendGuard(Ledger(path), per_day=1.0)
+        guard = SpendGuard(ledger_at(place), per_day=1.0)
         for _ in range(5):
             guard.settle(guard.reserve(CANDIDATE, 0.01), 0.01)
     finally:
         worker.kill()
         worker.communicate()
-    assert query(path, "SELECT SUM(nanos) FROM spend") == [(50_000_000,)]
+    assert rows(place, "SELECT SUM(nanos) FROM spend") == [(50_000_000,)]
 
 
 @pytest.mark.slow
@@ -122,9 +115,9 @@ def test_a_fork_in_the_middle_of_writing_leaves_both_sides_able_to_write(path):
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", WORKER, "fork", str(path), "10"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
-    assert query(path, "SELECT COUNT(*) FROM entries") == [(json.loads(done.stdout),)]
-    assert query(path, "SELECT nanos FROM spend") == [(10 * 10 * 10_000_000,)]
-    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(path, "SELECT COUNT(*) FROM entries") == [(json.loads(done.stdout),)]
+    assert rows(path, "SELECT nanos FROM spend") == [(10 * 10 * 10_000_000,)]
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 def can_mount() -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.ledgers import busy, ledger_at
 
 from r2_router.errors import InputError, LedgerError, SpendLimitError
 from r2_router.ledger import Ledger, SpendGuard
@@ -39,8 +38,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.sqlite3", wait_s=0.05, now=clock) as ledger:
+def ledger(place: str | Path, clock: Clock) -> Iterator[Ledger]:
+    with ledger_at(place, wait_s=0.05, now=clock) as ledger:
         yield ledger
 
 
@@ -120,7 +119,7 @@ def test_every_guard_on_the_ledger_counts(ledger):
 def test_a_limit_of_nothing_lets_free_calls_pass(ledger):
     guard = SpendGuard(ledger, per_call=0.0, per_day=0.0, per_month=0.0)
     guard.settle(guard.reserve(CANDIDATE, 0.0), 0.0)
-    assert not ledger.path.exists()
+    assert not Path(ledger.place).exists()
     refusal(lambda: guard.reserve(CANDIDATE, 1e-12))
 
 
@@ -166,13 +165,11 @@ def test_a_call_that_was_to_be_free_and_was_not_counts(ledger):
     assert spent(ledger) == 250_000_000
 
 
-def test_what_could_not_be_settled_is_settled_with_the_next_call(ledger, caplog):
+def test_what_could_not_be_settled_is_settled_with_the_next_call(ledger, place, caplog):
     guard = SpendGuard(ledger, per_day=1.0)
     reservation = guard.reserve(CANDIDATE, 0.5)
-    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with busy(place):
         guard.settle(reservation, 0.3)
-        other.execute("ROLLBACK")
     assert (spent(ledger), reserved(ledger)) == (0, 500_000_000)
     assert refusal(lambda: guard.reserve(CANDIDATE, 0.8)).spent_usd == 0.3
     guard.reserve(CANDIDATE, 0.7)
@@ -350,7 +347,7 @@ def test_the_guard_agrees_with_plain_bookkeeping(steps, per_day, per_month):
                     assert fits
                     noticed = clock.time if nanos else noticed
                     held[reservation] = (today, nanos, clock.time + lease)
-        if ledger.path.exists():
+        if Path(ledger.place).exists():
             abandoned = sum(n for _, n, end in held.values() if end <= noticed)
             assert spent(ledger) == sum(spend.values()) + abandoned
             assert spent(ledger) + reserved(ledger) == sum(spend.values()) + sum(n for _, n, _ in held.values())

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.ledgers import ledger_at
 
 from r2_router.ledger import Calibration, Calibrations, Entry, Ledger, Stats, stats
 
@@ -31,8 +32,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.sqlite3", now=clock) as ledger:
+def ledger(place: str | Path, clock: Clock) -> Iterator[Ledger]:
+    with ledger_at(place, now=clock) as ledger:
         yield ledger
 
 

@@ -11,10 +11,14 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from r2_router.errors import LedgerError, SpendLimitError
 from r2_router.ledger import Entry, Ledger, SpendGuard
+from support.ledgers import ledger_at
 
 CANDIDATE = SimpleNamespace(model="m", label="m @ 10")
 
@@ -36,7 +40,7 @@ def wait_for_start() -> None:
 def record(path: str, count: str, nanos: str) -> None:
     """Records of `nanos`, nanos + 1, ... nano-dollars."""
     wait_for_start()
-    ledger = Ledger(path)
+    ledger = ledger_at(path)
     for i in range(int(count)):
         answer_id = ledger.record(entry((int(nanos) + i) / 1e9))
         ledger.flush()
@@ -46,7 +50,7 @@ def record(path: str, count: str, nanos: str) -> None:
 def spend(path: str, count: str, worst: str, real: str, limit: str) -> None:
     """Calls that may cost `worst` dollars each; "-" as the real cost never settles them."""
     wait_for_start()
-    guard = SpendGuard(Ledger(path), per_day=float(limit))
+    guard = SpendGuard(ledger_at(path), per_day=float(limit))
     for _ in range(int(count)):
         try:
             reservation = guard.reserve(CANDIDATE, float(worst))
@@ -60,7 +64,7 @@ def spend(path: str, count: str, worst: str, real: str, limit: str) -> None:
 
 def reserve_and_record(path: str, worst: str) -> None:
     """One reservation, then records until killed."""
-    ledger = Ledger(path)
+    ledger = ledger_at(path)
     SpendGuard(ledger, per_day=1.0).reserve(CANDIDATE, float(worst))
     while True:
         answer_id = ledger.record(entry())
@@ -70,7 +74,7 @@ def reserve_and_record(path: str, worst: str) -> None:
 
 def record_without_pause(path: str) -> None:
     """Records as fast as it can until killed."""
-    ledger = Ledger(path)
+    ledger = ledger_at(path)
     ledger.record(entry())
     ledger.flush()
     say("ready")
@@ -80,7 +84,7 @@ def record_without_pause(path: str) -> None:
 
 def fork(path: str, count: str) -> None:
     """Parent and child go on writing, while a thread writes too, so that the fork falls into its transactions."""
-    ledger = Ledger(path)
+    ledger = ledger_at(path)
     guard = SpendGuard(ledger, per_day=100.0)
     ledger.record(entry())
     stop = threading.Event()
