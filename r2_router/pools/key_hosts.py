@@ -77,4 +77,6 @@ def _of_providers(file: Path) -> Iterator[Pair]:
     for table in tables:
         if isinstance(table, dict):
             profile = cast("cf.Table", table)
-            yield str(profile.get("api_key_env", "")), cf.origin(str(profile.get("base_url", "")))
+            others = profile.get("other_keys", [])
+            for variable in (profile.get("api_key_env", ""), *(others if isinstance(others, list) else ())):
+                yield str(variable), cf.origin(str(profile.get("base_url", "")))

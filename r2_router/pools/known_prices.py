@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from r2_router.pools.listed import Listed, Prices, Tier
+from r2_router.pools.profiles import profile_of
 from r2_router.pools.provider_list import id_forms
 
 if TYPE_CHECKING:
@@ -41,11 +43,12 @@ def known_models(base_url: str) -> list[Listed]:
         models = _snapshot().find_provider(None, None, base_url).models
     except LookupError:
         return []
-    date = snapshot_date()
+    date, unserved = snapshot_date(), profile_of(urlsplit(base_url).hostname or "").unserved
     return [
         Listed(served, prices=prices, context_window=model.context_window)
         for model in models
         if not model.deprecated and (served := _served_id(model, base_url)) and (prices := _prices(model, date))
+        if not any(fnmatchcase(served, glob) for glob in unserved)
     ]
 
 

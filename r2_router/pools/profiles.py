@@ -29,11 +29,18 @@ class Profile(Record):
     base_url: str = ""
     hosts: tuple[str, ...] = ()
     api_key_env: str = ""
+    other_keys: tuple[str, ...] = ()
     key_header: str = ""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     thinking_off: Mapping[str, Any] = field(default_factory=lambda: _THINKING_OFF)
     thinking_on: Mapping[str, Any] = field(default_factory=lambda: _THINKING_ON)
     refuses: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The variables that may hold its key, the usual one first; none where it needs no key."""
+        return (self.api_key_env, *self.other_keys) if self.api_key_env else ()
 
 
 _UNKNOWN = Profile()
@@ -80,6 +87,10 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(cf.text(item) for item in cast("list[object]", value))
 
 
+def _variables(value: object) -> tuple[str, ...]:
+    return tuple(cf.variable(item) for item in _texts(value))
+
+
 def _query(value: object) -> Mapping[str, str]:
     return {key: cf.text(item) for key, item in cf.table(value).items()}
 
@@ -95,9 +106,11 @@ _KEYS: Mapping[str, cf.Check] = {
     "base_url": cf.url,
     "hosts": _texts,
     "api_key_env": cf.variable,
+    "other_keys": _variables,
     "key_header": _header,
     "query": _query,
     "thinking_off": cf.table,
     "thinking_on": cf.table,
     "refuses": _texts,
+    "unserved": _texts,
 }

@@ -69,11 +69,13 @@ class Offer(Record):
 
 def key_sources(settings: Settings) -> list[Source]:
     """The providers whose keys are set, in the order of their profiles. A key that can be none counts as not set."""
-    return [
-        Source(provider=p.name, base_url=p.base_url, api_key_env=p.api_key_env, key_place=place)
-        for p in profiles().values()
-        if p.base_url and p.api_key_env and (place := key_place(settings, p.api_key_env))
-    ]
+    found: list[Source] = []
+    for p in profiles().values():
+        for variable in p.key_variables if p.base_url else ():
+            if place := key_place(settings, variable):
+                found.append(Source(provider=p.name, base_url=p.base_url, api_key_env=variable, key_place=place))
+                break
+    return found
 
 
 def key_place(settings: Settings, variable: str) -> str:

@@ -18,6 +18,7 @@ from r2_router.config.toml_edit import Document, NewTable, edit_toml
 from r2_router.config.toml_file import read_config
 from r2_router.errors import ConfigError, InputError
 from r2_router.pools.pool import BESIDE, SPEEDS, load_pool
+from r2_router.pools.profiles import profile
 from r2_router.records import Record
 from r2_router.setup.discover import Offer
 from r2_router.setup.ways import USD_PER_HOUR, Way
@@ -244,6 +245,8 @@ def _values(way: Way) -> Values:
     values: Values = {"id": model.id}
     if source.provider:
         values["provider"] = source.provider
+        if model.api_key_env != profile(source.provider).api_key_env:
+            values["api_key_env"] = model.api_key_env
     else:
         values |= {"base_url": model.base_url} | ({"api_key_env": model.api_key_env} if model.api_key_env else {})
     if way.speeds:

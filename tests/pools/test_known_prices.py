@@ -11,7 +11,7 @@ from genai_prices.types import ClauseEquals as Equals
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, TimeOfDateConstraint
 
 from r2_router.pools import known_prices as module
-from r2_router.pools.known_prices import known_prices, snapshot_date
+from r2_router.pools.known_prices import known_models, known_prices, snapshot_date
 
 OPENAI = "https://api.openai.com/v1"
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -86,3 +86,16 @@ def test_a_price_that_changes_with_the_hour_counts_at_its_highest() -> None:
 def test_it_is_not_imported_before_it_is_asked() -> None:
     code = "import sys, r2_router.pools.prices; sys.exit('genai_prices' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("base_url", "served", "unserved"),
+    [
+        ("https://api.openai.com/v1", "gpt-", "gpt-oss-"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-", "claude-"),
+    ],
+)
+def test_what_the_api_does_not_serve_does_not_stand_in_for_its_list(base_url, served, unserved):
+    ids = [listed.id for listed in known_models(base_url)]
+    assert any(name.startswith(served) for name in ids)
+    assert not [name for name in ids if name.startswith(unserved)]

@@ -39,6 +39,14 @@ def test_keys_are_found_in_the_environment_and_in_the_file(home: Path, monkeypat
     assert KEY not in repr(key_sources(load_settings()))
 
 
+def test_the_other_name_of_a_key_is_known_and_the_usual_one_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles.cache_clear()
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    assert [(s.name, s.api_key_env) for s in key_sources(load_settings())] == [("gemini", "GOOGLE_API_KEY")]
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    assert [(s.name, s.api_key_env) for s in key_sources(load_settings())] == [("gemini", "GEMINI_API_KEY")]
+
+
 def test_only_servers_that_take_connections_are_found(here: Offers) -> None:
     (found,) = server_sources()
     assert (found.name, found.base_url, found.own) == ("ollama", here.own.url, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -29,6 +28,8 @@ class PostgresServer:
         self._home = Path(tempfile.mkdtemp(prefix="r2-postgres-"))
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to run as root
+            import pwd
+
             nobody = pwd.getpwnam("nobody")
             os.chown(self._home, nobody.pw_uid, nobody.pw_gid)
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
