@@ -1,7 +1,7 @@
 """What is a prior worth before any label? `R2_DATA_DIR=FOLDER python benchmarks/prior.py [PART ...]`.
 
-Parts: difficulty, levels, lengths, presets, robustness, speed, among_models. Every constant of train_prior.py that is
-not assumed was chosen on these. Results go into benchmarks/results/prior.json.
+Parts: difficulty, levels, lengths, presets, thinking, robustness, speed, among_models. Every constant of train_prior.py
+that is not assumed was chosen on these. Results go into benchmarks/results/prior.json.
 """
 
 from __future__ import annotations
@@ -351,6 +351,11 @@ def five(name: str) -> tuple[Predictor, CandidateTable, float]:
         name,
         {n: Model(n, id_, a, b, base_url=GATEWAY, api_key_env="KEY") for n, (id_, a, b) in POOLS[name].items()},
     )
+    return composed_with(pool)
+
+
+def composed_with(pool: Pool) -> tuple[Predictor, CandidateTable, float]:
+    """The shipped prior over a pool: predictor, candidates, what a typical answer of its strongest costs."""
     checkpoint = compose(Prior.load(shipped("checkpoints") / "prior"), pool, abilities(pool, load_ratings()))
     predictor, table = Predictor(checkpoint), CandidateTable(checkpoint, pool)
     return predictor, table, typical_answer(predictor, table)[1]
@@ -409,6 +414,54 @@ def presets(data: Path) -> dict[str, Any]:
                 "limited": float(np.mean([candidates[i][1] != UNLIMITED for i in chosen])),
             }
         found[name] = {"typical_usd": usd, "strongest_quality": float(base[0]), "by_multiple": rows}
+    return found
+
+
+TWO_WAYS = {  # asked to think and not, by one price
+    "sonnet": ("anthropic/claude-sonnet-4.5", 3, 15),
+    "deepseek": ("deepseek/deepseek-v3.2", 0.27, 0.40),
+    "flash-lite": ("google/gemini-2.5-flash-lite", 0.10, 0.40),
+}
+
+
+def thinking(data: Path) -> dict[str, Any]:
+    """What the ratings say of the same model thinking and not, by category; and where the prior, which knows no more
+    than that and the price, would have it think."""
+    ratings = load_ratings()
+    both = [ways for name in ratings.twins if (ways := ratings.both_ways(name))]
+    by_category: dict[str, dict[str, float]] = {}
+    for category in dict.fromkeys(name for on, _ in both for name in on.by_category):
+        over = [
+            on.by_category[category] - off.by_category[category]
+            for on, off in both
+            if category in on.by_category and category in off.by_category
+        ]
+        by_category[category] = {
+            "models": len(over),
+            "points": float(np.mean(over)),
+            "error": float(np.std(over, ddof=1) / np.sqrt(len(over))),
+        }
+    return {"by_category": by_category, "choices": {name: asked_to_think(data, name) for name in TWO_WAYS}}
+
+
+def asked_to_think(data: Path, name: str) -> dict[str, dict[str, float]]:
+    """At each preset, for how many everyday requests thinking is chosen over not thinking, by the same model."""
+    id_, price_in, price_out = TWO_WAYS[name]
+    on, off = ({"reasoning": {"enabled": enabled}} for enabled in (True, False))
+    models = {
+        way: Model(way, id_, price_in, price_out, base_url=GATEWAY, api_key_env="KEY", request=request)
+        for way, request in (("thinking", on), ("not thinking", off))
+    }
+    predictor, table, usd = composed_with(Pool(name, models))
+    expected = Expected(predictor, table, everyday_texts(data))
+    found: dict[str, dict[str, float]] = {}
+    for preset, times in PRESETS.items():
+        chosen = expected.choose(times * usd, table.tenfold_gain)
+        thinks = np.array([table.models[m].name == "thinking" for m in table.model_index])
+        found[preset] = {
+            "thinking": float(thinks[chosen].mean()),
+            "quality": float(expected.quality[np.arange(len(chosen)), chosen].mean()),
+        }
     return found
 
 
@@ -474,6 +527,7 @@ PARTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "levels": levels,
     "lengths": lengths,
     "presets": presets,
+    "thinking": thinking,
     "robustness": robustness,
     "speed": speed,
     "among_models": among_models,

@@ -21,6 +21,8 @@ def prior_blocks(found: Mapping[str, Any]) -> dict[str, str]:
         "prior-arena": arena(found["difficulty"]["routerarena"]),
         "prior-levels": levels(found["levels"]),
         "prior-presets": presets(found["presets"]),
+        "prior-thinking": thinking(found["thinking"]["by_category"]),
+        "prior-thinks": thinks(found["thinking"]["choices"]),
         "prior-robustness": robustness(found["robustness"]),
         "prior-speed": f"Composed for 50 models x 7 budgets in {found['speed']['compose_50_models_ms']:.1f} ms.",
     }
@@ -94,6 +96,18 @@ def presets(found: Mapping[str, Any]) -> str:
         for times, v in each["by_multiple"].items()
     ]
     return lines(["pool", "worth", "expected quality", "cost of always asking the strongest", "who is asked"], rows)
+
+
+def thinking(found: Mapping[str, Any]) -> str:
+    ordered = sorted(found.items(), key=lambda item: -item[1]["points"])
+    rows = [[name, f"{v['points']:+.0f} ±{v['error']:.0f}", str(v["models"])] for name, v in ordered]
+    return lines(["category", "points, thinking over not", "models"], rows)
+
+
+def thinks(found: Mapping[str, Any]) -> str:
+    presets = list(next(iter(found.values())))
+    rows = [[name, *(f"{100 * v['thinking']:.0f} %" for v in each.values())] for name, each in found.items()]
+    return lines(["model", *presets], rows)
 
 
 def robustness(found: Mapping[str, Any]) -> str:

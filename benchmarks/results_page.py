@@ -162,7 +162,7 @@ def arena_robustness(found: dict) -> str:
     for preset, each in found["robustness"].items():
         models = ", ".join(f"{name} {count}" for name, count in each["models"].items())
         same = f"{each['same_model']:.0%} | {each['same_pair']:.0%}".replace("%", " %")
-        lines.append(f"| {preset} | {same} | {models} | {each['entropy_of_pairs_bits']:.2f} bits |")
+        lines.append(f"| {preset} | {same} | {models} | {abs(each['entropy_of_pairs_bits']):.2f} bits |")
     median, worst = (f"{found['latency'][key] * 1e3:.1f} ms" for key in ("median_s", "p99_s"))
     said = (
         f"Of {found['paraphrases']} pairs of a query and its paraphrase. A decision takes {median} at the median, "

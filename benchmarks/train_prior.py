@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from common import table
-from prior_data import Source, everything, plain
+from prior_data import Source, embedded, everything, plain
+from rewordings import covariance, reworded
 from sweep_table import sweep_table
 
 from r2_router.arrays import Floats
@@ -27,6 +29,7 @@ from r2_router.lab.data.table import Table
 from r2_router.pools.ability import CEILING, HALFWAY, LOGITS_PER_POINT
 from r2_router.pools.ratings import load_ratings
 from r2_router.records import UNLIMITED
+from r2_router.routing.stated_length import stated_length
 
 Linear = tuple[Floats, Floats]  # weights (k, d), bias (k,)
 
@@ -40,13 +43,18 @@ ACROSS_KINDS = ("mmlu_pro", "diverse", "routerarena_part")
 WITHIN_KINDS = ("zeroeval", "sweep")  # a kind of exam is easy or hard for reasons of its own
 ALPHA = 100.0
 LOGITS = 12.0  # for a unit of what the ridge foretells: left-out sources ask for more, the shrinkage being hard
-PLAIN_WEIGHT = 30.0
+PLAIN_WEIGHT = 20.0
+
+# Every head is held back where a query's vector moves when only its wording does, as if each row stood there in so many
+# other wordings (Bishop 1995: to train with noise is Tikhonov regularization).
+WORDINGS = 4.0
+REWORDED = {"mmlu_pro": 500, "diverse": 600, "everyday": 600, "zeroeval": 200, "plain": 320}
 
 CATEGORY_ALPHA = 10.0
 LENGTH_ALPHA = 1.0
 LENGTH_WEIGHTS = {
-    **{"everyday": 1500.0, "mmlu_pro": 400.0, "zeroeval": 500.0, "routerarena_part": 400.0},
-    **{"sweep": 400.0, "diverse": 600.0, "plain": 400.0},
+    **{"everyday": 1500.0, "mmlu_pro": 400.0, "zeroeval": 500.0, "routerarena_part": 100.0},
+    **{"sweep": 400.0, "diverse": 600.0, "plain": 1200.0},
 }
 GAIN_ALPHA = 30.0
 CURVE_LOGITS = 2.5  # for a unit of quality a small model gains from length: half of what it would be for itself
@@ -60,13 +68,21 @@ SHARE_USED = 0.7  # of a limited budget, by an answer that would naturally be lo
 CATEGORY_OF: Mapping[str, Sequence[str]] = {
     "coding": (
         *("everyday:arena-hard-v2.0/coding", "diverse:MBPP", "sweep:made-functions", "sweep:made-code"),
-        *("zeroeval:crux", "plain:function", "plain:program"),
+        *("zeroeval:crux", "plain:function", "plain:program", "plain:script", "plain:debugging"),
     ),
     "math": (
         *("everyday:arena-hard-v2.0/math", "everyday:bbh/multistep_arithmetic_two", "diverse:GSM8k", "diverse:MATH"),
-        *("zeroeval:gsm", "zeroeval:math-l5", "mmlu_pro:math", "plain:sum", "plain:proof"),
+        *(
+            "zeroeval:gsm",
+            "zeroeval:math-l5",
+            "mmlu_pro:math",
+            "plain:sum",
+            "plain:proof",
+            "plain:school",
+            "plain:puzzle",
+        ),
     ),
-    "creative_writing": ("everyday:arena-hard-v2.0/creative_writing", "plain:text"),
+    "creative_writing": ("everyday:arena-hard-v2.0/creative_writing", "plain:text", "plain:verse"),
     "instruction_following": ("everyday:ifeval/instructions",),
     "science": ("mmlu_pro:physics", "mmlu_pro:chemistry", "mmlu_pro:biology", "diverse:ARC", "diverse:OpenBookQA"),
     "medicine": ("mmlu_pro:health", "sweep:medmcqa"),
@@ -75,13 +91,35 @@ CATEGORY_OF: Mapping[str, Sequence[str]] = {
 }
 
 
+@cache
+def wording() -> Floats:
+    """(d, d): what the vector of a query varies by with its words."""
+    texts = [text for source in everything(data_folder()).values() for text in some(source)]
+    return covariance(embedded(tuple(texts)), embedded(tuple(reworded(texts))))
+
+
+def held_back(dim: int, rows: float) -> Floats:
+    """(dim, dim): the penalty that `rows` rows' wordings are; nothing for what is beside the vector, after it."""
+    found = np.zeros((dim, dim))
+    known = wording()
+    found[: len(known), : len(known)] = WORDINGS * rows * known
+    return found
+
+
+def some(source: Source) -> list[str]:
+    """The queries of a source that are reworded: as many as REWORDED says, evenly spread."""
+    count = min(REWORDED.get(source.name, 0), len(source.texts))
+    return [source.texts[i * len(source.texts) // count] for i in range(count)]
+
+
 def ridge(vectors: Floats, targets: Floats, alpha: float, counted: Floats) -> Linear:
     """The ridge of `targets` (n, k), row i counted `counted[i]` times, with an unpenalised bias."""
     share = counted[:, None] / counted.sum()
     center, mean = (share * vectors).sum(axis=0), (share * targets).sum(axis=0)
     X, Y = vectors - center, targets - mean
     weighted = (counted[:, None] * X).T
-    found = np.linalg.solve(weighted @ X + alpha * np.eye(X.shape[1]), weighted @ Y).T
+    penalty = alpha * np.eye(X.shape[1]) + held_back(X.shape[1], counted.sum())
+    found = np.linalg.solve(weighted @ X + penalty, weighted @ Y).T
     return found, mean - found @ center
 
 
@@ -121,7 +159,7 @@ def difficulty(
         if source.name not in without:
             rows = ~np.isnan(y)
             X = source.vectors[rows] - source.vectors[rows].mean(axis=0)
-            left += counted * X.T @ X
+            left += counted * X.T @ X + held_back(X.shape[1], counted * len(X))
             right += counted * X.T @ y[rows]
     return np.linalg.solve(left, right)
 
@@ -181,13 +219,17 @@ FREE = ("TriviaQA", "DROP", "GSM8k", "MATH", "BBH", "AGIEval")
 
 
 def natural_logs(source: Source) -> tuple[Floats, Floats]:
-    """Vectors (n, d) and the middle logarithm (n,) of the natural lengths of a source, over its models."""
+    """Vectors (n, d) and the middle logarithm (n,) of the natural lengths of a source, over its models.
+
+    What a query asks of its answer's length is read from its words when it is routed; a head that learned from such
+    queries would take the shortness of "within 3 sentences" for that of its subject.
+    """
     logs = np.log(np.maximum(source.tokens, 1.0))
     if source.name == "sweep":  # a model of 135M babbles
         logs = logs[:, [name.startswith("Qwen") for name in source.models]]
     if source.name == "diverse":
         logs = np.where(np.isin(source.kinds, FREE)[:, None], logs, np.nan)
-    known = ~np.isnan(logs).all(axis=1)
+    known = ~np.isnan(logs).all(axis=1) & np.array([stated_length(text) is None for text in source.texts])
     return source.vectors[known], np.nanmedian(logs[known], axis=1)
 
 
@@ -251,6 +293,14 @@ def thinking_slope(everyday: Source, ease_logits: Floats) -> float:
 # -- all together --------------------------------------------------------------------------------------------
 
 
+def data_folder() -> Path:
+    """Where the public tables are."""
+    stated = os.environ.get("R2_DATA_DIR", "")
+    if not stated:
+        sys.exit("R2_DATA_DIR is not set; point it at the folder that holds the public tables.")
+    return Path(stated)
+
+
 def head(linear: Linear) -> Head:
     return Head(linear[0].astype(np.float32), linear[1].astype(np.float32))
 
@@ -294,11 +344,8 @@ def build(data: Path, without: Collection[str] = ()) -> Prior:
 
 
 def main() -> None:
-    stated = os.environ.get("R2_DATA_DIR", "")
-    if not stated:
-        sys.exit("R2_DATA_DIR is not set; point it at the folder that holds the public tables.")
     output = Path(sys.argv[1]) if len(sys.argv) > 1 else shipped("checkpoints") / "prior"
-    prior = build(Path(stated))
+    prior = build(data_folder())
     prior.save(output)
     table([["", ""], *([name, str(value)] for name, value in prior.metrics.items()), ["error", f"{prior.error:.2f}"]])
     print(f"\nwrote {output}")
