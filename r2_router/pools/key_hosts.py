@@ -77,6 +77,7 @@ def _of_providers(file: Path) -> Iterator[Pair]:
     for table in tables:
         if isinstance(table, dict):
             profile = cast("cf.Table", table)
-            others = profile.get("other_keys", [])
-            for variable in (profile.get("api_key_env", ""), *(others if isinstance(others, list) else ())):
+            others = profile.get("other_keys", ())
+            more = cast("list[object]", others) if isinstance(others, list) else []
+            for variable in (profile.get("api_key_env", ""), *more):
                 yield str(variable), cf.origin(str(profile.get("base_url", "")))
