@@ -208,14 +208,17 @@ def resources() -> str:
     return blocks.table(("resource", "what it says"), rows)
 
 
+def _also(hint: str) -> str:
+    if not hint:
+        return "-"
+    return f"`{hint}`" if " " in hint else "a link that it prints"
+
+
 def clients() -> str:
     """The clients that `r2-mcp install` knows, and the key of their file that holds servers."""
     from r2_mcp.install import CLIENTS
 
-    rows = [
-        (f"`r2-mcp install {name} --write`", f"`{c.key}`", f"`{c.hint}`" if c.hint else "-")
-        for name, c in CLIENTS.items()
-    ]
+    rows = [(f"`r2-mcp install {name} --write`", f"`{c.key}`", _also(c.hint(["..."]))) for name, c in CLIENTS.items()]
     return blocks.table(("command", "writes under", "or"), rows)
 
 

@@ -3,58 +3,117 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
+import shlex
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, TypeAlias, cast
+from urllib.parse import quote
 
 from r2_mcp import jsonc
 from r2_router.config.safe_files import read_plain, replace_file
-from r2_router.errors import ConfigError
+from r2_router.errors import ConfigError, R2Error
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 
+Command: TypeAlias = list[str]
+
 NAME = "r2"
 _MAX_BYTES = 16 << 20
-_COMMAND = {"command": "uvx", "args": ["r2-mcp"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a client keeps its servers: the file, the key in it, the entry; `hint` is another way in."""
+    """Where a client keeps its servers: the file, the key in it, how it writes the entry of a command; `hint` is
+    another way in."""
 
     file: Callable[[], Path]
     key: str
-    entry: dict[str, Any]
-    hint: str = ""
+    entry: Callable[[Command], dict[str, Any]] = lambda command: {"command": command[0], "args": command[1:]}
+    hint: Callable[[Command], str] = lambda command: ""
 
 
-def _claude_desktop() -> Path:
+def server_command() -> Command:
+    """What starts this very server: by uv's tool runner where it was started so, else by this Python."""
+    if Path(sys.prefix).parent.name.startswith("archive-v"):  # uv makes such an environment anew at any time
+        return ["uvx", *_from(), "r2-mcp"]
+    return [sys.executable, "-m", "r2_mcp"]
+
+
+def _from() -> list[str]:
+    """Where uv is to take the package from: its index, or what it was installed from (PEP 610)."""
+    with suppress(PackageNotFoundError, ValueError, TypeError, KeyError):
+        stated: object = json.loads(distribution("r2-mcp").read_text("direct_url.json") or "")["url"]
+        return ["--from", str(stated).removeprefix("file://")]
+    return []
+
+
+def _stdio(command: Command) -> dict[str, Any]:
+    return {"type": "stdio", "command": command[0], "args": command[1:]}
+
+
+def _opencode(command: Command) -> dict[str, Any]:
+    return {"type": "local", "command": command, "enabled": True}
+
+
+def _added_by(program: str) -> Callable[[Command], str]:
+    return lambda command: f"{program} mcp add {NAME} -- {_typed(command)}"
+
+
+def _typed(command: Command) -> str:
+    """As it is typed into a shell of this system."""
+    return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+
+
+def _cursor_link(command: Command) -> str:
+    entry = base64.b64encode(json.dumps({"command": command[0], "args": command[1:]}).encode()).decode()
+    return f"cursor://anysphere.cursor-deeplink/mcp/install?name={NAME}&config={quote(entry, safe='')}"
+
+
+def _vscode_link(command: Command) -> str:
+    return f"vscode:mcp/install?{quote(json.dumps({'name': NAME, **_stdio(command)}), safe='')}"
+
+
+def _application_support() -> Path:
     if sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    else:
-        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return folder / "Claude" / "claude_desktop_config.json"
+        return Path.home() / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
-def _codex() -> Path:
-    return Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml"
+def _dot_config() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _zed() -> Path:
+    return (_application_support() if sys.platform == "win32" else _dot_config()) / "zed" / "settings.json"
 
 
 CLIENTS = {
-    "claude-code": Client(
-        lambda: Path(".mcp.json"), "mcpServers", {"type": "stdio", **_COMMAND}, "claude mcp add r2 -- uvx r2-mcp"
+    "claude-code": Client(lambda: Path(".mcp.json"), "mcpServers", _stdio, _added_by("claude")),
+    "claude-desktop": Client(lambda: _application_support() / "Claude" / "claude_desktop_config.json", "mcpServers"),
+    "codex": Client(
+        lambda: Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml",
+        "mcp_servers",
+        hint=_added_by("codex"),
     ),
-    "claude-desktop": Client(_claude_desktop, "mcpServers", _COMMAND),
-    "cursor": Client(lambda: Path.home() / ".cursor" / "mcp.json", "mcpServers", _COMMAND),
-    "vscode": Client(lambda: Path(".vscode") / "mcp.json", "servers", {"type": "stdio", **_COMMAND}),
-    "codex": Client(_codex, "mcp_servers", _COMMAND, "codex mcp add r2 -- uvx r2-mcp"),
+    "continue": Client(lambda: Path(".continue") / "mcpServers" / f"{NAME}.json", "mcpServers"),
+    "cursor": Client(lambda: Path.home() / ".cursor" / "mcp.json", "mcpServers", hint=_cursor_link),
+    "gemini": Client(lambda: Path.home() / ".gemini" / "settings.json", "mcpServers"),
+    "opencode": Client(lambda: _dot_config() / "opencode" / "opencode.json", "mcp", _opencode),
+    "qwen": Client(lambda: Path.home() / ".qwen" / "settings.json", "mcpServers"),
+    "vscode": Client(lambda: Path(".vscode") / "mcp.json", "servers", _stdio, _vscode_link),
+    "windsurf": Client(lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json", "mcpServers"),
+    "zed": Client(_zed, "context_servers"),
 }
 
 
@@ -72,19 +131,38 @@ def register(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    client = CLIENTS[args.client]
+    client, command = CLIENTS[args.client], server_command()
     path = client.file()
     if args.write:
-        message = f"wrote {path}" if write(client, path) else f"{path} already has it"
+        message = f"wrote {path}" if write(client, path, command) else f"{path} already has it"
         sys.stderr.write(f"{message}\n")
-        return 0
-    sys.stdout.write(_render(path, {client.key: {NAME: client.entry}}) + "\n")
-    sys.stdout.flush()
-    sys.stderr.write(f"Put this into {path}{f', or run: {client.hint}' if client.hint else ''}\n")
+    else:
+        sys.stdout.write(_render(path, {client.key: {NAME: client.entry(command)}}) + "\n")
+        sys.stdout.flush()
+        hint = client.hint(command)
+        word = "open" if "://" in hint or hint.startswith("vscode:") else "run"
+        sys.stderr.write(f"Put this into {path}{f', or {word}: {hint}' if hint else ''}\n")
+    if missing := nothing_to_ask():
+        sys.stderr.write(f"{missing}\n")
     return 0
 
 
-def write(client: Client, path: Path) -> bool:
+def nothing_to_ask() -> str:
+    """ "" or that no model can be asked yet, and the command that mends it, as it runs from here."""
+    from r2_router.router import router_for
+
+    try:
+        router = router_for("mcp")
+        if any(not router.not_ready(model) for model in router.models):
+            return ""
+    except R2Error as error:
+        return f"The server will not answer yet: {error}"
+    start = [sys.executable, "-m", "r2_router.cli"] if server_command()[0] == sys.executable else ["uvx", *_from()]
+    setup = _typed([*start, *(["r2-router"] if start[0] == "uvx" else []), "setup"])
+    return f"No model can be asked yet, so only `route` and `explain_candidates` work. To set one up: {setup}"
+
+
+def write(client: Client, path: Path, command: Command) -> bool:
     """Merge the entry into the file at `path`; whether anything had to be changed.
 
     What else it holds stays, comments, mode and link included. Raises ConfigError, and changes nothing, where the file
@@ -103,7 +181,7 @@ def write(client: Client, path: Path) -> bool:
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: '{client.key}' is not a table of servers. Mend it, or add the server by hand.")
     old = cast("dict[str, Any]", found).get(NAME)
-    entry = {**(cast("dict[str, Any]", old) if isinstance(old, dict) else {}), **client.entry}
+    entry = {**(cast("dict[str, Any]", old) if isinstance(old, dict) else {}), **client.entry(command)}
     if entry == old:
         return False
     changed = _changed(client, path, text, document, entry)

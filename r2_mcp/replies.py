@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from mcp_types import CreateMessageResult
 
     from r2_router.generate import Answer
+    from r2_router.router import R2Router
     from r2_router.routing.decision import Candidate, Decision
-    from r2_router.routing.explanation import Explanation, Flip
+    from r2_router.routing.explanation import Explanation, FrontierPoint
 
-_DIGITS = 9
-_FRONTIER = 12  # points shown where fewer candidates are asked for
+_DIGITS = 3  # of a prediction
+_BILLED_DIGITS = 9  # of what a call took
+_FRONTIER = 6  # points shown where fewer candidates are asked for
 
 _EXPECTED = ("model", "budget", "predicted_quality", "predicted_output_tokens", "predicted_cost_usd")
-_CANDIDATE = (*_EXPECTED, "quality_error", "risk", "net_usd")
+_CANDIDATE = ("model", "budget", "predicted_quality", "predicted_cost_usd", "net_usd")
 _ATTEMPT = ("model", "budget", "reason", "seconds", "cost_usd")
 _ANSWER = (
     *("text", "partial", "model", "served_model", "budget", "finish_reason", "predicted_quality"),
@@ -30,62 +32,66 @@ _ANSWER = (
 )
 
 
-def reply(result: Mapping[str, Any], *texts: str) -> CallToolResult:
-    """`result` as structured content, whatever is None left out, with `texts` for clients that show only text."""
+def reply(result: Mapping[str, Any], *texts: str, digits: int = _DIGITS) -> CallToolResult:
+    """`result` as structured content, whatever is None left out, numbers of so many `digits`, with `texts` for clients
+    that show only text."""
     content = [TextContent(type="text", text=_encodable(text)) for text in texts if text]
-    return CallToolResult(content=list(content), structured_content=_compact(result))
+    return CallToolResult(content=list(content), structured_content=_compact(result, digits))
 
 
 # -- decisions -----------------------------------------------------------------------------------------------
 
 
-def route_reply(decision: Decision, top_k: int) -> CallToolResult:
-    """What `route` answers."""
+def route_reply(router: R2Router, decision: Decision, top_k: int, best_ready: str = "") -> CallToolResult:
+    """What `route` answers: the choice, and all it takes to ask it oneself."""
     from r2_router.routing.explanation import explain
+    from r2_router.show.reasons import how_to_ask
 
     best, explanation = decision.best, explain(decision)
+    instruction = router.checkpoint.instruction
+    base_url = next((m.base_url for m in router.models if m.name == best.model), "")
+    cap, words = instruction.cap(best.budget) or decision.limits.max_tokens, instruction.render(best.budget)
     result: RouteResult = cast(
         "RouteResult",
         {
             **_fields(best, (*_EXPECTED, "model_id")),
-            "not_ready": decision.not_ready or None,
+            "base_url": base_url or None,
+            "max_tokens": cap,
+            "instruction": words or None,
+            "saved_usd": explanation.baseline and explanation.baseline.saved_usd,
+            "ready": not decision.not_ready,
+            "best_ready": best_ready or None,
             **_terms(explanation),
-            "candidates": [_fields(c, _CANDIDATE) for c in decision.candidates[:top_k]],
-            "truncated": len(decision.candidates) > top_k,
+            "others": _rows(decision.candidates[1:top_k]),
         },
     )
-    return reply(result, _lines(_headline(best), explanation))
+    return reply(result, _lines(_headline(best), explanation, [how_to_ask(best.model_id, base_url, cap, words)]))
 
 
-def explain_reply(decision: Decision, top_k: int) -> CallToolResult:
-    """What `explain_candidates` answers."""
+def explain_reply(decision: Decision, top_k: int, compare: str) -> CallToolResult:
+    """What `explain_candidates` answers. Raises InputError where `compare` means no candidate."""
     from r2_router.routing.explanation import explain
+    from r2_router.show.reasons import excluded_texts, why_not
 
     explanation = explain(decision)
-    frontier = explanation.frontier
-    excluded = _grouped(explanation)
-    shown = max(top_k, _FRONTIER)
+    compared = why_not(explanation, compare) if compare else ""
+    choosable = [point for point in explanation.frontier if point.from_worth_usd is not None]
+    excluded = excluded_texts(explanation.excluded)
     result: ExplainResult = cast(
         "ExplainResult",
         {
             **_terms(explanation),
-            "candidates": [_fields(c, _CANDIDATE) for c in decision.candidates[:top_k]],
-            "runner_up": explanation.runner_up and _fields(explanation.runner_up, _CANDIDATE),
-            "gap_risk": explanation.gap_risk,
-            "gap_usd": explanation.gap_usd,
-            "flip_up": _flip(explanation.flip_up),
-            "flip_down": _flip(explanation.flip_down),
-            "frontier": [
-                {"candidate": _fields(p.candidate, _CANDIDATE), **_fields(p, ("from_worth_usd", "to_worth_usd"))}
-                for p in frontier[:shown]
-            ],
+            "candidates": _rows(decision.candidates[:top_k]),
+            "frontier": [_point(p) for p in choosable[: max(top_k, _FRONTIER)]],
             "excluded": excluded[:top_k],
             "excluded_total": len(explanation.excluded),
-            "truncated": len(decision.candidates) > top_k or len(frontier) > shown or len(excluded) > top_k,
+            "compared": compared or None,
         },
     )
     rows = [f"{rank}. {_headline(c)}" for rank, c in enumerate(decision.candidates[:top_k], 1)]
-    return reply(result, _lines(_headline(decision.best), explanation, rows))
+    out = [f"Filtered out: {text}" for text in excluded[:top_k]]
+    rest = [f"… and {len(excluded) - len(out)} more filtered out"] if len(excluded) > len(out) else []
+    return reply(result, _lines(_headline(decision.best), explanation, [compared, *rows, *out, *rest]))
 
 
 def why(explanation: Explanation) -> str:
@@ -95,42 +101,31 @@ def why(explanation: Explanation) -> str:
     return " ".join(reasons(explanation))
 
 
-def _lines(headline: str, explanation: Explanation, rows: Sequence[str] = ()) -> str:
-    """The words beside a structured result: the choice, why, what to know, and the rows of a list."""
-    from r2_router.show.reasons import excluded_texts
+def _lines(headline: str, explanation: Explanation, rows: Sequence[str]) -> str:
+    """The words beside a structured result: the choice, why, what to know, and whatever else."""
+    lines = [headline, why(explanation), *explanation.decision.warnings(), *rows]
+    return "\n".join(line for line in lines if line)
 
-    texts = excluded_texts(explanation.excluded) if rows else []
-    out = [f"Filtered out: {text}" for text in texts[: len(rows)]]
-    rest = [f"… and {len(texts) - len(out)} more filtered out"] if len(texts) > len(out) else []
-    return "\n".join([headline, why(explanation), *explanation.decision.warnings(), *rows, *out, *rest])
+
+def _rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return [_fields(c, _CANDIDATE) for c in candidates]
 
 
 def _terms(explanation: Explanation) -> dict[str, Any]:
-    decision, baseline = explanation.decision, explanation.baseline
+    from r2_router.show.reasons import reasons
+
+    decision = explanation.decision
     return {
-        "why": why(explanation),
+        "why": reasons(explanation)[0].removeprefix("Why: "),
         "warnings": decision.warnings(),
         "worth_usd": decision.worth_usd,
-        "lambda_val": decision.lambda_val,
-        "checkpoint": decision.checkpoint,
-        "baseline": baseline
-        and {"candidate": _fields(baseline.candidate, _CANDIDATE), "saved_usd": baseline.saved_usd},
         "candidates_total": len(decision.candidates),
     }
 
 
-def _grouped(explanation: Explanation) -> list[dict[str, Any]]:
-    """What was taken out, one row for each model and kind of reason: the numbers differ, the reason does not."""
-    rows: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
-    for e in explanation.excluded:
-        kind = tuple("".join(ch for ch in reason if not ch.isdigit() and ch != ".") for reason in e.reasons)
-        new: dict[str, Any] = {"model": e.candidate.model, "budgets": [], "reasons": list(e.reasons)}
-        rows.setdefault((e.candidate.model, kind), new)["budgets"].append(str(e.candidate.budget))
-    return list(rows.values())
-
-
-def _flip(flip: Flip | None) -> dict[str, Any] | None:
-    return flip and {"worth_usd": flip.worth_usd, "candidate": _fields(flip.candidate, _CANDIDATE)}
+def _point(point: FrontierPoint) -> dict[str, Any]:
+    expected = _fields(point.candidate, ("predicted_quality", "predicted_cost_usd"))
+    return {"choice": point.candidate.label, **expected, "from_worth_usd": point.from_worth_usd}
 
 
 # -- answers -------------------------------------------------------------------------------------------------
@@ -156,7 +151,8 @@ def answer_reply(answer: Answer, decision: Decision, entry_id: str) -> CallToolR
             "id": entry_id,
         },
     )
-    return reply(result, answer.text, "\n".join([f"[{answer_facts(answer)}]", *decision.warnings()]))
+    facts = f"[{answer_facts(answer)} Id {entry_id}: rate_answer says whether it was good.]"
+    return reply(result, answer.text, "\n".join([facts, *decision.warnings()]), digits=_BILLED_DIGITS)
 
 
 def sampled_reply(sampled: CreateMessageResult, decision: Decision, entry_id: str) -> CallToolResult:
@@ -202,17 +198,17 @@ def _fields(record: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: to_json(record[name]) for name in names}
 
 
-def _compact(value: Any) -> Any:
-    """`value` without None and without digits that no prediction has."""
+def _compact(value: Any, digits: int) -> Any:
+    """`value` without None, its numbers of so many digits."""
     if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     if isinstance(value, str):
         return _encodable(value)
     if isinstance(value, list):
-        return [_compact(item) for item in cast("list[Any]", value)]
+        return [_compact(item, digits) for item in cast("list[Any]", value)]
     if isinstance(value, Mapping):
         items = cast("Mapping[str, Any]", value).items()
-        return {key: _compact(item) for key, item in items if item is not None}
+        return {key: _compact(item, digits) for key, item in items if item is not None}
     return value
 
 

@@ -12,7 +12,8 @@ from typing_extensions import TypedDict  # typing's own is not enough for pydant
 
 from r2_router.routing.wishes import Wish, wish_options
 
-CHOICES = 5  # rows of a list, unless more are asked for
+CHOICES = 3  # rows of a list, unless more are asked for
+EXPLAINED = 4
 
 # -- arguments -----------------------------------------------------------------------------------------------
 
@@ -22,8 +23,16 @@ Query = Annotated[str, Field(description="The prompt for the LLM.")]
 TopK = Annotated[int, Field(ge=1, le=1000, description="Most rows in a list.")]
 System = Annotated[str, Field(description="System message for the LLM.")]
 History = Annotated[
-    list[Annotated[dict[str, str], WithJsonSchema({"type": "object"})]],
+    list[Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]],
     Field(description="Earlier turns {role, content}, oldest first; query is last."),
+]
+ReadyOnly = Annotated[bool, Field(description="Only models that can be asked now, if there are any.")]
+Compare = Annotated[str, Field(description="Why not this one? A model, or 'model @ budget'.")]
+Id = Annotated[str, Field(description="The answer's id, as route_and_generate gave it.")]
+Verdict = Annotated[
+    str,
+    BeforeValidator(lambda verdict: str(verdict) if isinstance(verdict, int | float) else verdict),
+    Field(description="good, bad, or 0 to 1."),
 ]
 
 
@@ -92,67 +101,51 @@ class Candidate(TypedDict):
     model: Annotated[str, Field(description="Name in the pool.")]
     budget: Budget
     predicted_quality: Quality
-    quality_error: NotRequired[Annotated[float, Field(description="Standard error.")]]
-    predicted_output_tokens: Length
     predicted_cost_usd: Cost
-    risk: Annotated[float, Field(description="(1-lambda)*quality - lambda*cost.")]
     net_usd: NotRequired[Annotated[float, Field(description="worth_usd*quality - cost, USD.")]]
-
-
-class Baseline(TypedDict):
-    candidate: Candidate
-    saved_usd: Annotated[float, Field(description="Its cost less the choice's, USD.")]
 
 
 class Terms(TypedDict):
     why: Why
-    worth_usd: NotRequired[Annotated[float, Field(description="What a perfect answer counts for, USD.")]]
-    lambda_val: Annotated[float, Field(description="The same as lambda.")]
     warnings: Annotated[list[str], Field(description="What to know before relying on it.")]
-    checkpoint: Annotated[str, Field(description="Whose predictions.")]
-    baseline: NotRequired[Annotated[Baseline, Field(description="Always asking the strongest model, unlimited.")]]
+    worth_usd: NotRequired[Annotated[float, Field(description="What a perfect answer counts for, USD.")]]
     candidates_total: Annotated[int, Field(description="How many meet the limits.")]
-    truncated: Annotated[bool, Field(description="A list is cut; raise top_k.")]
 
 
 class RouteResult(Terms):
     model: Annotated[str, Field(description="The choice, by name in the pool.")]
     model_id: Annotated[str, Field(description="The provider's name for it.")]
+    base_url: NotRequired[Annotated[str, Field(description="Where it is asked.")]]
     budget: Budget
+    max_tokens: NotRequired[Annotated[int, Field(description="To send with the request.")]]
+    instruction: NotRequired[Annotated[str, Field(description="To put before the query: it keeps the answer short.")]]
     predicted_quality: Quality
     predicted_output_tokens: Length
     predicted_cost_usd: Cost
-    not_ready: NotRequired[Annotated[str, Field(description="Why this server cannot ask it now.")]]
-    candidates: Annotated[list[Candidate], Field(description="Best first; the first is the choice.")]
-
-
-class Flip(TypedDict):
-    worth_usd: Annotated[float, Field(description="From this worth on, USD.")]
-    candidate: Candidate
+    saved_usd: NotRequired[Annotated[float, Field(description="Against the strongest model, unlimited, USD.")]]
+    ready: Annotated[bool, Field(description="It can be asked now; if not, warnings say why.")]
+    best_ready: NotRequired[Annotated[str, Field(description="The best that can be asked now.")]]
+    others: Annotated[list[Candidate], Field(description="The next best, best first.")]
 
 
 class FrontierPoint(TypedDict):
-    candidate: Candidate
-    from_worth_usd: NotRequired[Annotated[float, Field(description="Least worth that picks it, USD.")]]
-    to_worth_usd: NotRequired[Annotated[float, Field(description="Most worth, USD.")]]
-
-
-class Excluded(TypedDict):
-    model: Annotated[str, Field(description="Name in the pool.")]
-    budgets: Annotated[list[str], Field(description="As in budget.")]
-    reasons: Annotated[list[str], Field(description="Those of the first budget.")]
+    choice: Annotated[str, Field(description="'model @ budget'.")]
+    predicted_quality: Quality
+    predicted_cost_usd: Cost
+    from_worth_usd: Annotated[float, Field(description="Least worth that picks it, USD.")]
 
 
 class ExplainResult(Terms):
     candidates: Annotated[list[Candidate], Field(description="Best first; the first is the choice.")]
-    runner_up: NotRequired[Candidate]
-    gap_risk: NotRequired[Annotated[float, Field(description="Risk ahead of the runner-up.")]]
-    gap_usd: NotRequired[Annotated[float, Field(description="net_usd ahead of the runner-up, USD.")]]
-    flip_up: NotRequired[Annotated[Flip, Field(description="The choice if worth rises.")]]
-    flip_down: NotRequired[Annotated[Flip, Field(description="The choice if worth falls.")]]
-    frontier: Annotated[list[FrontierPoint], Field(description="Unbeaten in quality and cost, cheapest first.")]
-    excluded: Annotated[list[Excluded], Field(description="What the limits took out.")]
+    frontier: Annotated[list[FrontierPoint], Field(description="What each worth would pick, cheapest first.")]
+    excluded: Annotated[list[str], Field(description="What the limits took out, and why.")]
     excluded_total: Annotated[int, Field(description="Candidates taken out in all.")]
+    compared: NotRequired[Annotated[str, Field(description="Why not the one asked about.")]]
+
+
+class RateResult(TypedDict):
+    id: Annotated[str, Field(description="The answer's id.")]
+    quality: Annotated[float, Field(description="What is noted, 0 to 1.")]
 
 
 class Attempt(TypedDict):

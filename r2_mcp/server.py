@@ -1,4 +1,4 @@
-"""The server: the three tools, the resources and the prompt, with arguments checked as their schemas say."""
+"""The server: the tools, the resources and the prompt, with arguments checked as their schemas say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.request_state import RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, Icon, InputRequiredResult
 from pydantic import ValidationError
 
 import r2_router
@@ -26,13 +26,44 @@ from r2_router.errors import R2Error
 
 NAME = "r2"
 
-_INSTRUCTIONS = """\
-R2-Router chooses, for each query, the LLM and the length of its answer that are worth their price. From the text alone
-it predicts quality (0 to 1), length (tokens) and cost (USD) of every (model, budget) pair and takes the best trade.
+# What a model that has seen many APIs calls an argument of ours.
+_OTHER_NAMES = {
+    **dict.fromkeys(("prompt", "text", "input", "question", "message", "task", "user_query"), "query"),
+    **dict.fromkeys(("history", "conversation", "context_messages"), "messages"),
+    **dict.fromkeys(("system_prompt", "system_message", "instructions"), "system"),
+    **dict.fromkeys(("model", "candidates", "allowed_models", "only_models", "model_ids"), "models"),
+    **dict.fromkeys(("model_id", "model_name", "llm"), "model"),
+    **dict.fromkeys(("exclude_models", "excluded", "not_models"), "exclude"),
+    **dict.fromkeys(("worth", "value_usd", "worth_in_usd"), "worth_usd"),
+    **dict.fromkeys(("max_cost", "max_usd", "budget_usd", "cost_limit", "max_price"), "max_cost_usd"),
+    **dict.fromkeys(("max_output_tokens", "max_completion_tokens", "max_length"), "max_tokens"),
+    **dict.fromkeys(("quality", "min_accuracy", "quality_threshold"), "min_quality"),
+    **dict.fromkeys(("lambda", "lam"), "lambda_val"),
+    **dict.fromkeys(("k", "limit", "n", "top_n", "max_candidates"), "top_k"),
+    **dict.fromkeys(("why_not", "compare_to", "versus", "alternative"), "compare"),
+    **dict.fromkeys(("answer_id", "entry_id"), "id"),
+    **dict.fromkeys(("rating", "score", "verdict", "label"), "quality"),
+}
 
-- route: only the choice, in milliseconds, free. Use it when you ask the model yourself; send budget as max_tokens.
+_WEBSITE = "https://github.com/r2-mcp/r2-mcp"
+_ICON = (  # a fork in the road
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='none' stroke='%232563eb' "
+    "stroke-width='3' stroke-linecap='round'%3E%3Cpath d='M16 29V18M16 18C16 11 7 12 7 4M16 18C16 11 25 12 25 4'/%3E"
+    "%3C/svg%3E"
+)
+
+_INSTRUCTIONS = """\
+R2-Router chooses, for each query, the LLM and the length of its answer that are worth their price, among the user's own
+models. From the text alone it predicts quality (0 to 1) and cost (USD) of every (model, budget) pair.
+
+Use it to hand a self-contained piece of work to another model: a question, draft, summary, translation, one of many
+items. Not for what needs your own context or tools, nor for what you answer in a sentence yourself.
+
 - route_and_generate: the choice and the answer, with the real cost. It can spend the user's money: set max_cost_usd.
-- explain_candidates: why, what else there is, and at which worth the choice would flip.
+- route: only the choice, in milliseconds, free. To ask it yourself, send model_id to base_url with max_tokens and put
+  instruction before the query: without it answers are cut.
+- explain_candidates: why, "why not X" (compare), and at which worth the choice would flip.
+- rate_answer: tell how good an answer was.
 
 Say how much the answer matters with worth_usd, the dollars a perfect answer is worth: 0.0001 for trivia, 0.01 for
 everyday work, 1 for what must be right. Leave it out for the user's own default. Resources: r2://models lists the
@@ -49,6 +80,7 @@ class R2Server(MCPServer[RouterLoader]):
         self, name: str, arguments: dict[str, Any], context: Context[RouterLoader, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         given = {key: value for key, value in arguments.items() if value is not None}
+        given = await self._renamed(name, given)
         await self._check_names(name, given)
         try:
             return await super().call_tool(name, given, context)
@@ -70,6 +102,19 @@ class R2Server(MCPServer[RouterLoader]):
             return await super().get_prompt(name, arguments, context)
         except ValueError as error:  # the SDK's word for arguments that lack or do not fit
             raise MCPError(code=INVALID_PARAMS, message=f"{name}: {error}") from error
+
+    async def _renamed(self, tool_name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """`arguments`, what others call by another name by ours; not where that would say two things."""
+        tool = next((tool for tool in await self.list_tools() if tool.name == tool_name), None)
+        known = [] if tool is None else list(tool.input_schema.get("properties", ()))
+        renamed: dict[str, Any] = {}
+        for name, value in arguments.items():
+            ours = name
+            while ours not in known and ours in _OTHER_NAMES:
+                ours = _OTHER_NAMES[ours]
+            fits = ours in known and ours not in arguments and ours not in renamed
+            renamed[ours if fits else name] = value
+        return renamed
 
     async def _check_names(self, tool_name: str, arguments: dict[str, Any]) -> None:
         tool = next((tool for tool in await self.list_tools() if tool.name == tool_name), None)
@@ -103,6 +148,8 @@ def create_server(loader: RouterLoader | None = None, *, shared_secret: str = ""
         title="R2-Router",
         description="Chooses the LLM and the length of its answer that are worth their price.",
         instructions=_INSTRUCTIONS,
+        website_url=_WEBSITE,
+        icons=[Icon(src=_ICON, mime_type="image/svg+xml", sizes=["any"])],
         version=r2_router.__version__,
         tools=make_tools(local_embedder=_embeds_here()),
         lifespan=lifespan,

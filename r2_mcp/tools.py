@@ -16,13 +16,14 @@ from mcp_types import CallToolResult, CreateMessageResult, ToolAnnotations
 from r2_mcp import schemas as s
 from r2_mcp.loading import RouterLoader
 from r2_mcp.progress import reporting
-from r2_mcp.replies import answer_reply, explain_reply, route_reply
+from r2_mcp.replies import answer_reply, explain_reply, reply, route_reply
 from r2_mcp.sampling import client_offers_sampling, client_reply, question
-from r2_router.errors import R2Error
+from r2_router.errors import NoCandidateError, R2Error
 
 if TYPE_CHECKING:  # numpy and all that stands on it are loaded after the handshake
     from r2_router.generate import AnswerStream
     from r2_router.router import R2Router
+    from r2_router.routing.decision import Decision
     from r2_router.routing.request import Request
 
 _T = TypeVar("_T")
@@ -39,15 +40,18 @@ async def route(
     query: s.Query,
     *,
     messages: s.History = [],  # noqa: B006  (never changed; a schema needs a plain default)
+    ready_only: s.ReadyOnly = True,
     top_k: s.TopK = s.CHOICES,
     **wishes: Any,
 ) -> Annotated[CallToolResult, s.RouteResult]:
     """Choose the LLM and answer length worth their price for a query. Free and fast: no LLM is asked."""
 
     def decide(router: "R2Router") -> CallToolResult:
-        decision = router.decide(_request(query, wishes, messages=messages))
+        request = _request(query, wishes, messages=messages)
+        ready = _ready(router, request)
+        decision = ready if ready_only and ready else router.decide(request)
         router.record(decision)
-        return route_reply(decision, top_k)
+        return route_reply(router, decision, top_k, ready.best.label if ready and decision.not_ready else "")
 
     return await beside(ctx, decide)
 
@@ -58,20 +62,21 @@ async def explain_candidates(
     query: s.Query,
     *,
     messages: s.History = [],  # noqa: B006
-    top_k: s.TopK = s.CHOICES,
+    compare: s.Compare = "",
+    top_k: s.TopK = s.EXPLAINED,
     **wishes: Any,
 ) -> Annotated[CallToolResult, s.ExplainResult]:
     """Rank every (LLM, length) for a query and say why: runner-up, where the choice flips, quality-cost frontier, what the limits took out."""  # noqa: E501
 
     def explained(router: "R2Router") -> CallToolResult:
-        return explain_reply(router.decide(_request(query, wishes, messages=messages)), top_k)
+        return explain_reply(router.decide(_request(query, wishes, messages=messages)), top_k, compare)
 
     return await beside(ctx, explained)
 
 
 @s.takes_wishes("preset")
 async def sample(
-    ctx: RouterContext, query: str, system: str, messages: list[dict[str, str]], **wishes: Any
+    ctx: RouterContext, query: str, system: str, messages: list[dict[str, Any]], **wishes: Any
 ) -> Sample | None:
     """The question to the client's own LLM, where no model of ours can be asked and the client offers it."""
     if not client_offers_sampling(ctx):
@@ -115,14 +120,29 @@ async def route_and_generate(
     return await beside(ctx, lambda _: answer_reply(answer, stream.decision, stream.id))
 
 
+async def rate_answer(ctx: RouterContext, id: s.Id, quality: s.Verdict) -> Annotated[CallToolResult, s.RateResult]:  # noqa: A002
+    """Note how good an answer of route_and_generate was, so that predictions can be held against it. Free."""
+
+    def rate(router: "R2Router") -> CallToolResult:
+        from r2_router.ledger.labels import find_answer, read_quality
+
+        noted, entry = read_quality(quality), find_answer(router.ledger, id)
+        router.ledger.set_quality(entry.id, noted)
+        return reply({"id": entry.id, "quality": noted}, f"Noted: {entry.model} @ {entry.budget}, quality {noted:g}.")
+
+    return await beside(ctx, rate)
+
+
 def make_tools(*, local_embedder: bool) -> list[Tool]:
-    """The three tools; `local_embedder`: a query is routed without leaving this machine."""
+    """The tools; `local_embedder`: a query is routed without leaving this machine."""
     thinking = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=not local_embedder)
     asking = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
+    noting = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
     made = [
         Tool.from_function(route, title="Choose a model and a length", annotations=thinking),
         Tool.from_function(route_and_generate, title="Choose a model and get its answer", annotations=asking),
         Tool.from_function(explain_candidates, title="Explain the choice", annotations=thinking),
+        Tool.from_function(rate_answer, title="Rate an answer", annotations=noting),
     ]
     return [s.tidy(tool) for tool in made]
 
@@ -142,8 +162,16 @@ async def beside(ctx: RouterContext, work: "Callable[[R2Router], _T]") -> _T:
         raise ToolError(str(error)) from error
 
 
+def _ready(router: "R2Router", request: "Request") -> "Decision | None":
+    """The choice among the models that can be asked now, None where there is none."""
+    try:
+        return router.decide(request, ready_only=True)
+    except NoCandidateError:
+        return None
+
+
 def _request(
-    query: str, wishes: Mapping[str, Any], system: str = "", messages: Sequence[Mapping[str, str]] = ()
+    query: str, wishes: Mapping[str, Any], system: str = "", messages: Sequence[Mapping[str, Any]] = ()
 ) -> "Request":
     from r2_router.routing.request import Request
 

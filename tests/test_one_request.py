@@ -100,7 +100,7 @@ def test_the_same_request_is_the_same_through_every_face(
     assert found is not None
     assert (found["model"], found["budget"]) == (python["decision"]["model"], python["decision"]["budget"])
     assert found["warnings"] == python["decision"]["warnings"]
-    assert found["why"] == " ".join(python["why"])
+    assert f"Why: {found['why']}" == python["why"][0]
     for sentence in (*python["why"], *python["decision"]["warnings"]):
         assert sentence in words(result)
 
@@ -113,7 +113,7 @@ async def _through_mcp(router: R2Router, query: str, wished: dict[str, Any]) -> 
 def test_names_are_a_list_an_id_or_a_beginning_for_an_agent_too(router: R2Router) -> None:
     for models in (["model-1", "model-2"], "model-1,model-2", "vendor/model-1, vendor/model-2"):
         found = anyio.run(_through_mcp, router, "hello", {"models": models, "top_k": 100}).structured_content
-        assert {c["model"] for c in found["candidates"]} == {"model-1", "model-2"}
+        assert {found["model"], *(c["model"] for c in found["others"])} == {"model-1", "model-2"}
 
 
 def test_every_wish_is_an_option_of_every_face(router: R2Router, magics: Configured) -> None:

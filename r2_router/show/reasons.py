@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from r2_router.errors import InputError
+from r2_router.records import read_budget
 from r2_router.show.ranking import choice
 from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, read_with, usd
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
-    from r2_router.routing.decision import Excluded
+    from r2_router.routing.decision import Candidate, Excluded
     from r2_router.routing.explanation import Explanation, FrontierPoint
 
 
@@ -56,6 +58,48 @@ def span_text(point: FrontierPoint) -> str:
         return "never the choice: a mix of its neighbours is better"
     upper = "and above" if point.to_worth_usd is None else f"to {usd(point.to_worth_usd)}"
     return f"{usd(point.from_worth_usd)} {upper}"
+
+
+def how_to_ask(model_id: str, base_url: str, max_tokens: int | None, instruction: str) -> str:
+    """What to send to get the answer that was chosen; "" where it is asked nowhere but here."""
+    if not base_url:
+        return ""
+    cap = f", max_tokens {max_tokens}" if max_tokens else ""
+    words = f', before the query: "{instruction}"' if instruction else ""
+    return f"To ask it yourself: {model_id} at {base_url}{cap}{words}"
+
+
+def why_not(explanation: Explanation, named: str) -> str:
+    """Why the candidate `named`, a model or "model @ budget", is not the choice: of a model its best-ranked one.
+
+    Raises InputError where it names no candidate.
+    """
+    model, _, length = (part.strip() for part in named.rpartition("@")) if "@" in named else (named.strip(), "", "")
+    budget, decision = read_budget(length) if length else None, explanation.decision
+    for rank, c in enumerate(decision.candidates, 1):
+        if _is(c, model) and budget in (None, c.budget):
+            return _against(explanation, rank, c)
+    found = [e for e in explanation.excluded if _is(e.candidate, model) and budget in (None, e.candidate.budget)]
+    if not found:
+        known = dict.fromkeys(c.model for c in (*decision.candidates, *(e.candidate for e in explanation.excluded)))
+        raise InputError(f"'{named[:80]}' is none of the candidates. Models: {', '.join(known)}.")
+    return f"Filtered out: {excluded_texts(found)[0]}."
+
+
+def _is(candidate: Candidate, model: str) -> bool:
+    return model.lower() in (candidate.model.lower(), candidate.model_id.lower())
+
+
+def _against(explanation: Explanation, rank: int, other: Candidate) -> str:
+    best = explanation.decision.best
+    if rank == 1:
+        return f"{choice(other)} is the choice."
+    behind = "" if best.net_usd is None or other.net_usd is None else f": {usd(best.net_usd - other.net_usd)} behind"
+    return (
+        f"{choice(other)} ranks {rank} of {len(explanation.decision.candidates)}{behind}. Expected quality "
+        f"{other.predicted_quality:.2f} for {usd(other.predicted_cost_usd)}; that of the choice "
+        f"{best.predicted_quality:.2f} for {usd(best.predicted_cost_usd)}."
+    )
 
 
 def excluded_texts(excluded: Sequence[Excluded]) -> list[str]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -13,9 +16,9 @@ from hypothesis import strategies as st
 
 from r2_mcp import jsonc
 from r2_mcp.__main__ import main
-from r2_mcp.install import CLIENTS
+from r2_mcp.install import CLIENTS, server_command
 
-ENTRY = {"command": "uvx", "args": ["r2-mcp"]}
+ENTRY = {"command": sys.executable, "args": ["-m", "r2_mcp"]}
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,7 @@ def test_what_is_printed_is_what_is_written(name: str, capsys: pytest.CaptureFix
     assert main(["install", name, "--write"]) == 0
     document = _parsed(printed.out, path)
     assert _parsed(path.read_text(), path) == document
-    assert {**document[CLIENTS[name].key]["r2"], **ENTRY} == document[CLIENTS[name].key]["r2"]
+    assert document[CLIENTS[name].key]["r2"] == CLIENTS[name].entry([sys.executable, "-m", "r2_mcp"])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,10 @@ def test_what_is_printed_is_what_is_written(name: str, capsys: pytest.CaptureFix
         ("cursor", ".cursor/mcp.json", "mcpServers"),
         ("vscode", ".vscode/mcp.json", "servers"),
         ("codex", ".codex/config.toml", "mcp_servers"),
+        ("windsurf", ".codeium/windsurf/mcp_config.json", "mcpServers"),
+        ("gemini", ".gemini/settings.json", "mcpServers"),
+        ("qwen", ".qwen/settings.json", "mcpServers"),
+        ("continue", ".continue/mcpServers/r2.json", "mcpServers"),
         pytest.param(
             "claude-desktop",
             ".config/Claude/claude_desktop_config.json",
@@ -64,7 +71,7 @@ def test_what_is_printed_is_what_is_written(name: str, capsys: pytest.CaptureFix
 )
 def test_each_client_has_its_own_file_and_key(folders: Path, name: str, file: str, key: str) -> None:
     main(["install", name, "--write"])
-    assert _parsed((folders / file).read_text(), folders / file)[key]["r2"]["command"] == "uvx"
+    assert _parsed((folders / file).read_text(), folders / file)[key]["r2"]["command"] == sys.executable
 
 
 def test_what_else_the_file_holds_stays_and_a_backup_is_kept(folders: Path) -> None:
@@ -136,7 +143,7 @@ def test_comments_and_trailing_commas_stay(folders: Path) -> None:
     file.write_text(COMMENTED)
     assert main(["install", "vscode", "--write"]) == 0
     text = file.read_text()
-    entry = '        "r2": {\n          "type": "stdio",\n          "command": "uvx",'
+    entry = '        "r2": {\n          "type": "stdio",\n          "command": ' + json.dumps(sys.executable)
     assert text.startswith(COMMENTED[: COMMENTED.index('    },\n    "inputs')] + entry)
     assert text.endswith(COMMENTED[COMMENTED.index('    },\n    "inputs') :])
     assert jsonc.loads(text)["servers"]["other"]["args"] == ["// no comment", "/* nor this */"]
@@ -235,6 +242,36 @@ def test_a_fifo_is_not_waited_for(folders: Path, capsys: pytest.CaptureFixture[s
     os.mkfifo(".mcp.json")
     assert main(["install", "claude-code", "--write"]) == 1
     assert "not a regular file" in capsys.readouterr().err
+
+
+def test_what_is_written_starts_the_server(folders: Path) -> None:
+    assert main(["install", "claude-code", "--write"]) == 0
+    entry = json.loads(Path(".mcp.json").read_text())["mcpServers"]["r2"]
+    done = subprocess.run(
+        [entry["command"], *entry["args"], "--version"], check=True, capture_output=True, text=True, cwd=folders
+    )
+    assert done.stdout.startswith("r2-mcp ")
+
+
+def test_by_uvs_tool_runner_it_is_started_so_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/abc")
+    command = server_command()
+    assert (command[0], command[-1]) == ("uvx", "r2-mcp")
+    assert command[1:-1] in ([], ["--from", command[2] if len(command) > 3 else ""])
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("cursor", "cursor://"), ("vscode", "vscode:mcp/install?")])
+def test_a_link_holds_what_would_be_written(name: str, scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", name]) == 0
+    link = next(word for word in capsys.readouterr().err.split() if word.startswith(scheme))
+    query = unquote(link.partition("?")[2])
+    held = json.loads(base64.b64decode(query.partition("config=")[2]) if name == "cursor" else query)
+    assert {**held, **ENTRY} == held
+
+
+def test_where_no_model_can_be_asked_the_command_that_mends_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "cursor"]) == 0
+    assert f"{sys.executable} -m r2_router.cli setup" in capsys.readouterr().err
 
 
 def test_an_unknown_client_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,7 +136,7 @@ async def test_cancelling_stops_the_call_to_the_provider(
         with pytest.raises(asyncio.CancelledError):
             await call
         assert await asyncio.to_thread(provider.wait_closed)
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == 4
 
 
 # -- failures ------------------------------------------------------------------------------------------------

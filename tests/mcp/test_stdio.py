@@ -103,7 +103,7 @@ async def test_the_three_tools_over_stdio(tmp_path: Path, era: Any) -> None:
 @pytest.mark.slow
 async def test_without_a_key_or_weights_it_starts_and_says_what_to_do() -> None:
     async with Client(_parameters()) as client:
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == 4
         assert not (await client.call_tool("route", {"query": QUERY})).is_error
         result = await client.call_tool("route_and_generate", {"query": QUERY})
     assert result.is_error
@@ -114,7 +114,7 @@ async def test_without_a_key_or_weights_it_starts_and_says_what_to_do() -> None:
 async def test_a_broken_configuration_stops_no_handshake(home: Path) -> None:
     (home / "config.toml").write_text("worth_usd = 'much'\n")
     async with Client(_parameters()) as client:
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == 4
         result = await client.call_tool("route", {"query": QUERY})
         assert result.is_error
         assert "config.toml" in words(result)

@@ -19,7 +19,8 @@ from r2_router.router import router_for
 from r2_router.routing.tokens import estimate_tokens
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-TOOLS = ("route", "route_and_generate", "explain_candidates")
+TOOLS = ("route", "route_and_generate", "explain_candidates", "rate_answer")
+ASKING = TOOLS[:3]
 
 pytestmark = pytest.mark.anyio
 
@@ -42,12 +43,12 @@ async def test_arguments_are_flat_with_plain_defaults_and_no_null(router: R2Rout
     for tool in (await _listed(router)).values():
         schema = tool["inputSchema"]
         assert schema["additionalProperties"] is False
-        assert schema["required"] == ["query"]
+        assert schema["required"] == (["query"] if tool["name"] in ASKING else ["id", "quality"])
         assert "$ref" not in json.dumps(schema)
         for name, argument in schema["properties"].items():
-            assert argument["type"] in ("string", "number", "integer", "array"), name
+            assert argument["type"] in ("string", "number", "integer", "boolean", "array"), name
             assert argument["description"]
-            assert name == "query" or argument["default"] is not None
+            assert name in schema["required"] or argument["default"] is not None
 
 
 async def test_every_field_of_every_result_is_described(router: R2Router) -> None:
@@ -65,8 +66,8 @@ async def test_the_list_of_tools_costs_a_conversation_less_than_3000_tokens(rout
 
 async def test_hints_say_what_spends_and_what_only_reads(router: R2Router) -> None:
     tools = await _listed(router)
-    assert [tools[name]["annotations"]["readOnlyHint"] for name in TOOLS] == [True, False, True]
-    assert [tools[name]["annotations"]["openWorldHint"] for name in TOOLS] == [False, True, False]
+    assert [tools[name]["annotations"]["readOnlyHint"] for name in TOOLS] == [True, False, True, False]
+    assert [tools[name]["annotations"]["openWorldHint"] for name in TOOLS] == [False, True, False, False]
 
 
 async def test_a_remote_embedder_opens_the_world(router: R2Router, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,11 +93,10 @@ async def test_route_gives_the_routers_own_decision(router: R2Router, era: Any) 
     assert not result.is_error
     assert found is not None
     assert (found["model"], found["model_id"], found["budget"]) == (decision.model, decision.model_id, decision.budget)
-    assert found["predicted_cost_usd"] == pytest.approx(decision.predicted_cost_usd, rel=1e-8)
+    assert found["predicted_cost_usd"] == pytest.approx(decision.predicted_cost_usd, rel=5e-3)
     assert found["worth_usd"] == 0.5
-    assert [c["model"] for c in found["candidates"]] == [c.model for c in decision.candidates[:3]]
+    assert [c["model"] for c in found["others"]] == [c.model for c in decision.candidates[1:3]]
     assert found["candidates_total"] == len(decision.candidates) > 3
-    assert found["truncated"] is True
     assert decision.best.label in words(result)
 
 
@@ -109,8 +109,8 @@ async def test_earlier_turns_are_read_with_a_query_that_leans_on_them(tmp_path: 
     decision = router.route_messages([*before, {"role": "user", "content": "again"}])
     found = result.structured_content
     assert found is not None
-    assert found["candidates"][0]["predicted_quality"] == pytest.approx(decision.predicted_quality, rel=1e-8)
-    assert f"Read together with '{QUERY}'." in found["why"]
+    chosen = found if tool == "route" else found["candidates"][0]
+    assert chosen["predicted_quality"] == pytest.approx(decision.predicted_quality, rel=5e-3)
     assert f"Read together with '{QUERY}'." in words(result)
 
 
@@ -118,7 +118,8 @@ async def test_route_says_when_the_choice_cannot_be_asked(router: R2Router) -> N
     async with Client(serve(router)) as client:
         result = await client.call_tool("route", {"query": QUERY})
     assert result.structured_content is not None
-    assert result.structured_content["not_ready"] in words(result)
+    assert result.structured_content["ready"] is False
+    assert any("cannot be asked now" in w and w in words(result) for w in result.structured_content["warnings"])
 
 
 async def test_route_is_recorded_as_a_decision_of_this_face(router: R2Router) -> None:
@@ -205,7 +206,7 @@ async def test_worth_zero_is_given_and_takes_the_cheapest(router: R2Router) -> N
         result = await client.call_tool("route", {"query": QUERY, "worth_usd": 0})
     cheapest = min(router.route_text(QUERY).candidates, key=lambda c: c.predicted_cost_usd)
     assert result.structured_content is not None
-    assert result.structured_content["predicted_cost_usd"] == pytest.approx(cheapest.predicted_cost_usd, rel=1e-8)
+    assert result.structured_content["predicted_cost_usd"] == pytest.approx(cheapest.predicted_cost_usd, rel=5e-3)
 
 
 # -- explain -------------------------------------------------------------------------------------------------
@@ -220,15 +221,14 @@ async def test_explain_gives_every_reason(router: R2Router, era: Any) -> None:
     found = result.structured_content
     assert found is not None
     assert len(found["candidates"]) == len(explanation.decision.candidates) == found["candidates_total"]
-    assert found["truncated"] is False
-    assert found["runner_up"]["model"] == explanation.decision.candidates[1].model
-    assert found["gap_usd"] == pytest.approx(explanation.gap_usd, rel=1e-8)
-    assert [p["candidate"]["budget"] for p in found["frontier"]] == [p.candidate.budget for p in explanation.frontier]
-    for name, flip in (("flip_up", explanation.flip_up), ("flip_down", explanation.flip_down)):
-        assert (name in found) is (flip is not None)
-        if flip is not None:
-            assert found[name]["worth_usd"] == pytest.approx(flip.worth_usd, rel=1e-8)
-    assert sum(len(row["budgets"]) for row in found["excluded"]) == found["excluded_total"] == len(explanation.excluded)
+    choosable = [p for p in explanation.frontier if p.from_worth_usd is not None]
+    assert [p["choice"] for p in found["frontier"]] == [p.candidate.label for p in choosable]
+    assert [p["from_worth_usd"] for p in found["frontier"]] == pytest.approx(
+        [p.from_worth_usd for p in choosable], rel=5e-3
+    )
+    assert found["excluded_total"] == len(explanation.excluded)
+    for said in ("Runner-up:", "Worth at which the choice flips:"):
+        assert said in words(result)
     assert "over max_tokens 60" in json.dumps(found["excluded"])
 
 
@@ -240,7 +240,7 @@ async def test_explaining_187_candidates_stays_far_under_25000_tokens(tmp_path: 
         whole = await client.call_tool("explain_candidates", {"query": QUERY, "top_k": 1000})
     assert result.structured_content is not None
     assert whole.structured_content is not None
-    assert result.structured_content["truncated"] is True
+    assert len(result.structured_content["candidates"]) < result.structured_content["candidates_total"]
     assert len(whole.structured_content["candidates"]) == 187
     assert estimate_tokens(json.dumps(result.structured_content) + words(result)) < 5000
 
@@ -265,7 +265,7 @@ async def test_the_handshake_and_the_tools_do_not_wait_for_the_weights(router: R
 
     async with Client(serve(make)) as client:
         early = asyncio.create_task(client.call_tool("route", {"query": QUERY}))
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         assert not early.done()
         loaded.set()
         assert not (await early).is_error
@@ -297,7 +297,7 @@ async def test_a_broken_configuration_is_told_and_once_mended_needs_no_restart(r
         return router
 
     async with Client(serve(make)) as client:
-        assert len((await client.list_tools()).tools) == 3
+        assert len((await client.list_tools()).tools) == len(TOOLS)
         broken = await client.call_tool("route", {"query": QUERY})
         assert words(broken) == "config.toml, line 3: no"
         faults.clear()
