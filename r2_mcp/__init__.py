@@ -1,1 +1,1 @@
-"""The MCP server: three tools over `r2_router.R2Router`, so an agent can choose a model, or get the answer."""
+"""The MCP server: four tools over `r2_router.R2Router`, so an agent can choose a model, or get the answer."""
