@@ -71,6 +71,12 @@ FILES = (
     ("configuration", "providers.toml", "you", "profiles of providers, before shipped ones ([pools](pools.md))"),
     (
         "configuration",
+        "prompt_caches.toml",
+        "you",
+        "what providers' prompt caches keep and cost, before shipped rules ([chats](conversations.md))",
+    ),
+    (
+        "configuration",
         "pools",
         "you, or `r2-router setup`",
         "`NAME.toml`: pools of your own, before shipped ones of the same name",

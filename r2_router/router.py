@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
 
 from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed
@@ -25,6 +25,7 @@ from r2_router.routing.candidates import meant
 from r2_router.routing.decider import Decider
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
+from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.request import Request, check_count, check_counts, check_query, check_texts, read_wishes
 from r2_router.routing.wishes import Wishes, takes_wishes
 from r2_router.routing.worth import trade_off, worths
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from r2_router.generate import Answer, AnswerStream, Event, Messages, Options
     from r2_router.ledger import Face, Ledger
     from r2_router.ledger.recorder import Recorder
+    from r2_router.routing.warm import Cached
+
+    Cache: TypeAlias = Iterable[Cached | tuple[str, int] | tuple[str, int, float]] | None
 
 
 class R2Router:
@@ -62,7 +66,16 @@ class R2Router:
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._embedder = CheckedEmbedder(embedder, checkpoint)
-        self._decider = Decider(checkpoint, pool, self._embedder, self._providers, unused=self._unused, compat=compat)
+        self._memory = PromptMemory()
+        self._decider = Decider(
+            checkpoint,
+            pool,
+            self._embedder,
+            self._providers,
+            unused=self._unused,
+            compat=compat,
+            memory=self._memory,
+        )
         self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
@@ -247,13 +260,16 @@ class R2Router:
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     @takes_wishes
-    def route_messages(self, messages: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Decision:
+    def route_messages(
+        self, messages: Messages, lambda_val: float | None = None, *, cache: Cache = None, **wishes: Unpack[Wishes]
+    ) -> Decision:
         """The decision for an OpenAI `messages` list, as a chat or an agent would send it; nothing is sent.
 
         Its last user message is routed, read with the earlier ones it leans on; the rest is context and counted in
-        the cost. Raises what `route_text` raises.
+        the cost. `cache` says which models have read how much of it: (model, tokens, seconds ago), each; else what was
+        answered here counts. Raises what `route_text` raises.
         """
-        return self.decide(Request.read(messages, lambda_val, **wishes))
+        return self.decide(Request.read(messages, lambda_val, cache=cache, **wishes))
 
     def decide(self, request: Request, *, ready_only: bool = False) -> Decision:
         """The decision for a request; `ready_only`: among the models that can be asked now.
@@ -263,9 +279,12 @@ class R2Router:
         return self._decide(self._who_knows(request), [request], ready_only=ready_only)[0]
 
     @takes_wishes
-    def explain(self, query: Messages, lambda_val: float | None = None, **wishes: Unpack[Wishes]) -> Explanation:
-        """The decision for `query`, a text or a `messages` list, with its reasons; errors as in `route_text`."""
-        return explain(self.decide(Request.read(query, lambda_val, **wishes)))
+    def explain(
+        self, query: Messages, lambda_val: float | None = None, *, cache: Cache = None, **wishes: Unpack[Wishes]
+    ) -> Explanation:
+        """The decision for `query`, a text or a `messages` list, with its reasons; arguments and errors as in
+        `route_messages`."""
+        return explain(self.decide(Request.read(query, lambda_val, cache=cache, **wishes)))
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -291,11 +310,18 @@ class R2Router:
             options = replace(options, max_tokens=limits.max_tokens)
         if instruction.temperature is not None:
             options = replace(options, sampling={"temperature": instruction.temperature, **options.sampling})
+
+        def record(decided: Decision, *, answer: Answer | None = None, **told: Any) -> str:
+            if answer is not None and (model := table.get(answer.model)) is not None:
+                self._memory.answered(request.messages, instruction, decided, answer, model)
+            return self._recorder().record(decided, answer=answer, **told)
+
+        table = {m.name: m for m in decider.table.models}
         generation = Generation(
             list(decision.candidates),
             request.messages,
             instruction=instruction,
-            models={m.name: m for m in decider.table.models},
+            models=table,
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
@@ -303,7 +329,7 @@ class R2Router:
             on_event=on_event,
             decision=decision,
         )
-        return AnswerStream(generation, decision, self._recorder().record)
+        return AnswerStream(generation, decision, record)
 
     @takes_wishes
     def stream(
@@ -312,6 +338,7 @@ class R2Router:
         lambda_val: float | None = None,
         *,
         system: str | None = None,
+        cache: Cache = None,
         options: Options | None = None,
         on_event: Callable[[Event], None] | None = None,
         **wishes: Unpack[Wishes],
@@ -319,9 +346,9 @@ class R2Router:
         """`ask` with a request made of the arguments.
 
         `query` is a text, or an OpenAI `messages` list, routed as by `route_messages`. `system` is put before the
-        conversation.
+        conversation, `cache` is that of `route_messages`.
         """
-        request = Request.read(query, lambda_val, system=system, **wishes)
+        request = Request.read(query, lambda_val, system=system, cache=cache, **wishes)
         return self.ask(request, options=options, on_event=on_event)
 
     @takes_wishes
@@ -331,6 +358,7 @@ class R2Router:
         lambda_val: float | None = None,
         *,
         system: str | None = None,
+        cache: Cache = None,
         options: Options | None = None,
         on_text: Callable[[str], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -343,7 +371,9 @@ class R2Router:
         """
         from r2_router.generate import iterate
 
-        stream = self.stream(query, lambda_val, system=system, options=options, on_event=on_event, **wishes)
+        stream = self.stream(
+            query, lambda_val, system=system, cache=cache, options=options, on_event=on_event, **wishes
+        )
         with closing(iterate(stream)) as pieces:
             for piece in pieces:
                 if on_text:
@@ -415,7 +445,7 @@ class R2Router:
         embedder = self._embedder
         if prior.embedder != self.checkpoint.embedder:
             embedder = CheckedEmbedder(embedder_maker(prior, replace(self._settings, embedder="")), prior)
-        return Decider(prior, pool, embedder, self._providers, unused=Later.known(""))
+        return Decider(prior, pool, embedder, self._providers, unused=Later.known(""), memory=self._memory)
 
 
 def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:

@@ -210,6 +210,18 @@ def read_with(earlier: Sequence[tuple[str, float | None]]) -> str:
     return f"Read together with {', '.join(named[:_NAMED])}{more}."
 
 
+def stays(cached: int, tokens: int, cost_usd: float, elsewhere_usd: float | None) -> str:
+    """That the choice is the model which has the chat in its prompt cache."""
+    against = "" if elsewhere_usd is None else f" against {usd(elsewhere_usd)} elsewhere"
+    return f"Stays: {cached:,} of {tokens:,} tokens are cached, {usd(cost_usd)}{against}."
+
+
+def leaves(model: str, cached: int, tokens: int, cost_usd: float, elsewhere_usd: float | None) -> str:
+    """That the choice is another model than the one which has the chat in its prompt cache."""
+    here = "" if elsewhere_usd is None else f"{usd(elsewhere_usd)} against "
+    return f"Leaves {model}, which has {cached:,} of {tokens:,} tokens cached: {here}{usd(cost_usd)} there."
+
+
 def excerpt(text: str) -> str:
     """The beginning of `text` on one line, safe to show."""
     text = text.lstrip()

@@ -19,8 +19,9 @@ from support.made_up import DIM, make_checkpoint, make_pool, unit
 from support.offers import KEY, KEY_VARIABLE, Offers, offers
 
 from r2_router.checkpoints.format import Checkpoint
+from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
-from r2_router.pools.profiles import profiles
+from r2_router.pools.profiles import profile_of, profiles
 
 # No deadline: speed is measured in benchmarks/, not here.
 settings.register_profile("whole", deadline=None)
@@ -61,6 +62,9 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     yield folder
     if (folder / "providers.toml").exists():
         profiles.cache_clear()  # they are read once in a process
+        profile_of.cache_clear()
+    if (folder / "prompt_caches.toml").exists():
+        prompt_caches.forget()
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ class Event(Record):
 class Answer(Record):
     """The text a model gave, what was asked of it and what it took. Reads like the seed's dict too.
 
-    Tokens are those of the answering try: `completion_tokens` holds `reasoning_tokens`. Where the provider told
+    Tokens are those of the answering try: `completion_tokens` holds `reasoning_tokens`,
+    `prompt_tokens` what was read from the provider's prompt cache and written to it. Where the provider told
     none they are estimated, and `usage_estimated` says so. `cost_usd` is that of all tries together: the
     provider's own figure where it gives one, else tokens at the pool's price, and where nobody knows what a try is
     billed the most that it may be. `latency_s` and `first_token_s`
@@ -70,6 +71,8 @@ class Answer(Record):
     first_token_s: float | None
     attempts: tuple[Attempt, ...]
     request_id: str
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
     partial: bool = False
     error: str = ""
     decision: Decision | None = field(default=None, repr=False, compare=False)

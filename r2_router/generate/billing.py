@@ -15,7 +15,7 @@ _MARGIN_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Tokens used and dollars owed. completion_tokens holds reasoning_tokens.
+    """Tokens used and dollars owed. completion_tokens holds reasoning_tokens, prompt_tokens those of the cache.
 
     `estimated`: the provider gave no figures. Then `cost_usd` is on the safe side: a whole answer is counted with a
     margin, and a try of which nobody knows how far it went costs the most that it may have.
@@ -26,6 +26,8 @@ class Bill:
     reasoning_tokens: int = 0
     estimated: bool = False
     cost_usd: float = 0.0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
@@ -65,7 +67,8 @@ def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) 
         )
     if not (reply.usage_final or reply.whole):  # it told of a part, and broke off
         cost_usd, estimated = max(cost_usd, worst_case_usd), True
-    return Bill(usage.prompt_tokens, completion, reasoning, estimated, cost_usd)
+    cached = (usage.cache_read_tokens, usage.cache_write_tokens)
+    return Bill(usage.prompt_tokens, completion, reasoning, estimated, cost_usd, *cached)
 
 
 def _at_most(tokens: float) -> float:

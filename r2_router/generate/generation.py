@@ -260,6 +260,8 @@ class Generation:
             first_token_s=self._first_token_s,
             attempts=tuple(self._attempts),
             request_id=shown(reply.request_id),
+            cache_read_tokens=billed.cache_read_tokens,
+            cache_write_tokens=billed.cache_write_tokens,
             partial=bool(reason),
             error=reason,
             decision=self._decision,

@@ -74,12 +74,17 @@ class CandidateTable:
 
     def cost(self, tokens: Floats, input_tokens: float) -> Floats:
         """USD for each candidate: (input + instruction)·price_in + output·price_out + the request's fee, (C,)."""
-        input_price, output_price = self.input_price, self.output_price
-        if input_tokens > self.tiered_above and not self.compat:
-            tiered = np.array([m.usd_per_million(input_tokens) if m.priced else (0.0, 0.0) for m in self.models])
-            input_price, output_price = tiered[self.model_index].T
+        input_price, output_price = self.prices(input_tokens)
         usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
         return usd + self.request_usd
+
+    def prices(self, input_tokens: float) -> tuple[Floats, Floats]:
+        """USD per million tokens of input and of output, of a request that reads `input_tokens`, (C,) each."""
+        if input_tokens > self.tiered_above and not self.compat:
+            tiered = np.array([m.usd_per_million(input_tokens) if m.priced else (0.0, 0.0) for m in self.models])
+            price_in, price_out = tiered[self.model_index].T
+            return price_in, price_out
+        return self.input_price, self.output_price
 
     def doubt(self, cost: Floats) -> Floats:
         """The quality (C,) that is held back from answers of these costs: `tenfold_gain` for each tenfold above a

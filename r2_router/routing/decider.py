@@ -11,15 +11,18 @@ from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool, as_of_today
 from r2_router.records import Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
-from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.candidates import CandidateTable, forced
 from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.messages import context_tokens
 from r2_router.routing.predict import Predictor
+from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.rank import exclusions, rank
 from r2_router.routing.request import Request
 from r2_router.routing.stated_length import StatedLength, stated_length
 from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.warm import Cached, Warmth
+from r2_router.routing.warm_prices import warmth
 
 
 class Texts(Protocol):
@@ -41,8 +44,8 @@ class Readiness(Protocol):
 class Decider:
     """The decisions of one checkpoint over one pool. Thread-safe.
 
-    `unused` is what decisions say of keys and servers that are not in the pool. `compat` reproduces the seed release's
-    rules.
+    `memory` knows which chats were answered lately, and by whom. `unused` is what decisions say of
+    keys and servers that are not in the pool. `compat` reproduces the seed release's rules.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Decider:
         *,
         unused: Later[str],
         compat: bool = False,
+        memory: PromptMemory | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.pool = pool
@@ -62,6 +66,7 @@ class Decider:
         self._readiness = readiness
         self._unused = unused
         self._compat = compat
+        self._memory = memory or PromptMemory()
         self._reader = Reader(self.predictor, self.embed)
         self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
         self._ready: tuple[Pool, CandidateTable] | None = None
@@ -111,6 +116,7 @@ class Decider:
                 limits=request.limits,
                 query=request.query,
                 table=table,
+                warm=self._warmth(request, table) if request.is_chat else None,
             )
             for request, trade, reading in zip(requests, trades, readings, strict=True)
         ]
@@ -157,6 +163,7 @@ class Decider:
         limits: Limits,
         query: str | None = None,
         table: CandidateTable | None = None,
+        warm: Warmth | None = None,
     ) -> Decision:
         predictor, checkpoint = self.predictor, self.checkpoint
         table = table or self.table
@@ -171,6 +178,7 @@ class Decider:
             limits=limits,
             errors=Later(lambda: None if unknown else predictor.quality_errors(vector)),
             stated=stated,
+            warm=warm,
         )
         not_ready = self._readiness.not_ready
         return Decision(
@@ -192,7 +200,23 @@ class Decider:
             closing=reading.closing,
             unused=self._unused,
             stated_length=stated,
+            warm=warm,
         )
+
+    def _warmth(self, request: Request, table: CandidateTable) -> Warmth | None:
+        """What prompt caches change: those that the caller tells of, else those that earlier answers left."""
+        if self._compat:
+            return None
+        candidates = self.checkpoint.candidates
+        if request.cached:
+            said: dict[str, list[Cached]] = {m: [] for m in self.checkpoint.models}
+            for cached in request.cached:
+                said[forced(cached.model, table.models)].append(cached)
+            known = [said[model] for model, _ in candidates]
+        else:
+            known = self._memory.cached(request.messages, self.checkpoint.instruction, candidates)
+        tokens = self._input_tokens(request.query) + context_tokens(request.messages)
+        return warmth(table, tokens, known, self._memory.hits)
 
     def _outputs(self, vectors: Singles) -> Singles:
         return self.predictor.outputs_as_released(vectors) if self._compat else self.predictor.outputs(vectors)

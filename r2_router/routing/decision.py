@@ -15,6 +15,7 @@ from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
 from r2_router.routing.stated_length import StatedLength
+from r2_router.routing.warm import PromptCache, Warmth
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
 
@@ -26,7 +27,8 @@ class Candidate(Record):
     predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
     predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
     worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
-    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere.
+    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere. `ahead_usd`
+    is added to the cost in both: by how much the mean of a chat's next turns differs from this one; 0 elsewhere.
     """
 
     model: str
@@ -40,8 +42,14 @@ class Candidate(Record):
     net_usd: float | None
     interpolated: bool = False
     doubt: float = 0.0
+    ahead_usd: float = 0.0
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
+
+    @property
+    def weighed_usd(self) -> float:
+        """The cost that the quality is weighed against."""
+        return self.predicted_cost_usd + self.ahead_usd
 
     @property
     def believed_quality(self) -> float:
@@ -137,6 +145,7 @@ class Scores:
     trade_off: TradeOff
     measured: int
     between: Sequence[tuple[int, int, float]] = ()
+    ahead: Floats | None = None
     errors: Later[Floats | None] = NO_ERRORS
     rounded: bool = False
 
@@ -149,6 +158,7 @@ class Scores:
             quality, tokens, cost, risk = round(quality, 4), round(tokens, 1), round(cost, 8), round(risk, 8)
         worth = self.trade_off.worth_usd
         doubt = 0.0 if self.doubt is None else float(self.doubt[i])
+        ahead = 0.0 if self.ahead is None else float(self.ahead[i])
         return Candidate(
             model=model.name,
             model_id=model.id,
@@ -158,9 +168,10 @@ class Scores:
             predicted_output_tokens=tokens,
             predicted_cost_usd=cost,
             risk=risk,
-            net_usd=None if worth is None else worth * (quality - doubt) - cost,
+            net_usd=None if worth is None else worth * (quality - doubt) - (cost + ahead),
             interpolated=i >= self.measured,
             doubt=doubt,
+            ahead_usd=ahead,
         )
 
     def _error(self, i: int) -> float | None:
@@ -198,6 +209,11 @@ class Ranking(Sequence[Candidate]):
             self._made[i] = self.scores.candidate(i)
         return self._made[i]
 
+    def measured(self, i: int) -> int:
+        """The measured candidate, an index into `scores`, that candidate i is or lies beside."""
+        index, scores = int(self.order[i]), self.scores
+        return index if index < scores.measured else scores.between[index - scores.measured][0]
+
     def __repr__(self) -> str:
         return f"<{len(self)} candidates, best {self[0].label}>"
 
@@ -215,7 +231,8 @@ class Decision(Record):
     models, "" where they were measured. `pool_warning`: what to know of a pool from an untrusted place, "" for others.
     `unused`: keys and servers that are here and that nobody has set up, "" for none. `warnings()` says all of that in
     sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
-    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do.
+    `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do. `warm`: what
+    prompt caches change for each candidate, None where they change nothing; `prompt_cache` says it of the choice.
     """
 
     query: str | None
@@ -236,6 +253,7 @@ class Decision(Record):
     closing: bool = False
     unused: Later[str] = field(default_factory=lambda: Later.known(""))
     stated_length: StatedLength | None = None
+    warm: Warmth | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -307,6 +325,35 @@ class Decision(Record):
     def not_ready(self) -> str:
         return self.readiness()
 
+    def cached_tokens(self, model: str, budget: Budget) -> float:
+        """The tokens that this candidate is expected to read from a prompt cache."""
+        if self.warm is None:
+            return 0.0
+        found = (i for i, c in enumerate(self.candidates) if (c.model, c.budget) == (model, budget))
+        i = next(found, None)
+        return 0.0 if i is None else float(self.warm.tokens[self.candidates.measured(i)])
+
+    @property
+    def prompt_cache(self) -> PromptCache | None:
+        """Whether the choice stays with a model that has the chat in its cache, or leaves one; None if none has."""
+        if self.warm is None or not self.warm.tokens.any():
+            return None
+        kept = [int(self.warm.tokens[self.candidates.measured(i)]) for i in range(len(self.candidates))]
+        stays = kept[0] > 0
+        at = next((i for i, tokens in enumerate(kept) if tokens), None)
+        if at is None:
+            return None
+        other = next((i for i, tokens in enumerate(kept) if not tokens), None)
+        warm, elsewhere = self.candidates[at], None if other is None else self.candidates[other]
+        return PromptCache(
+            stays=stays,
+            model=warm.model,
+            cached_tokens=kept[at],
+            input_tokens=self.input_tokens,
+            cost_usd=warm.predicted_cost_usd,
+            other_usd=None if elsewhere is None else elsewhere.predicted_cost_usd,
+        )
+
     def warnings(self) -> list[str]:
         """What to know before relying on the choice, a sentence each, none where all is well."""
         found = [
@@ -327,7 +374,9 @@ class Decision(Record):
         """JSON of the decision with its `top` best candidates (all by default)."""
         shown = {key: to_json(self[key]) for key in _DECISION_KEYS if key != "candidates"}
         candidates = [candidate.to_dict() for candidate in self.candidates[:top]]
-        return {**shown, "warnings": self.warnings(), "candidates": candidates}
+        cache = self.prompt_cache
+        said = {} if cache is None else {"prompt_cache": cache.to_dict()}
+        return {**shown, **said, "warnings": self.warnings(), "candidates": candidates}
 
     def __repr__(self) -> str:
         quality = words.quality_text(self.predicted_quality, self.quality_error)

@@ -89,7 +89,7 @@ def _gap_usd(best: Candidate, other: Candidate | None) -> float | None:
 
 def _even_worth(a: Candidate, b: Candidate) -> float:
     """The worth at which a and b, of different quality, have the same net value."""
-    return (b.predicted_cost_usd - a.predicted_cost_usd) / (b.believed_quality - a.believed_quality)
+    return (b.weighed_usd - a.weighed_usd) / (b.believed_quality - a.believed_quality)
 
 
 def _flip_up(best: Candidate, candidates: list[Candidate]) -> Flip | None:
@@ -99,11 +99,7 @@ def _flip_up(best: Candidate, candidates: list[Candidate]) -> Flip | None:
 
 
 def _flip_down(best: Candidate, candidates: list[Candidate]) -> Flip | None:
-    cheaper = [
-        c
-        for c in candidates
-        if c.believed_quality < best.believed_quality and c.predicted_cost_usd < best.predicted_cost_usd
-    ]
+    cheaper = [c for c in candidates if c.believed_quality < best.believed_quality and c.weighed_usd < best.weighed_usd]
     flips = [Flip(_even_worth(best, c), c) for c in cheaper]
     return max(flips, key=lambda f: (f.worth_usd, -f.candidate.believed_quality), default=None)
 
@@ -111,7 +107,7 @@ def _flip_down(best: Candidate, candidates: list[Candidate]) -> Flip | None:
 def _frontier(candidates: list[Candidate]) -> tuple[FrontierPoint, ...]:
     """Undominated candidates from cheapest to dearest, with the worths at which each is the choice."""
     undominated: list[Candidate] = []
-    for c in sorted(candidates, key=lambda c: (c.predicted_cost_usd, -c.believed_quality)):
+    for c in sorted(candidates, key=lambda c: (c.weighed_usd, -c.believed_quality)):
         if not undominated or c.believed_quality > undominated[-1].believed_quality:
             undominated.append(c)
     hull = _upper_hull(undominated)

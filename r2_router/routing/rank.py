@@ -26,6 +26,7 @@ from r2_router.routing.decision import (
     TradeOff,
 )
 from r2_router.routing.stated_length import StatedLength
+from r2_router.routing.warm import Warmth
 
 
 def rank(
@@ -38,9 +39,11 @@ def rank(
     limits: Limits,
     errors: Later[Floats | None] = NO_ERRORS,
     stated: StatedLength | None = None,
+    warm: Warmth | None = None,
 ) -> Ranking:
     """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count; `stated` is the length that
-    the query itself asks for.
+    the query itself asks for, `warm` what prompt caches change: ranked is the mean of the next turns, limited
+    is this one.
 
     Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
     lies beyond those measured for every model allowed.
@@ -49,7 +52,8 @@ def rank(
         share = stated.share(table.budgets)
         quality, errors = quality * share, _times(errors, share)
         tokens = stated.hold(tokens, table.budgets, table.thoughts)
-    cost = table.cost(tokens, input_tokens)
+    plain = table.cost(tokens, input_tokens)
+    cost = plain if warm is None else plain + warm.usd
     measured = scores = Scores(
         models=table.models,
         model_index=table.model_index,
@@ -57,15 +61,16 @@ def rank(
         quality=quality,
         tokens=tokens,
         cost=cost,
-        risk=risk(quality, cost, trade),
+        risk=risk(quality, cost if warm is None else cost + warm.ahead_usd, trade),
         doubt=None,
+        ahead=None if warm is None else warm.ahead_usd,
         trade_off=trade,
         measured=len(quality),
         errors=errors,
         rounded=table.compat,
     )
     if table.tenfold_gain:
-        _hold_back(scores, table)
+        _hold_back(scores, table.doubt(plain))
     allowed = table.allowed(limits)
     feasible = allowed.index
     longer = stated is not None and bool(stated.floor_tokens)  # than the heads foresee, it may be
@@ -91,10 +96,11 @@ def _times(errors: Later[Floats | None], share: Floats) -> Later[Floats | None]:
     return Later(scaled)
 
 
-def _hold_back(scores: Scores, table: CandidateTable) -> None:
-    """Rank by the quality that is believed at each price."""
-    scores.doubt = table.doubt(scores.cost)
-    scores.risk = risk(scores.quality - scores.doubt, scores.cost, scores.trade_off)
+def _hold_back(scores: Scores, doubt: Floats) -> None:
+    """Rank by the quality that is believed at each price: the plain one, for no cache makes an answer worse."""
+    scores.doubt = doubt
+    cost = scores.cost if scores.ahead is None else scores.cost + scores.ahead
+    scores.risk = risk(scores.quality - doubt, cost, scores.trade_off)
 
 
 def risk(quality: Floats, cost: Floats, trade: TradeOff) -> Floats:
@@ -239,6 +245,8 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
 
     quality, cost = mix(scores.quality), mix(scores.cost)
     doubt = None if scores.doubt is None else mix(scores.doubt)
+    ahead = None if scores.ahead is None else mix(scores.ahead)
+    weighed = cost if ahead is None else cost + ahead
     return replace(
         scores,
         model_index=scores.model_index[left],
@@ -247,7 +255,8 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
         tokens=mix(scores.tokens),
         cost=cost,
         doubt=doubt,
-        risk=risk(quality if doubt is None else quality - doubt, cost, scores.trade_off),
+        ahead=ahead,
+        risk=risk(quality if doubt is None else quality - doubt, weighed, scores.trade_off),
         between=[(int(a), int(b), float(s)) for a, b, s in zip(left, right, share, strict=True)],
     )
 
@@ -269,6 +278,7 @@ def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
         model_index=np.concatenate([scores.model_index, added.model_index[kept]]),
         **{name: join(name) for name in ("budgets", "quality", "tokens", "cost", "risk")},
         doubt=None if scores.doubt is None else join("doubt"),
+        ahead=None if scores.ahead is None else join("ahead"),
         between=[added.between[i] for i in kept],
     )
 

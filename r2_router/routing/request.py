@@ -16,6 +16,7 @@ from r2_router.records import Budget, Record, read_budget
 from r2_router.routing.conversation import user_turns
 from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
+from r2_router.routing.warm import Cached, check_cached
 from r2_router.routing.wishes import Wishes
 from r2_router.routing.worth import finite, trade_off
 
@@ -28,7 +29,7 @@ class Request(Record):
 
     `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
     is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
-    `preset`, which the router knows the worth of.
+    `preset`, which the router knows the worth of. `cached`: what the caller says models have read of it.
     """
 
     query: str
@@ -37,6 +38,12 @@ class Request(Record):
     preset: str = ""
     limits: Limits = NO_LIMITS
     context: Literal["auto", "last"] = "auto"
+    cached: tuple[Cached, ...] = ()
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether a model has answered before, so that prompt caches may count."""
+        return bool(self.cached) or any(message["role"] == "assistant" for message in self.messages)
 
     @property
     def turns(self) -> list[str]:
@@ -51,18 +58,21 @@ class Request(Record):
         lambda_val: float | None = None,
         *,
         system: str | None = None,
+        cache: object = None,
         **wishes: Unpack[Wishes],
     ) -> Request:
         """Check a query, a text or an OpenAI `messages` list, and the wishes that come with it.
 
-        `system` is put before the conversation. Raises InputError for what cannot be used, TypeError for a wish that
+        `system` is put before the conversation. `cache` says which models have read how much of it, and how long ago:
+        (model, tokens, seconds ago), each. Raises InputError for what cannot be used, TypeError for a wish that
         does not exist.
         """
         messages = check_messages(query)
         if system:
             messages = [{"role": "system", "content": system}, *messages]
         trade, preset, kept = read_wishes(lambda_val, wishes)
-        return cls(last_user_text(messages), messages, trade, preset, kept, _context(wishes.get("context")))
+        context, cached = _context(wishes.get("context")), check_cached(cache)
+        return cls(last_user_text(messages), messages, trade, preset, kept, context, cached)
 
 
 # -- wishes --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from r2_router.errors import InputError
 from r2_router.records import read_budget
 from r2_router.show.ranking import choice
-from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, read_with, usd
+from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, leaves, read_with, stays, usd
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
@@ -27,6 +27,9 @@ def reasons(explanation: Explanation) -> list[str]:
         lines.append(CLOSING)
     if decision.read_with:
         lines.append(read_with([(turn.text, turn.share) for turn in decision.read_with]))
+    if (cache := decision.prompt_cache) is not None:
+        numbers = (cache.cached_tokens, cache.input_tokens, cache.cost_usd, cache.other_usd)
+        lines.append(stays(*numbers) if cache.stays else leaves(cache.model, *numbers))
     if decision.stated_length is not None:
         lines.append(asks_for_length(decision.stated_length.said))
     if best.doubt:

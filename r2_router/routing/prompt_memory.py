@@ -1,0 +1,135 @@
+"""Which model read the beginning of a chat, and when: told by hashes of what was sent, no text is kept."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from r2_router.checkpoints.format import Instruction
+from r2_router.pools.model import Model
+from r2_router.pools.prompt_caches import cache_rule
+from r2_router.records import Budget
+from r2_router.routing.decision import Decision
+from r2_router.routing.messages import Message, instruct, prompt_tokens
+from r2_router.routing.recent import Recent, fingerprint
+from r2_router.routing.warm import Cached
+from r2_router.routing.warm_prices import HIT
+
+
+class Answered(Protocol):
+    """What an answer says of itself: the tokens that its provider read from the cache and wrote to it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def budget(self) -> Budget: ...
+    @property
+    def cache_read_tokens(self) -> int: ...
+    @property
+    def cache_write_tokens(self) -> int: ...
+    @property
+    def usage_estimated(self) -> bool: ...
+
+
+_KEPT = 16_384  # beginnings of prompts: 80 chats of 200 messages
+_WEIGHT = 20.0  # answers that HIT counts for
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """`most`: the tokens that the provider itself says it kept, None where it keeps what it reads."""
+
+    at: float
+    most: int | None
+
+
+class PromptMemory:
+    """The prompts that were answered in this process. Thread-safe. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: Recent[dict[str, _Read]] = Recent(_KEPT)
+        self._found: dict[str, tuple[float, float]] = {}  # model -> answers, and the share of the expected they found
+        self._empty = True
+
+    def remember(self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None) -> None:
+        """`model` answered `sent` just now. `kept_tokens`: how much of it lies in the cache, None for all."""
+        read = _Read(self._clock(), kept_tokens)
+        with self._lock:
+            self._empty = False
+            for key in _chain(sent):
+                self._known.put(key, {**(self._known.get(key) or {}), model: read})
+
+    def answered(
+        self, messages: Sequence[Message], instruction: Instruction, decision: Decision, answer: Answered, model: Model
+    ) -> None:
+        """Remember what `model`, which gave `answer`, has read, and learn whether it found what it should have.
+
+        Where a provider keeps only what is marked, what the answer says it kept counts; without a rule, nothing does.
+        """
+        rule = cache_rule(model)
+        if rule is None:
+            return
+        kept = None
+        if rule.marked:
+            kept = answer.cache_read_tokens + answer.cache_write_tokens
+        if not answer.usage_estimated and decision.warm is not None:
+            self.learn(model.name, decision.cached_tokens(answer.model, answer.budget), answer.cache_read_tokens)
+        if kept is None or kept > 0:
+            self.remember(instruct(messages, instruction, answer.budget), model.name, kept_tokens=kept)
+
+    def learn(self, model: str, expected_tokens: float, found_tokens: float) -> None:
+        """Of `expected_tokens` of a prompt that should have been cached, the provider read `found_tokens` so."""
+        if expected_tokens <= 0:
+            return
+        with self._lock:
+            answers, found = self._found.get(model, (0.0, 0.0))
+            self._found[model] = (answers + 1, found + min(1.0, found_tokens / expected_tokens))
+
+    @property
+    def hits(self) -> dict[str, float]:
+        """The share of what should be cached that each model's provider finds, by its answers; HIT to begin with."""
+        with self._lock:
+            return {m: (HIT * _WEIGHT + found) / (_WEIGHT + answers) for m, (answers, found) in self._found.items()}
+
+    def cached(
+        self, messages: Sequence[Message], instruction: Instruction, candidates: Sequence[tuple[str, Budget]]
+    ) -> list[list[Cached]]:
+        """For each candidate, the longest beginning of what it would be sent that its model has read. (C,)"""
+        if self._empty:
+            return [[] for _ in candidates]
+        by_budget = {budget: self._read(instruct(messages, instruction, budget)) for _, budget in candidates}
+        return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
+
+    def _read(self, sent: Sequence[Message]) -> dict[str, Cached]:
+        now, found = self._clock(), dict[str, Cached]()
+        keys = _chain(sent)
+        for end in range(len(keys), 0, -1):
+            for model, read in (self._known.get(keys[end - 1]) or {}).items():
+                if model not in found:
+                    tokens = prompt_tokens_of(sent[:end])
+                    tokens = tokens if read.most is None else min(tokens, read.most)
+                    found[model] = Cached(model, tokens, now - read.at)
+        return found
+
+
+def prompt_tokens_of(sent: Sequence[Message]) -> int:
+    """Tokens, estimated, of the beginning of a prompt; it need not hold a message of the user."""
+    if any(message["role"] == "user" for message in sent):
+        return prompt_tokens(sent)
+    return prompt_tokens([*sent, {"role": "user", "content": ""}])
+
+
+def _chain(sent: Sequence[Message]) -> list[bytes]:
+    """A key for each beginning of `sent`: of one message, of two ..."""
+    keys: list[bytes] = []
+    key = b""
+    for message in sent:
+        key = fingerprint(key + json.dumps(message, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+        keys.append(key)
+    return keys

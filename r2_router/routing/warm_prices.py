@@ -1,0 +1,61 @@
+"""Warm prompts: what the input of a chat's next turn costs where its beginning lies in a provider's prompt cache.
+
+Of a prompt of n tokens of which k are cached, found again with probability h, each token at p dollars:
+
+    input = p · (h·k·read + (n − h·k)·write)      read, write: multiples of p, by rule of the provider
+
+A switch buys a cache too: candidates are compared at the mean of the next TURNS turns, in which n tokens are cached.
+Nothing here holds for a single prompt, nor for a model of whose provider no rule is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from r2_router.pools.prompt_caches import cache_rule, multiples
+from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.warm import Cached, Warmth
+
+TURNS = 3  # of a chat, this one included, that a decision is taken for
+HIT = 0.95  # how often a provider finds what it should have kept, before its answers say otherwise
+
+
+def warmth(
+    table: CandidateTable,
+    input_tokens: float,
+    cached: Sequence[Sequence[Cached]],
+    hits: Mapping[str, float],
+) -> Warmth | None:
+    """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
+
+    `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned by model.
+    """
+    rules = [cache_rule(model) for model in table.models]
+    if not any(rules):
+        return None
+    count = len(table.model_index)
+    now, then, kept = np.zeros(count), np.zeros(count), np.zeros(count)
+    for i, m in enumerate(map(int, table.model_index)):
+        rule, model = rules[m], table.models[m]
+        if rule is None:
+            continue
+        read, write = multiples(model, rule)
+        hit = hits.get(model.name, HIT)
+        k = min(_found(cached[i], rule.min_tokens, rule.ttl_s), input_tokens)
+        keeps = input_tokens >= rule.min_tokens and (not rule.marked or k > 0)
+        kept[i] = k
+        now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
+                           for c in (k, input_tokens if keeps else 0.0))  # fmt: skip
+    price = table.prices(input_tokens)[0] / 1e6
+    return Warmth(now * price, (TURNS - 1) / TURNS * (then - now) * price, kept)
+
+
+def _found(cached: Sequence[Cached], least: int, ttl_s: float) -> float:
+    return max((c.tokens for c in cached if c.seconds_ago < ttl_s and c.tokens >= least), default=0)
+
+
+def _dearer(tokens: float, cached: float, read: float, write: float) -> float:
+    """By how many plain tokens such an input is dearer than one of which nothing is kept."""
+    return cached * read + (tokens - cached) * write - tokens

@@ -1,0 +1,161 @@
+"""A chat over a loopback provider with a prompt cache: what is cached is known, priced, billed and said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.caching_server import TABLES, CachingProvider, rules
+from support.chat_server import chat_server
+from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool
+
+from r2_router import R2Router
+from r2_router.config.settings import load_settings
+from r2_router.errors import InputError
+from r2_router.pools import prompt_caches
+from r2_router.pools.pool import Pool
+from r2_router.pools.profiles import profile_of, profiles
+from r2_router.routing.prompt_memory import PromptMemory
+from r2_router.routing.worth import trade_off
+from r2_router.show.reasons import reasons
+
+CONTEXT = "The house rules of this chat, in full. " * 100
+CHAT = [{"role": "system", "content": CONTEXT}, {"role": "user", "content": "Tell me about routers."}]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def configure(home: Path) -> Callable[..., None]:
+    """Write the rules of the caching provider as a user would."""
+
+    def write(**rule: object) -> None:
+        (home / "providers.toml").write_text(TABLES)
+        (home / "prompt_caches.toml").write_text(rules(**rule))  # type: ignore[arg-type]
+        for known in (profiles, profile_of):
+            known.cache_clear()
+        prompt_caches.forget()
+
+    return write
+
+
+def router(url: str, clock: Clock, input_usd_per_million: float = 0.3) -> R2Router:
+    """Two models, the second a little better and dearer by far where nothing is cached."""
+    checkpoint = make_checkpoint(models=2, budgets=())
+    weights, bias = np.zeros((4, DIM), dtype=np.float32), checkpoint.bias.copy()
+    bias[:2] = (0.8, 0.805)
+    models = {n: replace(m, base_url=url) for n, m in make_pool(2).models.items()}
+    models["model-1"] = replace(
+        models["model-1"], input_usd_per_million=input_usd_per_million, output_usd_per_million=0.45
+    )
+    made = R2Router(
+        replace(checkpoint, weights=weights, bias=bias),
+        Pool("made-up", models),
+        settings=load_settings(),
+        embedder=LetterEmbedder(),
+        trade_off=trade_off(worth_usd=0.01),
+    )
+    made._memory = made._decider._memory = PromptMemory(clock)
+    return made
+
+
+def go_on(chat: list[dict], text: str) -> list[dict]:
+    return [*chat, {"role": "assistant", "content": text}, {"role": "user", "content": "And their queues?"}]
+
+
+@pytest.mark.parametrize("spelling", ["openai", "anthropic", "deepseek"])
+def test_a_chat_stays_with_the_model_that_has_it_cached_and_leaves_when_it_is_cold(
+    configure: Callable[..., None], spelling: str
+) -> None:
+    configure()
+    clock = Clock()
+    provider = CachingProvider(clock, spelling)
+    with chat_server(provider.behaviour) as server:
+        made = router(server.url, clock)
+        first = made.route_and_generate(CHAT, model="model-1")
+        assert first.cache_read_tokens == 0
+        chat = go_on(CHAT, str(first))
+        decision = made.route_messages(chat)
+        assert decision.model == "model-1"
+        cache = decision.prompt_cache
+        assert cache is not None
+        assert cache.stays
+        assert 0.9 * decision.input_tokens < cache.cached_tokens < decision.input_tokens
+        assert cache.cost_usd < (cache.other_usd or 0)
+        said = next(line for line in reasons(made.explain(chat)) if line.startswith("Stays: "))
+        assert f"{cache.cached_tokens:,} of {cache.input_tokens:,} tokens are cached" in said
+        assert decision.to_dict()["prompt_cache"]["stays"] is True
+
+        answer = made.route_and_generate(chat)
+        assert answer.model == "model-1"
+        assert answer.cache_read_tokens == provider.counts[-1][1] > 0
+        assert answer.prompt_tokens == provider.counts[-1][0]
+        clock.now += 300  # the provider forgets, and so do we
+        assert made.route_messages(chat).model == "model-0"
+        assert made.route_messages(chat).prompt_cache is None
+
+
+def test_where_leaving_pays_the_cache_is_left_and_it_says_so(configure: Callable[..., None]) -> None:
+    configure(write=1.0)
+    clock = Clock()
+    with chat_server(CachingProvider(clock).behaviour) as server:
+        dear = router(server.url, clock, input_usd_per_million=30.0)
+        first = dear.route_and_generate(CHAT, model="model-1")
+        chat = go_on(CHAT, str(first))
+        decision = dear.route_messages(chat)
+        assert decision.model == "model-0"
+        cache = decision.prompt_cache
+        assert cache is not None
+        assert not cache.stays
+        assert any(line.startswith("Leaves model-1, which has ") for line in reasons(dear.explain(chat)))
+
+
+def test_a_provider_that_keeps_only_what_is_marked_is_credited_for_what_it_says_it_kept(
+    configure: Callable[..., None],
+) -> None:
+    configure(marked=True)
+    clock = Clock()
+    with chat_server(CachingProvider(clock, "anthropic", marked=True).behaviour) as server:
+        made = router(server.url, clock)
+        first = made.route_and_generate(CHAT, model="model-1")
+        assert made.route_messages(go_on(CHAT, str(first))).prompt_cache is None
+        part = {"type": "text", "text": CONTEXT, "cache_control": {"type": "ephemeral"}}
+        marked = [{"role": "system", "content": [part]}, CHAT[1]]
+        first = made.route_and_generate(marked, model="model-1")
+        assert first.cache_write_tokens > 0
+        assert made.route_messages(go_on(marked, str(first))).prompt_cache is not None
+
+
+def test_the_caller_may_say_what_is_cached(configure: Callable[..., None]) -> None:
+    configure()
+    made = router("http://127.0.0.1:1/v1", Clock())
+    chat = go_on(CHAT, "They route.")
+    assert made.route_messages(chat).model == "model-0"
+    decision = made.route_messages(chat, cache=[("model-1", 900, 20)])
+    assert decision.model == "model-1"
+    assert decision.prompt_cache is not None
+    assert decision.prompt_cache.cached_tokens == 900
+    assert made.route_messages(chat, cache=[("model-1", 900, 400)]).model == "model-0"
+    with pytest.raises(InputError, match="No model is called 'nobody'"):
+        made.route_messages(chat, cache=[("nobody", 900)])
+
+
+def test_a_prompt_without_a_history_is_decided_as_if_there_were_no_caches(configure: Callable[..., None]) -> None:
+    clock = Clock()
+    before = router("https://example.org/v1", clock)
+    texts = [CHAT, "What is the capital of France?", CONTEXT]
+    plain = [before.route_messages(text).to_dict() for text in texts]
+    configure()
+    with chat_server(CachingProvider(clock).behaviour) as server:
+        after = router(server.url, clock)
+        after.route_and_generate(CHAT, model="model-1")
+        assert [after.route_messages(text).to_dict() for text in texts] == plain
+        assert after.route_messages(CHAT).warm is None
