@@ -115,6 +115,19 @@ def conversations(found: dict) -> str:
     return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
 
 
+def warm_prompts(found: dict) -> str:
+    """Net value of a session in dollars by worth, for each pair of models: cache-blind, and what the others add."""
+    lines: list[str] = []
+    for name, of in found["pairs"].items():
+        ways = [way for way in next(iter(of["worths"].values())) if way != "cache-blind"]
+        lines += [f"| {name}: worth, $ | cache-blind | {' | '.join(ways)} |", "|---" * (len(ways) + 2) + "|"]
+        for worth, by_way in of["worths"].items():
+            over = [f"{by_way[w]['over_blind_usd']:+.3f} ({by_way[w]['over_blind_half_95']:.3f})" for w in ways]
+            lines.append(f"| {worth} | {by_way['cache-blind']['net_usd']:.3f} | {' | '.join(over)} |")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
     lines = ["| | read, or kept | of |", "|---|---|---|"]
@@ -201,6 +214,7 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        "warm_prompts": warm_prompts(json.loads((RESULTS / "warm_prompts.json").read_text())),
         **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),

@@ -98,6 +98,11 @@ def test_a_chat_stays_with_the_model_that_has_it_cached_and_leaves_when_it_is_co
         assert answer.model == "model-1"
         assert answer.cache_read_tokens == provider.counts[-1][1] > 0
         assert answer.prompt_tokens == provider.counts[-1][0]
+        total, read, written = provider.counts[-1]
+        if spelling == "deepseek":  # it does not say what it wrote
+            written = 0
+        tokens = total - read - written + 0.1 * read + 1.25 * written
+        assert answer.cost_usd == pytest.approx((tokens * 0.3 + 3 * 0.45) / 1e6)
         clock.now += 300  # the provider forgets, and so do we
         assert made.route_messages(chat).model == "model-0"
         assert made.route_messages(chat).prompt_cache is None

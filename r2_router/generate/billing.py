@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
+from r2_router.pools.prompt_caches import cache_priced
 from r2_router.routing.tokens import estimate_tokens
 
 # An estimate of tokens may be a third too low; what is held for a try, or told without figures, must not be.
@@ -35,7 +36,7 @@ def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
 
     Raises ConfigError for a model without a price.
     """
-    return model.most_usd(_at_most(prompt_tokens), max_tokens)
+    return cache_priced(model).most_usd(_at_most(prompt_tokens), max_tokens)
 
 
 def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) -> Bill:
@@ -58,7 +59,7 @@ def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) 
         reasoning = min(thought, completion)
     cost_usd = usage.cost_usd
     if cost_usd is None:
-        cost_usd = model.cost_usd(
+        cost_usd = cache_priced(model).cost_usd(
             usage.prompt_tokens,
             completion,
             cache_read_tokens=usage.cache_read_tokens,

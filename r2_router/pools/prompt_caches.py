@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
@@ -68,6 +68,19 @@ def multiples(model: Model, rule: CacheRule) -> tuple[float, float]:
         return rule.read, rule.write
     writes = rule.write if rule.write == 1 or write is None else write / plain
     return rule.read if read is None else read / plain, writes
+
+
+def cache_priced(model: Model) -> Model:
+    """`model` with what its provider's rule says of the prices of its cache, where it states none itself."""
+    rule, plain = cache_rule(model), model.input_usd_per_million
+    if rule is None or plain is None:
+        return model
+    read, write = model.cache_read_usd_per_million, model.cache_write_usd_per_million
+    return replace(
+        model,
+        cache_read_usd_per_million=plain * rule.read if read is None else read,
+        cache_write_usd_per_million=plain * rule.write if write is None and rule.write != 1 else write,
+    )
 
 
 def forget() -> None:

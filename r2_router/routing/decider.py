@@ -14,7 +14,7 @@ from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, forced
 from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
-from r2_router.routing.messages import context_tokens
+from r2_router.routing.messages import context_tokens, is_marked
 from r2_router.routing.predict import Predictor
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.rank import exclusions, rank
@@ -216,7 +216,7 @@ class Decider:
         else:
             known = self._memory.cached(request.messages, self.checkpoint.instruction, candidates)
         tokens = self._input_tokens(request.query) + context_tokens(request.messages)
-        return warmth(table, tokens, known, self._memory.hits)
+        return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages))
 
     def _outputs(self, vectors: Singles) -> Singles:
         return self.predictor.outputs_as_released(vectors) if self._compat else self.predictor.outputs(vectors)

@@ -88,6 +88,15 @@ def fold_system(messages: Sequence[Message]) -> list[Message]:
     return [_prepend(message, "\n\n".join(system)) if message is first else message for message in kept]
 
 
+def is_marked(messages: Sequence[Message]) -> bool:
+    """Whether a message, or a part of one, says with `cache_control` what a provider's prompt cache is to keep."""
+    return any(
+        "cache_control" in part
+        for message in messages
+        for part in (message, *(message["content"] if isinstance(message.get("content"), list) else ()))
+    )
+
+
 def content_text(message: Mapping[str, Any]) -> str:
     """The text of a message: its content, or its text parts one after the other."""
     content: object = message.get("content") or ""

@@ -27,10 +27,13 @@ def warmth(
     input_tokens: float,
     cached: Sequence[Sequence[Cached]],
     hits: Mapping[str, float],
+    *,
+    marks: bool = False,
 ) -> Warmth | None:
     """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
 
     `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned by model.
+    `marks`: the prompt says what of it is to be kept.
     """
     rules = [cache_rule(model) for model in table.models]
     if not any(rules):
@@ -44,7 +47,7 @@ def warmth(
         read, write = multiples(model, rule)
         hit = hits.get(model.name, HIT)
         k = min(_found(cached[i], rule.min_tokens, rule.ttl_s), input_tokens)
-        keeps = input_tokens >= rule.min_tokens and (not rule.marked or k > 0)
+        keeps = input_tokens >= rule.min_tokens and (not rule.marked or marks or k > 0)
         kept[i] = k
         now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
                            for c in (k, input_tokens if keeps else 0.0))  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from r2_router.errors import ConfigError
 from r2_router.pools.model import Model
 from r2_router.pools.profiles import profile
-from r2_router.pools.prompt_caches import cache_rule, cache_rules, forget, multiples
+from r2_router.pools.prompt_caches import cache_priced, cache_rule, cache_rules, forget, multiples
 
 OPUS = Model("opus", "claude-opus-5", 5.0, 25.0, base_url="https://api.anthropic.com/v1")
 
@@ -51,6 +51,15 @@ def test_the_models_own_prices_go_before_the_rules() -> None:
     priced = replace(OPUS, cache_read_usd_per_million=0.25, cache_write_usd_per_million=10.0)
     assert multiples(priced, rule) == (0.05, 2.0)
     assert multiples(priced, replace(rule, write=1.0)) == (0.05, 1.0)
+
+
+def test_a_model_without_prices_of_its_cache_is_billed_by_the_rule() -> None:
+    known = cache_priced(OPUS)
+    assert (known.cache_read_usd_per_million, known.cache_write_usd_per_million) == (0.5, 6.25)
+    own = replace(OPUS, cache_read_usd_per_million=0.25, cache_write_usd_per_million=10.0)
+    assert cache_priced(own) == own
+    elsewhere = replace(OPUS, base_url="https://example.org/v1")
+    assert cache_priced(elsewhere) == elsewhere
 
 
 def test_the_users_rules_go_first_and_errors_name_file_and_line(home: Path) -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
-from r2_router.routing.messages import check_messages, context_tokens, instruct, last_user_text, prompt_tokens
+from r2_router.routing.messages import (
+    check_messages,
+    context_tokens,
+    instruct,
+    is_marked,
+    last_user_text,
+    prompt_tokens,
+)
 from r2_router.routing.tokens import estimate_tokens
 
 SUFFIX = Instruction("At most {budget} tokens, {words} words.", place="suffix", words_per_token=0.5)
@@ -118,3 +125,10 @@ def test_a_system_instruction_makes_a_system_message_where_there_is_none() -> No
 @pytest.mark.parametrize("instruction", [SUFFIX, SYSTEM])
 def test_unlimited_has_no_instruction(instruction: Instruction) -> None:
     assert instruct(CONVERSATION, instruction, "unlimited") == CONVERSATION
+
+
+def test_marks_for_a_prompt_cache_are_seen_in_parts_and_messages() -> None:
+    part = {"type": "text", "text": "x"}
+    assert not is_marked([{"role": "user", "content": [part]}, {"role": "assistant", "content": None}])
+    assert is_marked([{"role": "user", "content": [{**part, "cache_control": {"type": "ephemeral"}}]}])
+    assert is_marked([{"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}}])

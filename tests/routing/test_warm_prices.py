@@ -70,6 +70,13 @@ def test_a_rate_that_was_learned_counts() -> None:
     assert half.usd[1] == pytest.approx(5e-6 * (10_000 * 0.1 + 10_100 * 1.25 - 20_100))
 
 
+def test_a_prompt_that_is_marked_is_written_and_found_again() -> None:
+    cold = warmth(TABLE, 20_100, [[], []], SURE, marks=True)
+    assert cold is not None
+    assert cold.usd.tolist() == pytest.approx([20_100 * 0.25e-6, 20_100 * 1.25e-6])
+    assert (cold.ahead_usd < 0).all()
+
+
 def test_without_a_rule_nothing_changes() -> None:
     pool = Pool("two", {name: replace(m, base_url="https://example.org/v1") for name, m in MODELS.items()})
     assert warmth(CandidateTable(make_checkpoint(models=2, budgets=()), pool), 20_100, [[], []], {}) is None
