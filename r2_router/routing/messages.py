@@ -54,7 +54,7 @@ def last_user_text(messages: Sequence[Message]) -> str:
 def context_tokens(messages: Sequence[Message]) -> int:
     """Tokens, estimated, of everything but the last user message: what the model reads besides the query."""
     last = _last_user(messages)
-    return sum(_tokens(message) + _OVERHEAD_TOKENS for message in messages if message is not last)
+    return sum(message_tokens(message) for message in messages if message is not last)
 
 
 def prompt_tokens(messages: Sequence[Message]) -> int:
@@ -130,9 +130,11 @@ def _last_user(messages: Sequence[Message]) -> Message | None:
     return next((message for message in reversed(messages) if message["role"] == "user"), None)
 
 
-def _tokens(message: Message) -> int:
+def message_tokens(message: Message) -> int:
+    """Tokens, estimated, of one message and of what a chat template puts around it."""
     calls = message.get("tool_calls")
-    return estimate_tokens(content_text(message)) + (estimate_tokens(json.dumps(calls)) if calls else 0)
+    called = estimate_tokens(json.dumps(calls)) if calls else 0
+    return estimate_tokens(content_text(message)) + called + _OVERHEAD_TOKENS
 
 
 def _append(message: Message, sentence: str) -> Message:

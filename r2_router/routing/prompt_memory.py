@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from r2_router.pools.model import Model
 from r2_router.pools.prompt_caches import cache_rule
 from r2_router.records import Budget
 from r2_router.routing.decision import Decision
-from r2_router.routing.messages import Message, instruct, prompt_tokens
+from r2_router.routing.messages import Message, instruct, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.warm import Cached
 from r2_router.routing.warm_prices import HIT
@@ -41,10 +42,11 @@ _WEIGHT = 20.0  # answers that HIT counts for
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """`most`: the tokens that the provider itself says it kept, None where it keeps what it reads."""
+    """When a beginning of `tokens` was read, of which the provider says it kept at most `most`."""
 
     at: float
-    most: int | None
+    tokens: int
+    most: float
 
 
 class PromptMemory:
@@ -55,15 +57,18 @@ class PromptMemory:
         self._lock = threading.Lock()
         self._known: Recent[dict[str, _Read]] = Recent(_KEPT)
         self._found: dict[str, tuple[float, float]] = {}  # model -> answers, and the share of the expected they found
-        self._empty = True
+        self._models: set[str] = set()  # that have answered
 
     def remember(self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None) -> None:
         """`model` answered `sent` just now. `kept_tokens`: how much of it lies in the cache, None for all."""
-        read = _Read(self._clock(), kept_tokens)
+        now, most, tokens = self._clock(), math.inf if kept_tokens is None else kept_tokens, 0
         with self._lock:
-            self._empty = False
-            for key in _chain(sent):
-                self._known.put(key, {**(self._known.get(key) or {}), model: read})
+            self._models.add(model)
+            for key, message in zip(_chain(sent, {}), sent, strict=True):
+                known = self._known.get(key) or {}
+                counted = next((read.tokens for read in known.values()), None)
+                tokens = tokens + message_tokens(message) if counted is None else counted
+                self._known.put(key, {**known, model: _Read(now, tokens, most)})
 
     def answered(
         self, messages: Sequence[Message], instruction: Instruction, decision: Decision, answer: Answered, model: Model
@@ -101,35 +106,34 @@ class PromptMemory:
         self, messages: Sequence[Message], instruction: Instruction, candidates: Sequence[tuple[str, Budget]]
     ) -> list[list[Cached]]:
         """For each candidate, the longest beginning of what it would be sent that its model has read. (C,)"""
-        if self._empty:
+        if not self._models:
             return [[] for _ in candidates]
-        by_budget = {budget: self._read(instruct(messages, instruction, budget)) for _, budget in candidates}
+        digests: dict[int, bytes] = {}
+        sent = {budget: instruct(messages, instruction, budget) for _, budget in candidates}  # held: ids stay theirs
+        by_budget = {budget: self._read(_chain(each, digests)) for budget, each in sent.items()}
         return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
 
-    def _read(self, sent: Sequence[Message]) -> dict[str, Cached]:
+    def _read(self, keys: Sequence[bytes]) -> dict[str, Cached]:
+        """Of each model the longest beginning it has read, of those that `keys` stand for."""
         now, found = self._clock(), dict[str, Cached]()
-        keys = _chain(sent)
-        for end in range(len(keys), 0, -1):
-            for model, read in (self._known.get(keys[end - 1]) or {}).items():
+        for key in reversed(keys):
+            if len(found) == len(self._models):
+                break
+            for model, read in (self._known.get(key) or {}).items():
                 if model not in found:
-                    tokens = prompt_tokens_of(sent[:end])
-                    tokens = tokens if read.most is None else min(tokens, read.most)
-                    found[model] = Cached(model, tokens, now - read.at)
+                    found[model] = Cached(model, int(min(read.tokens, read.most)), now - read.at)
         return found
 
 
-def prompt_tokens_of(sent: Sequence[Message]) -> int:
-    """Tokens, estimated, of the beginning of a prompt; it need not hold a message of the user."""
-    if any(message["role"] == "user" for message in sent):
-        return prompt_tokens(sent)
-    return prompt_tokens([*sent, {"role": "user", "content": ""}])
-
-
-def _chain(sent: Sequence[Message]) -> list[bytes]:
-    """A key for each beginning of `sent`: of one message, of two ..."""
+def _chain(sent: Sequence[Message], digests: dict[int, bytes]) -> list[bytes]:
+    """A key for each beginning of `sent`: of one message, of two ... `digests` holds those of messages by their id."""
     keys: list[bytes] = []
     key = b""
     for message in sent:
-        key = fingerprint(key + json.dumps(message, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+        digest = digests.get(id(message))
+        if digest is None:
+            digest = fingerprint(json.dumps(message, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+            digests[id(message)] = digest
+        key = fingerprint(key + digest)
         keys.append(key)
     return keys
