@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from r2_router.config.safe_files import make_private
-from r2_router.errors import InputError, R2Error, SpendLimitError
+from r2_router.errors import InputError, SpendLimitError
 from r2_router.generate.generation import Guard
 from r2_router.lab.collecting.plan import Key
 from r2_router.lab.data.questions import Question
 from r2_router.ledger.money import to_nanos, to_usd
-from r2_router.ledger.schema import immediate
+from r2_router.ledger.working_file import WorkingFile
 from r2_router.records import Budget, Record
 from r2_router.routing.decision import Candidate
 
@@ -29,7 +26,6 @@ VERSION = 1
 
 _REASON_CHARS = 300  # of why a call brought nothing
 _SCHEMA = """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE questions (
         query_id TEXT PRIMARY KEY, query TEXT NOT NULL, answer TEXT NOT NULL, answer_type TEXT NOT NULL,
         category TEXT NOT NULL, extra TEXT NOT NULL
@@ -121,64 +117,18 @@ class StoredGrade(Record):
     cost_usd: float
 
 
-class Store:
+class Store(WorkingFile):
     """The SQLite file of one collection, for one process at a time (InputError for a second one)."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock: sqlite3.Connection | None = None
-        self._db: sqlite3.Connection | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            make_private(self.path)  # it holds queries and answers
-            self._take_lock()
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._prepare()
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            raise InputError(f"{self.path} cannot be used: {error}. Give another --output, or free the disk.") from None
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        for name in ("_db", "_lock"):
-            connection: sqlite3.Connection | None = getattr(self, name)
-            setattr(self, name, None)
-            if connection is not None:
-                connection.close()
+    schema = _SCHEMA
+    version = VERSION
 
     # -- what is to be asked ---------------------------------------------------------------------------------
-
-    def settle_on(self, facts: dict[str, Any]) -> None:
-        """Note what all answers here have in common. Raises InputError where an earlier run had it otherwise."""
-        for key, value in facts.items():
-            text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-            known = self._one("SELECT value FROM meta WHERE key = ?", (key,))
-            if known is None:
-                with self._transaction() as db:
-                    db.execute("INSERT INTO meta VALUES (?, ?)", (key, text))
-            elif known != text:
-                raise InputError(
-                    f"{self.path.parent} was begun with another {key}: {known} there, {text} now. Answers of both do "
-                    f"not go into one table: give another --output, or the old {key}."
-                )
-
-    def fact(self, key: str) -> Any:
-        """What `settle_on` noted, None if nothing."""
-        known = self._one("SELECT value FROM meta WHERE key = ?", (key,))
-        return None if known is None else json.loads(known)
 
     def add_questions(self, questions: Iterable[Question]) -> None:
         """Keep the questions. Raises InputError where a query_id stood for another query; a new reference answer
         replaces the old one, and what was graded by it is graded anew."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             for q in questions:
                 row = (q.query_id, q.query, q.answer, q.answer_type, q.category, json.dumps(q.extra, default=str))
                 known = db.execute("SELECT * FROM questions WHERE query_id = ?", (q.query_id,)).fetchone()
@@ -195,18 +145,18 @@ class Store:
 
     def questions(self) -> dict[str, Question]:
         """All questions by id, as first met."""
-        rows = self._db_open.execute("SELECT * FROM questions ORDER BY rowid")
+        rows = self.db.execute("SELECT * FROM questions ORDER BY rowid")
         return {row[0]: Question(*row[:5], extra=json.loads(row[5])) for row in rows}
 
     def answered(self) -> set[Key]:
         """The cells that have an answer."""
-        return set(self._db_open.execute("SELECT query_id, model, budget FROM answers"))
+        return set(self.db.execute("SELECT query_id, model, budget FROM answers"))
 
     # -- calls -----------------------------------------------------------------------------------------------
 
     def give_up_calls(self) -> int:
         """Calls that an earlier process left under way: they count as spent in full, and can be made again."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(_GIVE_UP)
             return db.execute("DELETE FROM calls").rowcount
 
@@ -214,8 +164,8 @@ class Store:
         """Note a call that may cost `most_usd`, in place of what was noted of it before; False, and nothing changed,
         where `max_usd` would be passed."""
         nanos = to_nanos(most_usd, "The cost of a call")
-        with self._transaction() as db:
-            noted = self._one(f"SELECT nanos FROM calls WHERE {_CELL}", key) or 0  # noqa: S608
+        with self.transaction() as db:
+            noted = self.one(f"SELECT nanos FROM calls WHERE {_CELL}", key) or 0  # noqa: S608
             if max_usd is not None and self._spent_nanos() - noted + nanos > to_nanos(max_usd, "max_usd"):
                 return False
             db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?)", (*key, nanos, _now()))
@@ -225,7 +175,7 @@ class Store:
         """Write an answer; its call is over."""
         a, key = answer, (answer.query_id, answer.model, answer.budget)
         row = (*key, a.text, a.finish_reason, a.served_model, a.input_tokens, a.output_tokens, a.reasoning_tokens)
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(f"DELETE FROM calls WHERE {_CELL}", key)  # noqa: S608
             db.execute(
                 "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -234,7 +184,7 @@ class Store:
 
     def lose(self, key: Key, reason: str, cost_usd: float) -> None:
         """Note a call that brought no answer, why, as far as that is short, and what it cost."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(f"DELETE FROM calls WHERE {_CELL}", key)  # noqa: S608
             nanos = to_nanos(cost_usd, "cost_usd")
             db.execute("INSERT INTO losses VALUES (?, ?, ?, ?, ?, ?)", (*key, reason[:_REASON_CHARS], nanos, _now()))
@@ -248,7 +198,7 @@ class Store:
     def grade(self, grade: StoredGrade, call: Key | None = None) -> None:
         """Write a grade; the `call` to a judge is over."""
         g = grade
-        with self._transaction() as db:
+        with self.transaction() as db:
             if call is not None:
                 db.execute(f"DELETE FROM calls WHERE {_CELL}", call)  # noqa: S608
             db.execute(
@@ -261,7 +211,7 @@ class Store:
 
     def grades(self, grader: str) -> dict[Key, StoredGrade]:
         """What `grader` judged, by cell."""
-        rows = self._db_open.execute("SELECT * FROM grades WHERE grader = ?", (grader,))
+        rows = self.db.execute("SELECT * FROM grades WHERE grader = ?", (grader,))
         names = ("query_id", "model", "budget", "grader", "quality", "found", "note")
         return {row[:3]: StoredGrade(**dict(zip(names, row[:7], strict=True)), cost_usd=to_usd(row[7])) for row in rows}
 
@@ -278,71 +228,28 @@ class Store:
 
     def losses(self) -> list[tuple[str, Budget, str, int, float]]:
         """(model, budget, reason, how often, dollars)."""
-        rows = self._db_open.execute(
+        rows = self.db.execute(
             "SELECT model, budget, reason, COUNT(*), SUM(nanos) FROM losses GROUP BY model, budget, reason"
         )
         return [(*row[:4], to_usd(row[4])) for row in rows]
 
-    # -- the file --------------------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------------------
 
-    @property
-    def _db_open(self) -> sqlite3.Connection:
-        if self._db is None:
-            raise RuntimeError("the store is closed")
-        return self._db
-
-    def _take_lock(self) -> None:
-        """An exclusive transaction on a file of its own: it ends with the process, however that ends."""
-        make_private(self.path.with_suffix(".lock"))
-        lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False)
-        self._lock = lock
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise InputError(
-                f"Another process is collecting into {self.path.parent}. Wait for it, or stop it."
-            ) from None
-
-    def _prepare(self) -> None:
-        db = self._db_open
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # paid answers survive a power cut too
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
-        elif version > VERSION:
-            raise InputError(f"{self.path} was written by a newer r2-router: update with `pip install -U r2-mcp`.")
+    def prepare(self, db: sqlite3.Connection) -> None:
         db.execute(_TOTAL)
         db.execute("PRAGMA recursive_triggers = ON")  # a row that is replaced is a row deleted
         for table in _SPENDING:
             for event, sign, row in (("INSERT", "+", "NEW"), ("DELETE", "-", "OLD")):
                 db.execute(_FOLLOW.format(table=table, event=event, sign=sign, row=row))
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        db = self._db_open
-        try:
-            with immediate(db):
-                yield db
-        except sqlite3.Error as error:
-            raise R2Error(f"{self.path} cannot be written: {error}. What was answered before is safe in it.") from None
-
-    def _one(self, query: str, values: Sequence[Any] = ()) -> Any:
-        with closing(self._db_open.execute(query, values)) as cursor:
-            row = cursor.fetchone()
-        return None if row is None else row[0]
-
     def _spent_nanos(self) -> int:
-        return self._one("SELECT nanos FROM temp.spent")
+        return self.one("SELECT nanos FROM temp.spent")
 
     def _answers(self, where: str, values: Sequence[Any]) -> list[StoredAnswer]:
         query = (
             f"SELECT a.* FROM answers a JOIN questions q USING (query_id) {where} ORDER BY q.rowid, a.model, a.budget"  # noqa: S608
         )
-        return [_answer(row) for row in self._db_open.execute(query, values)]
+        return [_answer(row) for row in self.db.execute(query, values)]
 
 
 class CallGuard:
