@@ -15,7 +15,10 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (*(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations")), ROOT / "README.md")
+PAGES = (
+    *(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations", "batches")),
+    ROOT / "README.md",
+)
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
@@ -153,7 +156,7 @@ def stated(found: dict) -> str:
         tokens.append(f"{name} {before['median']:.0f} without and {after['median']:.0f} with it, {off}")
     said = (
         f'Tokens foreseen of answers "within 3 sentences" (median {found["foreseen"]["real_median"]:.0f}): '
-        f"{'; '.join(tokens)}. The prior learned its lengths from these answers among others. Time to read: "
+        f"{'; '.join(tokens)}. Neither learned lengths from queries that state one. Time to read: "
         f"{', '.join(f'{name} {duration(s)}' for name, s in speed.items())}."
     )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
@@ -182,6 +185,12 @@ def arena_robustness(found: dict) -> str:
         f"{worst} at the 99th percentile, the vector of the text included."
     )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
+def batches(found: dict) -> str:
+    lines = ["| prompts routed | a second | most memory |", "|---|---|---|"]
+    lines += [f"| {e['prompts']:,} | {e['per_second']:,.0f} | {e['peak_mb']:,.0f} MB |" for e in found["routed"]]
+    return "\n".join(lines)
 
 
 def summary(found: dict) -> str:
@@ -219,6 +228,7 @@ def blocks() -> dict[str, str]:
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),
+        "batch": batches(json.loads((RESULTS / "batch.json").read_text())),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 

@@ -34,6 +34,7 @@ FLOORS: Mapping[str, str] = {
     "generate": "the one client of the chat API",
     "setup": "a pool of one's own from keys and servers that are here",
     "ledger": "decisions and answers on disk, spending limits",
+    "batches": "many prompts, routed or answered",
     "router": "R2Router: the parts put together",
     "show": "decisions and answers in words and tables",
     "lab": "collect, grade, train, evaluate",

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from r2_router.batches import Mapped
     from r2_router.checkpoints.format import Checkpoint
     from r2_router.embedders import Embedder
     from r2_router.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "LedgerError",
     "Limits",
     "LocalModelError",
+    "Mapped",
     "Model",
     "NoCandidateError",
     "Options",
@@ -69,6 +71,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "batches": ("Mapped",),
     "checkpoints.format": ("Checkpoint",),
     "embedders": ("Embedder",),
     "generate": ("Answer", "AnswerStream", "Attempt", "Event", "Options"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
@@ -28,11 +28,13 @@ from r2_router.routing.explanation import Explanation, explain
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.request import Request, check_count, check_counts, check_query, check_texts, read_wishes
 from r2_router.routing.wishes import Wishes, takes_wishes
-from r2_router.routing.worth import trade_off, worths
+from r2_router.routing.worth import finite, trade_off, worths
 
 if TYPE_CHECKING:
+    from r2_router.batches import Mapped
     from r2_router.embedders import Embedder
     from r2_router.generate import Answer, AnswerStream, Event, Messages, Options
+    from r2_router.generate.generation import Guard
     from r2_router.ledger import Face, Ledger
     from r2_router.ledger.recorder import Recorder
     from r2_router.routing.warm import Cached
@@ -195,6 +197,18 @@ class R2Router:
         """Where decisions, answers and spend are kept."""
         return self._recorder().ledger
 
+    @property
+    def options(self) -> Options:
+        """How models are asked where nothing else is said."""
+        from r2_router.generate import Options
+
+        return Options(first_token_s=self._settings.first_token_s)
+
+    @property
+    def guard(self) -> Guard:
+        """What keeps the user's spending limits: every call that is to be paid asks it first."""
+        return self._recorder().guard
+
     def record(self, decision: Decision) -> str:
         """Write a decision that nobody is asked to answer to the ledger; the id of its entry.
 
@@ -256,7 +270,7 @@ class R2Router:
         """
         if not isinstance(query, (str, bytes)) and hasattr(query, "__iter__"):
             requests = [Request.read(text, lambda_val, **wishes) for text in check_texts(query)]
-            return self._decide(self._who_knows(requests[0]), requests) if requests else []
+            return self.decide_all(requests)
         return self.decide(Request.read(check_query(query), lambda_val, **wishes))
 
     @takes_wishes
@@ -278,6 +292,11 @@ class R2Router:
         """
         return self._decide(self._who_knows(request), [request], ready_only=ready_only)[0]
 
+    def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
+        """The decision for each of many requests that force the same model, or none; their queries are embedded
+        together. Raises what `decide` raises, for all of them."""
+        return self._decide(self._who_knows(requests[0]), requests) if requests else []
+
     @takes_wishes
     def explain(
         self, query: Messages, lambda_val: float | None = None, *, cache: Cache = None, **wishes: Unpack[Wishes]
@@ -294,18 +313,20 @@ class R2Router:
         *,
         options: Options | None = None,
         on_event: Callable[[Event], None] | None = None,
+        guard: Guard | None = None,
     ) -> AnswerStream:
         """Decide among the models that can be asked now, and start the answer: iterate what is returned, async.
 
-        `on_event` is told what goes on while no text comes. Raises what `decide` raises; iterating raises
+        `on_event` is told what goes on while no text comes; `guard` keeps the spending limits instead of `self.guard`,
+        which it is to ask. Raises what `decide` raises; iterating raises
         ProviderError, SpendLimitError or ConfigError.
         """
-        from r2_router.generate import AnswerStream, Generation, Options
+        from r2_router.generate import AnswerStream, Generation
 
         decider = self._who_knows(request)
         decision = self._decide(decider, [request], ready_only=True)[0]
         limits, instruction = decision.limits, decider.checkpoint.instruction
-        options = options or Options(first_token_s=self._settings.first_token_s)
+        options = options or self.options
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
         if instruction.temperature is not None:
@@ -325,7 +346,7 @@ class R2Router:
             resolve=self._providers.resolve,
             options=options,
             max_cost_usd=limits.max_cost_usd,
-            guard=self._recorder().guard,
+            guard=guard or self.guard,
             on_event=on_event,
             decision=decision,
         )
@@ -379,6 +400,45 @@ class R2Router:
                 if on_text:
                     on_text(piece)
         return cast("Answer", stream.answer)
+
+    @takes_wishes
+    def map(
+        self,
+        prompts: Iterable[Any],
+        lambda_val: float | None = None,
+        *,
+        answer: bool = False,
+        max_usd: float | None = None,
+        at_once: int = 8,
+        system: str | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Iterator[Mapped]:
+        """What becomes of each of many prompts, texts or `messages` lists, in order and as they come.
+
+        They are routed, which is free; with `answer` they are answered too, `at_once` side by side. No answer is begun
+        that could make all together cost more than `max_usd` dollars: the prompts from there on are left out. A prompt
+        that is none, or cannot be answered, is a Mapped with an `error`, and ends nothing. Arguments as in `stream`.
+        Raises InputError for a wish or a limit that cannot be used.
+        """
+        from r2_router.batches.run import MemoryLimit, answer_each, in_order, route_each
+
+        def read(prompt: Any) -> Request:
+            return Request.read(prompt, lambda_val, system=system, **wishes)
+
+        read(".")  # a wish that cannot be used is an error of the call, and not of each prompt
+        rows = enumerate(prompts)
+        if not answer:
+            return route_each(rows, read, self.decide_all)
+        from r2_router.generate import iterate
+
+        most = None if max_usd is None else finite("max_usd", max_usd)
+        found = answer_each(
+            rows, read, self._asked_within, guard=self.guard, limit=MemoryLimit(most), max_usd=most, at_once=at_once
+        )
+        return in_order(iterate(found))
+
+    def _asked_within(self, request: Request, guard: Guard) -> AnswerStream:
+        return self.ask(request, guard=guard)
 
     def generate(
         self,

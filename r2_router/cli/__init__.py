@@ -14,6 +14,7 @@ _MODULES = {
     "ask": "ask",
     "route": "route",
     "explain": "explain",
+    "batch": "batch",
     "models": "models",
     "import": "import_",
     "collect": "collect",

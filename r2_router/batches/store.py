@@ -1,0 +1,86 @@
+"""The file of a batch: which prompts were answered, what was spent, what calls were under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from r2_router.batches.mapped import Mapped
+from r2_router.ledger.money import to_nanos, to_usd
+from r2_router.ledger.working_file import WorkingFile
+
+_PAGE = 1000
+
+
+class BatchFile(WorkingFile):
+    """What a batch has brought, one row a prompt; `max_usd` is what it may cost in all, None for no limit."""
+
+    schema = """
+        CREATE TABLE calls (position INTEGER PRIMARY KEY, nanos INTEGER NOT NULL);
+        CREATE TABLE rows (position INTEGER PRIMARY KEY, failed INTEGER NOT NULL, row TEXT NOT NULL);
+        CREATE TABLE spent (nanos INTEGER NOT NULL);
+        INSERT INTO spent VALUES (0)
+    """
+    max_usd: float | None = None
+
+    def give_up_calls(self) -> None:
+        """Calls that an earlier process left under way count as spent in full: they may have been billed."""
+        with self.transaction() as db:
+            db.execute("UPDATE spent SET nanos = nanos + (SELECT COALESCE(SUM(nanos), 0) FROM calls)")
+            db.execute("DELETE FROM calls")
+
+    def forget_failures(self) -> None:
+        """Let what failed be tried again; what it cost stays spent."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM rows WHERE failed")
+
+    def holds(self, index: int) -> bool:
+        """Whether the prompt is done."""
+        return self.one("SELECT 1 FROM rows WHERE position = ?", (index,)) is not None
+
+    def begin(self, index: int, most_usd: float) -> bool:
+        """Note that the prompt may cost so much by now; False, and nothing noted, where the limit would be passed."""
+        nanos = to_nanos(most_usd, "The cost of a call")
+        with self.transaction() as db:
+            others = self.one("SELECT COALESCE(SUM(nanos), 0) FROM calls WHERE position <> ?", (index,))
+            if self.max_usd is not None and self._spent + others + nanos > to_nanos(self.max_usd, "max_usd"):
+                return False
+            db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (index, nanos))
+        return True
+
+    def over(self, mapped: Mapped, *, kept: bool) -> None:
+        """Write what became of a prompt and what it cost, at once; not `kept`, it is to be asked again."""
+        nanos = to_nanos(mapped.cost_usd, "cost_usd")
+        row = json.dumps(mapped.row(), ensure_ascii=False)
+        with self.transaction() as db:
+            db.execute("DELETE FROM calls WHERE position = ?", (mapped.index,))
+            db.execute("UPDATE spent SET nanos = nanos + ?", (nanos,))
+            if kept:
+                failed = int(mapped.answer is None)
+                db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (mapped.index, failed, row))
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars spent, calls under way at their most."""
+        return to_usd(self._spent + self.one("SELECT COALESCE(SUM(nanos), 0) FROM calls"))
+
+    def counts(self) -> tuple[int, int]:
+        """How many prompts are answered, and how many failed."""
+        row = self.db.execute(
+            "SELECT COUNT(*) - COALESCE(SUM(failed), 0), COALESCE(SUM(failed), 0) FROM rows"
+        ).fetchone()
+        return row[0], row[1]
+
+    def pages(self) -> Iterator[list[dict[str, Any]]]:
+        """All rows by position, a page at a time."""
+        last = -1
+        while found := self.db.execute(
+            "SELECT position, row FROM rows WHERE position > ? ORDER BY position LIMIT ?", (last, _PAGE)
+        ).fetchall():
+            last = found[-1][0]
+            yield [json.loads(row) for _, row in found]
+
+    @property
+    def _spent(self) -> int:
+        return self.one("SELECT nanos FROM spent")
