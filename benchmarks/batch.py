@@ -35,7 +35,6 @@ WORDS = [
     "bridge",
     "winter",
     "engine",
-    "paper",
     "market",
 ]
 
@@ -44,9 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, nargs="+", default=[20_000, 200_000])
     found = [measured(n) for n in parser.parse_args().prompts]
-    table(
-        [("prompts", "seconds", "a second", "memory, MB")] + [tuple(f"{v:,.0f}" for v in row.values()) for row in found]
-    )
+    head = ("prompts", "seconds", "a second", "memory, MB")
+    table([head, *(tuple(f"{v:,.0f}" for v in row.values()) for row in found)])
     publish("batch", "python benchmarks/batch.py", {"routed": found})
 
 

@@ -15,10 +15,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-PAGES = (
-    *(ROOT / "docs" / f"{name}.md" for name in ("results", "routerarena", "conversations", "batches")),
-    ROOT / "README.md",
-)
+_NAMES = ("results", "routerarena", "conversations", "batches")
+PAGES = (*(ROOT / "docs" / f"{name}.md" for name in _NAMES), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
     "knn": "k nearest neighbours",
