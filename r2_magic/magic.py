@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from r2_magic import options
+from r2_magic import html, options
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
-from r2_magic.screen import say
+from r2_magic.screen import in_notebook, say
 from r2_router.errors import InputError, R2Error
 
 if TYPE_CHECKING:
@@ -165,12 +165,19 @@ class R2Magics(Configured):
             self.shell.user_ns[args.out] = result
 
     def displayed(self, answer: CellAnswer) -> dict[str, Any]:
-        """The display of an answer: its text; or what it took, where the cell that ends has just shown the text."""
+        """The display of an answer: its text; or what it took, where the cell that ends has just shown the text.
+
+        A console that shows a kernel's output as plain text, such as Jupyter's own, knows no updates: it has not shown
+        the text yet, and takes the plain one of both.
+        """
         from r2_router.show.reasons import answer_facts
 
         if answer is self._streamed:
             self._streamed = None
-            return {"text/plain": answer_facts(answer)}
+            facts = answer_facts(answer)
+            if not in_notebook(self.shell):
+                return {"text/plain": facts}
+            return {"text/plain": f"{answer.text}\n\n{facts}", "text/html": html.page(html.paragraph(facts))}
         return answer._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]
 
 
@@ -231,3 +238,7 @@ def _reworded(lines: list[str]) -> list[str]:
     return [
         _LINE_QUESTION.sub(lambda m: f"{m[1]}get_ipython().run_line_magic('r2', {m[2]!r})\n", line) for line in lines
     ]
+
+
+# IPython's word for: only where a cell runs. While one is typed, it asks whether the first line alone is a whole cell.
+_reworded.has_side_effects = True  # type: ignore[attr-defined]

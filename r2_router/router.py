@@ -420,7 +420,7 @@ class R2Router:
         that is none, or cannot be answered, is a Mapped with an `error`, and ends nothing. Arguments as in `stream`.
         Raises InputError for a wish or a limit that cannot be used.
         """
-        from r2_router.batches.run import MemoryLimit, answer_each, in_order, route_each
+        from r2_router.batches.each import MemoryLimit, answer_each, in_order, route_each
 
         def read(prompt: Any) -> Request:
             return Request.read(prompt, lambda_val, system=system, **wishes)

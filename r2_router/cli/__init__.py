@@ -14,7 +14,7 @@ _MODULES = {
     "ask": "ask",
     "route": "route",
     "explain": "explain",
-    "batch": "batch",
+    "batch": "batch_",
     "models": "models",
     "import": "import_",
     "collect": "collect",

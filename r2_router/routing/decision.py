@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from importlib import import_module
+from typing import Any, ClassVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from r2_router import words
 from r2_router.arrays import Floats
+from r2_router.errors import InputError
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
 from r2_router.routing.stated_length import StatedLength
@@ -353,6 +355,14 @@ class Decision(Record):
             cost_usd=warm.predicted_cost_usd,
             other_usd=None if elsewhere is None else elsewhere.predicted_cost_usd,
         )
+
+    def to_pandas(self) -> Any:
+        """The candidates as a DataFrame, best first, a column a field. Raises InputError where pandas is missing."""
+        try:
+            frame: Any = cast("Any", import_module("pandas")).DataFrame
+        except ImportError:
+            raise InputError("A DataFrame needs pandas: `pip install pandas`.") from None
+        return frame([candidate.to_dict() for candidate in self.candidates])
 
     def warnings(self) -> list[str]:
         """What to know before relying on the choice, a sentence each, none where all is well."""

@@ -17,8 +17,8 @@ from r2_router.cli.options import add_wish_options, wishes
 from r2_router.errors import InputError
 
 if TYPE_CHECKING:
-    from r2_router.batches.run import RunGuard
-    from r2_router.batches.store import BatchFile
+    from r2_router.batches.batch_file import BatchFile
+    from r2_router.batches.each import RunGuard
     from r2_router.generate import AnswerStream
     from r2_router.router import R2Router
     from r2_router.routing.request import Request
@@ -87,7 +87,7 @@ def _prompts(args: argparse.Namespace) -> Iterator[tuple[int, Any]]:
 
 
 def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
-    from r2_router.batches.run import route_each
+    from r2_router.batches.each import route_each
 
     done = failed = 0
     began = said = time.monotonic()
@@ -111,7 +111,7 @@ def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
 
 
 def _answer(args: argparse.Namespace, router: R2Router, output: Path) -> int:
-    from r2_router.batches.store import BatchFile
+    from r2_router.batches.batch_file import BatchFile
     from r2_router.generate import run as run_loop
 
     total, digest = _counted(args)
@@ -136,7 +136,7 @@ def _answer(args: argparse.Namespace, router: R2Router, output: Path) -> int:
 
 async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile, total: int) -> bool:
     """Answer what is not answered yet; whether all prompts were gone through."""
-    from r2_router.batches.run import answer_each
+    from r2_router.batches.each import answer_each
     from r2_router.show.tables import is_terminal
     from r2_router.words import usd
 

@@ -14,7 +14,7 @@ from support.mcp_client import KEY, KEY_VARIABLE, make_router, provided
 
 from r2_router import InputError, R2Router
 from r2_router.batches import Mapped
-from r2_router.batches.run import CHUNK, MemoryLimit, in_order
+from r2_router.batches.each import CHUNK, MemoryLimit, in_order
 
 
 @pytest.fixture
