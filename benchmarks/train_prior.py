@@ -48,6 +48,7 @@ PLAIN_WEIGHT = 20.0
 # Every head is held back where a query's vector moves when only its wording does, as if each row stood there in so many
 # other wordings (Bishop 1995: to train with noise is Tikhonov regularization).
 WORDINGS = 4.0
+LENGTH_WORDINGS = 0.3  # how long an answer is hangs on single words: held back as much, a proof is a short answer
 REWORDED = {"mmlu_pro": 500, "diverse": 600, "everyday": 600, "zeroeval": 200, "plain": 320}
 
 CATEGORY_ALPHA = 10.0
@@ -98,11 +99,11 @@ def wording() -> Floats:
     return covariance(embedded(tuple(texts)), embedded(tuple(reworded(texts))))
 
 
-def held_back(dim: int, rows: float) -> Floats:
+def held_back(dim: int, rows: float, wordings: float | None = None) -> Floats:
     """(dim, dim): the penalty that `rows` rows' wordings are; nothing for what is beside the vector, after it."""
     found = np.zeros((dim, dim))
     known = wording()
-    found[: len(known), : len(known)] = WORDINGS * rows * known
+    found[: len(known), : len(known)] = (WORDINGS if wordings is None else wordings) * rows * known
     return found
 
 
@@ -112,13 +113,13 @@ def some(source: Source) -> list[str]:
     return [source.texts[i * len(source.texts) // count] for i in range(count)]
 
 
-def ridge(vectors: Floats, targets: Floats, alpha: float, counted: Floats) -> Linear:
+def ridge(vectors: Floats, targets: Floats, alpha: float, counted: Floats, wordings: float | None = None) -> Linear:
     """The ridge of `targets` (n, k), row i counted `counted[i]` times, with an unpenalised bias."""
     share = counted[:, None] / counted.sum()
     center, mean = (share * vectors).sum(axis=0), (share * targets).sum(axis=0)
     X, Y = vectors - center, targets - mean
     weighted = (counted[:, None] * X).T
-    penalty = alpha * np.eye(X.shape[1]) + held_back(X.shape[1], counted.sum())
+    penalty = alpha * np.eye(X.shape[1]) + held_back(X.shape[1], counted.sum(), wordings)
     found = np.linalg.solve(weighted @ X + penalty, weighted @ Y).T
     return found, mean - found @ center
 
@@ -197,11 +198,11 @@ def unexplained(source: Source, head: Floats) -> float:
 # -- what it is about, how long its answer is ----------------------------------------------------------------
 
 
-def stacked(parts: Sequence[tuple[Floats, Floats, float]], alpha: float) -> Linear:
+def stacked(parts: Sequence[tuple[Floats, Floats, float]], alpha: float, wordings: float | None = None) -> Linear:
     """The ridge of several sources (vectors, targets, how many rows they count for together)."""
     counted = [np.full(len(y), total / len(y)) for _, y, total in parts]
     X, Y = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-    return ridge(X, Y, alpha, np.concatenate(counted))
+    return ridge(X, Y, alpha, np.concatenate(counted), wordings)
 
 
 def mixture(sources: Mapping[str, Source]) -> Linear:
@@ -237,7 +238,7 @@ def natural(sources: Mapping[str, Source], without: Collection[str] = (), alpha:
     """Logarithm of the natural length, so that its exponential is the mean of the tokens (Duan 1983)."""
     known = {name: natural_logs(source) for name, source in sources.items() if name not in without}
     parts = [(X, y[:, None], LENGTH_WEIGHTS[name]) for name, (X, y) in known.items()]
-    weights, bias = stacked(parts, alpha)
+    weights, bias = stacked(parts, alpha, LENGTH_WORDINGS)
     spread = [np.mean(np.exp(np.clip(y - X @ weights[0] - bias[0], -2, 2))) for X, y in known.values()]
     return weights, bias + np.log(np.mean(spread))
 
