@@ -48,10 +48,12 @@ async def route(
 
     def decide(router: "R2Router") -> CallToolResult:
         request = _request(query, wishes, messages=messages)
-        ready = _ready(router, request)
-        decision = ready if ready_only and ready else router.decide(request)
+        decision = router.decide(request)
+        ready = _ready(router, request) if decision.not_ready else None
+        if ready_only and ready:
+            decision, ready = ready, None
         router.record(decision)
-        return route_reply(router, decision, top_k, ready.best.label if ready and decision.not_ready else "")
+        return route_reply(router, decision, top_k, ready.best.label if ready else "")
 
     return await beside(ctx, decide)
 
@@ -164,6 +166,8 @@ async def beside(ctx: RouterContext, work: "Callable[[R2Router], _T]") -> _T:
 
 def _ready(router: "R2Router", request: "Request") -> "Decision | None":
     """The choice among the models that can be asked now, None where there is none."""
+    if all(router.not_ready(model) for model in router.models):
+        return None
     try:
         return router.decide(request, ready_only=True)
     except NoCandidateError:
