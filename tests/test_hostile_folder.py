@@ -94,6 +94,7 @@ COMMANDS = [
     "ask hi --pool paper --models none*",
     "ask hi --checkpoint mine",
     "ask hi --pool mine",
+    "batch OUT/queries.csv --output OUT/batch",
     "models",
     "models --pool paper --json",
     "models pull mine",

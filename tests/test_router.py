@@ -255,6 +255,7 @@ def test_the_probes_are_embedded_once_whatever_the_threads(saved: Path) -> None:
     assert len(embedder.asked) == 8 + 2
 
 
+@pytest.mark.slow
 def test_a_missing_embedding_server_is_said_when_text_comes_not_before(release_like: Path) -> None:
     router = R2Router.from_pretrained(release_like, pool=make_pool(), embed_url="http://127.0.0.1:9")
     with pytest.raises(EmbedderError, match=r"vllm serve Qwen/Qwen3-0\.6B"):

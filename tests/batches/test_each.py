@@ -32,6 +32,7 @@ def router(tmp_path: Path, server: ChatServer, monkeypatch: pytest.MonkeyPatch) 
 PROMPTS = ["Hello", "What is 2 + 2?", [{"role": "user", "content": "Hi"}]]
 
 
+@pytest.mark.slow
 def test_each_is_decided_as_it_would_be_alone_and_in_order(router: R2Router) -> None:
     texts = [f"What is {i} times {i}?" for i in range(CHUNK + 20)]
     found = list(router.map(texts, worth_usd=0.02, exclude="model-2"))
@@ -86,6 +87,7 @@ def test_answers_come_in_order_and_failures_stand_in_their_place(router: R2Route
     assert "no such thing" in failed.error
 
 
+@pytest.mark.slow
 def test_all_together_cost_no_more_than_max_usd(router: R2Router, server: ChatServer) -> None:
     server.then(says("four"))
     whole = list(router.map(["Hello"] * 50, answer=True, max_usd=1.0, model="model-1", budget=40))

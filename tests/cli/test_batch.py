@@ -36,6 +36,7 @@ def batch(folder: Path, file: Path, *more: object) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_every_form_of_file_gives_the_same_rows(tmp_path: Path) -> None:
     texts = ["What is 2 + 2?", 'Say "hi",\nplease.', "为什么天空是蓝色的？"]
     chat = [{"role": "user", "content": "Hello"}]
@@ -54,6 +55,7 @@ def test_every_form_of_file_gives_the_same_rows(tmp_path: Path) -> None:
     assert len(found[0]) == 4
 
 
+@pytest.mark.slow
 def test_a_bad_row_is_an_error_of_its_own_and_the_command_says_so(tmp_path: Path) -> None:
     file = tmp_path / "p.jsonl"
     file.write_text('{"prompt": "Hi"}\n{"prompt": null}\n\n{"prompt": " "}\n{"other": 1}\n', encoding="utf-8")

@@ -272,6 +272,7 @@ def test_lasting_trouble_is_reported_after_three_tries():
     assert len(server.requests) == 3
 
 
+@pytest.mark.slow
 def test_retry_after_is_honoured():
     with serving(says(429, {}, Retry_After="0.2"), good) as server, connected(server.url) as embedder:
         start = time.monotonic()
@@ -388,6 +389,7 @@ def test_server_is_down():
             embedder.embed(["x"])
 
 
+@pytest.mark.slow
 def test_server_is_slow():
     done = threading.Event()
     message, server = complaint(lambda _: done.wait(1) and None, timeout_s=0.2)

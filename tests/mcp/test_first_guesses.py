@@ -74,6 +74,7 @@ def answering(tmp_path: Path, provider: ChatServer, monkeypatch: pytest.MonkeyPa
     return make_router(tmp_path, Pool(pool.name, {m.name: replace(m, id=f"provider/{m.name}") for m in pool}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tool", "arguments"), WORKS)
 async def test_it_works(answering: R2Router, tool: str, arguments: dict[str, Any]) -> None:
     async with Client(serve(answering)) as client:

@@ -321,6 +321,7 @@ def test_https_is_never_left_by_a_redirect(server: FileServer, file: Path) -> No
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_silent_source_is_given_up(server: FileServer, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_READ_SECONDS", 0.15)
     monkeypatch.setattr(download, "_TRIES", 2)
