@@ -46,10 +46,11 @@ _OTHER_NAMES = {
 }
 
 _WEBSITE = "https://github.com/r2-mcp/r2-mcp"
-_ICON = (  # a fork in the road
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='none' stroke='%232563eb' "
-    "stroke-width='3' stroke-linecap='round'%3E%3Cpath d='M16 29V18M16 18C16 11 7 12 7 4M16 18C16 11 25 12 25 4'/%3E"
-    "%3C/svg%3E"
+_ICON = (  # a fork in the road, an SVG; in base64, for a space or a quote is no part of a URI
+    "data:image/svg+xml;base64,"
+    "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCA5IDkiPjxwYXRoIGQ9Ik00LjUg"
+    "OVY1QzQuNSAzIDIgMyAyIDBNNC41IDVDNC41IDMgNyAzIDcgMCIgZmlsbD0ibm9uZSIgc3Ryb2tlPSIjMjU2M2ViIi8+PC9z"
+    "dmc+"
 )
 
 _INSTRUCTIONS = """\

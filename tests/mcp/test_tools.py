@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 from pathlib import Path
@@ -79,6 +80,18 @@ async def test_a_remote_embedder_opens_the_world(router: R2Router, monkeypatch: 
 async def test_the_instructions_are_under_2_kb(router: R2Router, era: Any) -> None:
     async with Client(serve(router), mode=era) as client:
         assert 200 < len((client.instructions or "").encode()) < 2048
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_icon_is_a_uri_of_a_picture(router: R2Router, era: Any) -> None:
+    async with Client(serve(router), mode=era) as client:
+        info = client.server_info
+    assert info is not None
+    assert info.website_url
+    [icon] = info.icons or []
+    kind, _, data = icon.src.partition(";base64,")
+    assert (kind, icon.mime_type) == ("data:image/svg+xml", "image/svg+xml")
+    assert base64.b64decode(data, validate=True).startswith(b"<svg ")
 
 
 # -- route ---------------------------------------------------------------------------------------------------
