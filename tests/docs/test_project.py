@@ -31,6 +31,12 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
 
 
+def test_every_file_has_a_name_that_each_system_can_hold() -> None:
+    folders = [file for file in ROOT.iterdir() if file.is_dir() and re.fullmatch(r"\.?[a-z]\w+", file.name)]
+    files = [*ROOT.iterdir(), *(file for folder in folders if folder.name != ".git" for file in folder.rglob("*"))]
+    assert [file.name for file in files if re.search(r'[<>:"|?*\\]', file.name)] == []
+
+
 def test_every_page_stands_in_the_sites_contents_once() -> None:
     blocks = re.findall(r"```{toctree}\n(.*?)```", read("docs/index.md"), re.DOTALL)
     listed = [line for block in blocks for line in block.splitlines() if re.fullmatch(r"[a-z_]+", line)]
