@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from r2_router.generate.generation import Guard
     from r2_router.ledger import Face, Ledger
     from r2_router.ledger.recorder import Recorder
-    from r2_router.routing.warm import Cached
+    from r2_router.routing.warm import Answered, Cached
 
-    Cache: TypeAlias = Iterable[Cached | tuple[str, int] | tuple[str, int, float]] | None
+    Cache: TypeAlias = Answered | Iterable[Answered | Cached | tuple[str, int] | tuple[str, int, float]] | None
 
 
 class R2Router:
@@ -280,8 +280,8 @@ class R2Router:
         """The decision for an OpenAI `messages` list, as a chat or an agent would send it; nothing is sent.
 
         Its last user message is routed, read with the earlier ones it leans on; the rest is context and counted in
-        the cost. `cache` says which models have read how much of it: (model, tokens, seconds ago), each; else what was
-        answered here counts. Raises what `route_text` raises.
+        the cost. `cache` says which models have read how much of it: the last answer, or (model, tokens, seconds ago),
+        each; else what was answered here counts. Raises what `route_text` raises.
         """
         return self.decide(Request.read(messages, lambda_val, cache=cache, **wishes))
 

@@ -153,6 +153,37 @@ def test_the_caller_may_say_what_is_cached(configure: Callable[..., None]) -> No
         made.route_messages(chat, cache=[("nobody", 900)])
 
 
+def test_the_last_answer_says_what_is_cached(configure: Callable[..., None]) -> None:
+    configure()
+    clock = Clock()
+    with chat_server(CachingProvider(clock).behaviour) as server:
+        first = router(server.url, clock).route_and_generate(CHAT, model="model-1")
+        elsewhere = router(server.url, clock)  # it has asked nobody
+        chat = go_on(CHAT, str(first))
+        assert elsewhere.route_messages(chat).model == "model-0"
+        for cache in (first, [first]):
+            decision = elsewhere.route_messages(chat, cache=cache)
+            assert decision.model == "model-1"
+            assert decision.prompt_cache is not None
+            assert decision.prompt_cache.cached_tokens == first.prompt_tokens
+        late = replace(first, ended_at=first.ended_at - 400)
+        assert elsewhere.route_messages(chat, cache=late).model == "model-0"
+    with pytest.raises(InputError, match="cache is the last answer, or a list"):
+        elsewhere.route_messages(chat, cache="model-1")
+
+
+def test_an_answer_of_a_provider_that_keeps_what_is_marked_says_what_it_kept(configure: Callable[..., None]) -> None:
+    configure(marked=True)
+    clock = Clock()
+    with chat_server(CachingProvider(clock, "anthropic", marked=True).behaviour) as server:
+        made = router(server.url, clock)
+        first = made.route_and_generate(CHAT, model="model-1")
+        assert first.cache_write_tokens == 0
+        assert made.route_messages(go_on(CHAT, str(first)), cache=first).prompt_cache is None
+        kept = replace(first, cache_write_tokens=first.prompt_tokens)
+        assert made.route_messages(go_on(CHAT, str(first)), cache=kept).prompt_cache is not None
+
+
 def test_a_prompt_without_a_history_is_decided_as_if_there_were_no_caches(configure: Callable[..., None]) -> None:
     clock = Clock()
     before = router("https://example.org/v1", clock)

@@ -48,9 +48,9 @@ class Answer(Record):
     `prompt_tokens` what was read from the provider's prompt cache and written to it. Where the provider told
     none they are estimated, and `usage_estimated` says so. `cost_usd` is that of all tries together: the
     provider's own figure where it gives one, else tokens at the pool's price, and where nobody knows what a try is
-    billed the most that it may be. `latency_s` and `first_token_s`
-    are seconds from the first request. `partial`: the text stops where it does because of `error`, not because
-    the model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
+    billed the most that it may be. `latency_s` and `first_token_s` are seconds from the first request, `ended_at` when
+    it was over, in seconds since 1970. `partial`: the text stops where it does because of `error`, not because the
+    model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
     """
 
     text: str
@@ -73,6 +73,7 @@ class Answer(Record):
     request_id: str
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    ended_at: float = 0.0
     partial: bool = False
     error: str = ""
     decision: Decision | None = field(default=None, repr=False, compare=False)

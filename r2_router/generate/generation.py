@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -262,6 +263,7 @@ class Generation:
             request_id=shown(reply.request_id),
             cache_read_tokens=billed.cache_read_tokens,
             cache_write_tokens=billed.cache_write_tokens,
+            ended_at=time.time(),
             partial=bool(reason),
             error=reason,
             decision=self._decision,

@@ -12,7 +12,7 @@ from r2_router.errors import ConfigError, DownloadError
 from r2_router.pools.known_prices import known_prices
 from r2_router.pools.listed import UNFIXED, Listed, Prices
 from r2_router.pools.model import Model
-from r2_router.pools.pool import EXPIRED, expiry
+from r2_router.pools.pool import BESIDE, EXPIRED, expiry
 from r2_router.pools.provider_list import ProviderList, fetch_list
 from r2_router.records import Record
 
@@ -101,10 +101,18 @@ def _as_known(model: Model) -> Model:
 
 
 def priced(model: Model, prices: Prices) -> Model:
-    """The model at these prices. Of `Prices`, a Model keeps those of input and output."""
+    """The model at these prices. What they do not tell of cache and thoughts changes as the plain price does."""
+    plain_in, plain_out = model.input_usd_per_million, model.output_usd_per_million
+    new_in, new_out = prices.input_usd_per_million, prices.output_usd_per_million
+    sides = dict(zip(BESIDE, ((plain_in, new_in), (plain_in, new_in), (plain_out, new_out)), strict=True))
+    beside = {
+        name: _in_step(model[name], *side) if prices[name] is None else prices[name] for name, side in sides.items()
+    }
     return replace(
-        model,
-        input_usd_per_million=prices.input_usd_per_million,
-        output_usd_per_million=prices.output_usd_per_million,
-        prices_date=prices.date,
+        model, input_usd_per_million=new_in, output_usd_per_million=new_out, prices_date=prices.date, **beside
     )
+
+
+def _in_step(price: float | None, before: float | None, after: float) -> float | None:
+    """`price`, which goes with a plain one, once that has changed."""
+    return price * after / before if price is not None and before else price

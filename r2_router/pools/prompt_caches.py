@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from r2_router.config import toml_file as cf
@@ -21,7 +21,7 @@ from r2_router.records import Record
 class CacheRule(Record):
     """How one provider keeps and prices the beginnings of prompts; the fields are those of config/prompt_caches.toml.
 
-    `read` and `write` are multiples of the price of an input token.
+    `read` and `write` are multiples of the price of an input token; `asks` is the field that is set for the user.
     """
 
     provider: str
@@ -31,7 +31,9 @@ class CacheRule(Record):
     min_tokens: int
     ttl_s: float
     marked: bool = False
+    asks: Literal["", "cache_control", "prompt_cache_key"] = ""
     date: str = ""
+    source: str = ""
 
 
 def prompt_caches_file() -> Path:
@@ -115,6 +117,12 @@ def _globs(value: object) -> tuple[str, ...]:
     return tuple(cf.text(item) for item in cast("list[object]", value))
 
 
+def _asks(value: object) -> str:
+    if value not in (known := ("", "cache_control", "prompt_cache_key")):
+        raise ValueError(f"must be one of {', '.join(map(repr, known))}, not {cf.shown(value)}")
+    return cast("str", value)
+
+
 _KEYS: Mapping[str, cf.Check] = {
     "provider": cf.text,
     "models": _globs,
@@ -123,6 +131,8 @@ _KEYS: Mapping[str, cf.Check] = {
     "min_tokens": cf.count,
     "ttl_s": cf.amount,
     "marked": cf.flag,
+    "asks": _asks,
     "date": cf.day,
+    "source": cf.text,
 }
 _NEEDED = ("provider", "models", "read", "min_tokens", "ttl_s")

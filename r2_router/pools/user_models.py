@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from r2_router.config.toml_edit import Document, NewTable, edit_toml
-from r2_router.pools.pool import EXPIRED, SPEEDS, models_file
+from r2_router.pools.pool import BESIDE, EXPIRED, SPEEDS, models_file
 from r2_router.pools.prices import Change
 
 
@@ -39,6 +39,10 @@ def _set(table: Document, change: Change) -> None:
         table["usd_per_million"] = [after.input_usd_per_million, after.output_usd_per_million]
         for key in SPEEDS:
             table.pop(key, None)
+        changed |= {name: after[name] for name in BESIDE}  # of a pool, they go with the prices that they stood beside
+    for name in BESIDE:
+        if changed.get(name) is not None:
+            table[name] = after[name]
     if "prices_date" in changed:
         table["prices_date"] = dt.date.fromisoformat(after.prices_date)
     for limit in ("context_window", "max_input_tokens", "max_output_tokens"):

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.pools.model import Model
@@ -17,24 +16,8 @@ from r2_router.records import Budget
 from r2_router.routing.decision import Decision
 from r2_router.routing.messages import Message, instruct, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
-from r2_router.routing.warm import Cached
+from r2_router.routing.warm import Answered, Cached
 from r2_router.routing.warm_prices import HIT
-
-
-class Answered(Protocol):
-    """What an answer says of itself: the tokens that its provider read from the cache and wrote to it."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def budget(self) -> Budget: ...
-    @property
-    def cache_read_tokens(self) -> int: ...
-    @property
-    def cache_write_tokens(self) -> int: ...
-    @property
-    def usage_estimated(self) -> bool: ...
-
 
 _KEPT = 16_384  # beginnings of prompts: 80 chats of 200 messages
 _WEIGHT = 20.0  # answers that HIT counts for

@@ -64,8 +64,8 @@ class Request(Record):
         """Check a query, a text or an OpenAI `messages` list, and the wishes that come with it.
 
         `system` is put before the conversation. `cache` says which models have read how much of it, and how long ago:
-        (model, tokens, seconds ago), each. Raises InputError for what cannot be used, TypeError for a wish that
-        does not exist.
+        the last answer, or (model, tokens, seconds ago), each. Raises InputError for what cannot be used, TypeError
+        for a wish that does not exist.
         """
         messages = check_messages(query)
         if system:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from r2_router.pools.prompt_caches import cache_rule, multiples
+from r2_router.pools.prompt_caches import CacheRule, cache_rule, multiples
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.warm import Cached, Warmth
 
@@ -46,7 +46,7 @@ def warmth(
             continue
         read, write = multiples(model, rule)
         hit = hits.get(model.name, HIT)
-        k = min(_found(cached[i], rule.min_tokens, rule.ttl_s), input_tokens)
+        k = min(_found(cached[i], rule), input_tokens)
         keeps = input_tokens >= rule.min_tokens and (not rule.marked or marks or k > 0)
         kept[i] = k
         now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
@@ -55,8 +55,10 @@ def warmth(
     return Warmth(now * price, (TURNS - 1) / TURNS * (then - now) * price, kept)
 
 
-def _found(cached: Sequence[Cached], least: int, ttl_s: float) -> float:
-    return max((c.tokens for c in cached if c.seconds_ago < ttl_s and c.tokens >= least), default=0)
+def _found(cached: Sequence[Cached], rule: CacheRule) -> float:
+    """The most tokens that are still in a cache of `rule`."""
+    kept = [c.kept if rule.marked and c.kept is not None else c.tokens for c in cached if c.seconds_ago < rule.ttl_s]
+    return max((tokens for tokens in kept if tokens >= rule.min_tokens), default=0)
 
 
 def _dearer(tokens: float, cached: float, read: float, write: float) -> float:

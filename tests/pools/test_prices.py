@@ -67,6 +67,19 @@ def test_a_new_price(server: FileServer) -> None:
     }
 
 
+def test_the_prices_of_the_cache_are_kept(server: FileServer) -> None:
+    told = {"prompt": "0.0000005", "completion": "0.0000015", "input_cache_read": "0.00000005"}
+    (change,) = asked(server, entry(pricing=told))
+    assert change.fields() == {"prices_date": today(), "cache_read_usd_per_million": 0.05}
+
+
+def test_a_price_of_the_cache_that_is_not_told_keeps_step_with_the_plain_one(server: FileServer) -> None:
+    model = replace(MODEL, cache_read_usd_per_million=0.05, cache_write_usd_per_million=0.625)
+    (change,) = asked(server, entry(pricing={"prompt": "0.000001", "completion": "0.0000015"}), models=(model,))
+    assert change.after.cache_read_usd_per_million == 0.1
+    assert change.after.cache_write_usd_per_million == 1.25
+
+
 def test_the_same_price_gets_todays_date_once(server: FileServer) -> None:
     (change,) = asked(server, entry())
     assert change.fields() == {"prices_date": today()}
@@ -187,6 +200,7 @@ def test_a_price_the_list_does_not_tell_is_the_known_one_with_its_date(server: F
     assert change.fields() == {
         "input_usd_per_million": prices.input_usd_per_million,
         "output_usd_per_million": prices.output_usd_per_million,
+        "cache_read_usd_per_million": prices.cache_read_usd_per_million,
         "prices_date": snapshot_date(),
     }
 

@@ -21,6 +21,8 @@ def test_each_shipped_rule_is_of_a_known_provider_and_cheaper_to_read_than_to_se
         assert 0 < rule.read < 1 <= rule.write
         assert rule.ttl_s > 0
         assert rule.date
+        assert rule.source
+        assert not rule.marked or rule.asks in ("", "cache_control")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,10 @@ def test_each_shipped_rule_is_of_a_known_provider_and_cheaper_to_read_than_to_se
         ("claude-something", "api.anthropic.com", 2048, True),
         ("gpt-5.6-sol", "api.openai.com", 1024, False),
         ("gemini-3.8-flash", "generativelanguage.googleapis.com", 4096, False),
+        ("anthropic/claude-haiku-4.5", "openrouter.ai", 4096, True),
+        ("openai/gpt-5.6-luna", "openrouter.ai", 1024, False),
+        ("gpt-5.6-luna", "mine.openai.azure.com", 1024, False),
+        ("openai/gpt-oss-120b", "api.groq.com", 1024, False),
     ],
 )
 def test_the_first_rule_that_fits_holds(model_id: str, host: str, least: int, marked: bool) -> None:
@@ -42,6 +48,18 @@ def test_the_first_rule_that_fits_holds(model_id: str, host: str, least: int, ma
 def test_of_other_servers_nothing_is_known() -> None:
     assert cache_rule(replace(OPUS, base_url="https://example.org/v1")) is None
     assert cache_rule(replace(OPUS, base_url="")) is None
+
+
+@pytest.mark.parametrize(
+    ("model_id", "host"),
+    [
+        ("meta-llama/llama-4-scout", "openrouter.ai"),
+        ("openai/gpt-oss-120b", "openrouter.ai"),
+        ("qwen3", "api.groq.com"),
+    ],
+)
+def test_of_models_that_many_serve_nothing_is_known(model_id: str, host: str) -> None:
+    assert cache_rule(replace(OPUS, id=model_id, base_url=f"https://{host}/v1")) is None
 
 
 def test_the_models_own_prices_go_before_the_rules() -> None:
@@ -69,6 +87,10 @@ def test_the_users_rules_go_first_and_errors_name_file_and_line(home: Path) -> N
     rule = cache_rule(OPUS)
     assert rule is not None
     assert (rule.read, rule.ttl_s, rule.write, rule.marked) == (0.5, 3600, 1, False)
+    file.write_text('[mine]\nprovider = "anthropic"\nasks = "nicely"\n')
+    forget()
+    with pytest.raises(ConfigError, match=r"line 3: .*asks must be one of '', 'cache_control', 'prompt_cache_key'"):
+        cache_rule(OPUS)
     file.write_text('[mine]\nprovider = "anthropic"\n')
     forget()
     with pytest.raises(ConfigError, match=r"prompt_caches\.toml, line 1: mine lacks models"):

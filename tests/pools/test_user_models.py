@@ -168,7 +168,7 @@ def test_what_is_written_is_what_the_pool_then_says() -> None:
             "id": "z-ai/glm-4.5-air",
             "context_length": 100_000,
             "expiration_date": past,
-            "pricing": {"prompt": "0.0000002", "completion": "0.000001"},
+            "pricing": {"prompt": "0.0000002", "completion": "0.000001", "input_cache_read": "0.00000002"},
             "top_provider": {"max_completion_tokens": 96_000},
         },
         {"id": "qwen/qwen3-0.6b", "pricing": {"prompt": "0.00000001", "completion": "0.00000002"}},
@@ -183,6 +183,7 @@ def test_what_is_written_is_what_the_pool_then_says() -> None:
     }
     glm = after.models["GLM-4.5-Air"]
     assert (glm.input_usd_per_million, glm.output_usd_per_million, glm.prices_date) == (0.2, 1.0, today)
+    assert glm.cache_read_usd_per_million == 0.02
     assert (glm.unavailable, glm.max_output_tokens) == (f"expired on {past}", 96_000)
     assert after.models["Qwen3-0.6B"].available
     assert after.models["gemma-3-4b-it"].available  # not listed here, which switches nothing off
