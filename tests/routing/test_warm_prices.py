@@ -98,5 +98,5 @@ def test_what_the_caller_says_is_checked() -> None:
     assert said == (Cached("opus", 20_000), Cached("haiku", 100, 12.5), Cached("x", 3))
     assert check_cached(None) == ()
     for bad in ("opus", 5, [("opus",)], [("opus", -1)], [(3, 4)], [("opus", float("nan"))], [("opus", True)]):
-        with pytest.raises(InputError, match="cache is a list of"):
+        with pytest.raises(InputError, match="cache is the last answer, or a list of"):
             check_cached(bad)
