@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from r2_router.generate.generation import Guard
     from r2_router.ledger import Face, Ledger
     from r2_router.ledger.recorder import Recorder
+    from r2_router.routing.prompt_memory import PromptStore
     from r2_router.routing.warm import Answered, Cached
 
     Cache: TypeAlias = Answered | Iterable[Answered | Cached | tuple[str, int] | tuple[str, int, float]] | None
@@ -68,7 +69,8 @@ class R2Router:
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._embedder = CheckedEmbedder(embedder, checkpoint)
-        self._memory = PromptMemory()
+        self._recorder: Later[Recorder] = Later(self._open_recorder)
+        self._memory = PromptMemory(store=Later(self._open_store))
         self._decider = Decider(
             checkpoint,
             pool,
@@ -79,7 +81,6 @@ class R2Router:
             memory=self._memory,
         )
         self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
-        self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
         self._offered: dict[str, Decider | None] = {}
 
@@ -334,7 +335,8 @@ class R2Router:
 
         def record(decided: Decision, *, answer: Answer | None = None, **told: Any) -> str:
             if answer is not None and (model := table.get(answer.model)) is not None:
-                self._memory.answered(request.messages, instruction, decided, answer, model)
+                expected = 0.0 if request.cached else decided.cached_tokens(answer.model, answer.budget)
+                self._memory.answered(request.messages, instruction, answer, model, expected)
             return self._recorder().record(decided, answer=answer, **told)
 
         table = {m.name: m for m in decider.table.models}
@@ -474,6 +476,11 @@ class R2Router:
         from r2_router.ledger.recorder import Recorder
 
         return Recorder(self._settings, self._face)
+
+    def _open_store(self) -> PromptStore:
+        from r2_router.ledger.warm_prompts import WarmPrompts
+
+        return WarmPrompts(lambda: self.ledger)
 
     # -- a model that nobody measured ----------------------------------------------------------------------------
 

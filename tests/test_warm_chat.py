@@ -15,12 +15,14 @@ from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool
 from r2_router import R2Router
 from r2_router.config.settings import load_settings
 from r2_router.errors import InputError
+from r2_router.ledger import stats
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import profile_of, profiles
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.worth import trade_off
 from r2_router.show.reasons import reasons
+from r2_router.show.spending import cached
 
 CONTEXT = "The house rules of this chat, in full. " * 100
 CHAT = [{"role": "system", "content": CONTEXT}, {"role": "user", "content": "Tell me about routers."}]
@@ -47,8 +49,9 @@ def configure(home: Path) -> Callable[..., None]:
     return write
 
 
-def router(url: str, clock: Clock, input_usd_per_million: float = 0.3) -> R2Router:
-    """Two models, the second a little better and dearer by far where nothing is cached."""
+def router(url: str, clock: Clock | None = None, input_usd_per_million: float = 0.3) -> R2Router:
+    """Two models, the second a little better and dearer by far where nothing is cached. With a `clock` it shares with
+    nobody."""
     checkpoint = make_checkpoint(models=2, budgets=())
     weights, bias = np.zeros((4, DIM), dtype=np.float32), checkpoint.bias.copy()
     bias[:2] = (0.8, 0.805)
@@ -63,7 +66,8 @@ def router(url: str, clock: Clock, input_usd_per_million: float = 0.3) -> R2Rout
         embedder=LetterEmbedder(),
         trade_off=trade_off(worth_usd=0.01),
     )
-    made._memory = made._decider._memory = PromptMemory(clock)
+    if clock is not None:
+        made._memory = made._decider._memory = PromptMemory(clock)
     return made
 
 
@@ -182,6 +186,67 @@ def test_an_answer_of_a_provider_that_keeps_what_is_marked_says_what_it_kept(con
         assert made.route_messages(go_on(CHAT, str(first)), cache=first).prompt_cache is None
         kept = replace(first, cache_write_tokens=first.prompt_tokens)
         assert made.route_messages(go_on(CHAT, str(first)), cache=kept).prompt_cache is not None
+
+
+def test_another_process_knows_what_is_cached_and_no_text_is_kept(configure: Callable[..., None], home: Path) -> None:
+    configure()
+    with chat_server(CachingProvider(Clock()).behaviour) as server:
+        first = router(server.url)
+        answer = first.route_and_generate(CHAT, model="model-1")
+        first.ledger.flush()
+        chat = go_on(CHAT, str(answer))
+        cache = router(server.url).route_messages(chat).prompt_cache
+        assert cache is not None
+        assert cache.stays
+        assert cache.model == "model-1"
+        assert router(server.url).route_messages([*CHAT[:1], {"role": "user", "content": "?"}]).prompt_cache is None
+        other = [*CHAT[:1], *go_on([{"role": "user", "content": "Hello"}], "Yes?")]
+        assert router(server.url).route_messages(other).prompt_cache is not None  # the same system message
+    first.ledger.close()
+    kept = b"".join(file.read_bytes() for file in (home / "data").glob("ledger*"))
+    assert b"warm_prompts" in kept
+    assert b"house rules" not in kept
+
+
+def test_a_provider_that_does_not_find_what_it_should_loses_trust_and_wins_it_back(
+    configure: Callable[..., None],
+) -> None:
+    configure(write=1.0)
+    clock = Clock()
+    provider = CachingProvider(clock)
+    with chat_server(provider.behaviour) as server:
+        made = router(server.url, clock)
+        chat = CHAT
+        for turn in range(12):
+            chat = go_on(chat, str(made.route_and_generate(chat, model="model-1")))
+            if turn:
+                provider.kept.clear()  # it keeps nothing, whatever its page says
+        assert made._memory.hits["model-1"] < 0.5
+        assert made.route_messages(chat).model == "model-0"
+        for _ in range(30):
+            chat = go_on(chat, str(made.route_and_generate(chat, model="model-1")))
+        assert made._memory.hits["model-1"] > 0.9
+        assert made.route_messages(chat).model == "model-1"
+
+
+def test_what_caches_saved_is_summed_up(configure: Callable[..., None]) -> None:
+    configure()
+    with chat_server(CachingProvider(Clock()).behaviour) as server:
+        made = router(server.url)
+        answers = [made.route_and_generate(CHAT, model="model-1")]
+        for _ in range(3):
+            answers.append(made.route_and_generate(go_on(CHAT, str(answers[-1])), model="model-1"))
+        found = stats(made.ledger)
+    caches = found.caches
+    read, written = (sum(a[name] for a in answers) for name in ("cache_read_tokens", "cache_write_tokens"))
+    assert (caches.told, caches.cache_read_tokens, caches.cache_write_tokens) == (4, read, written)
+    assert caches.prompt_tokens == sum(a.prompt_tokens for a in answers)
+    assert caches.saved_usd == pytest.approx((0.9 * read - 0.25 * written) * 0.3 / 1e6)
+    assert caches.saved_usd == pytest.approx(sum(a.cache_saved_usd for a in answers))
+    assert 0.5 < caches.share < 1
+    assert found.models[0].caches == caches
+    assert found.to_dict()["caches"]["cache_read_tokens"] == read
+    assert f"{caches.share:.0%} came from prompt caches: " in cached(caches)[0]
 
 
 def test_a_prompt_without_a_history_is_decided_as_if_there_were_no_caches(configure: Callable[..., None]) -> None:

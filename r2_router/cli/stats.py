@@ -21,8 +21,8 @@ def register(commands: Commands) -> None:
     parser = commands.add_parser(
         "stats",
         help="what was spent and saved, by model and day, and how good the predictions were",
-        description="Sum up the ledger: spend, saving against always asking the strongest model without a limit, "
-        "predicted against real quality, length and cost. Days are UTC.",
+        description="Sum up the ledger: spend, saving against always asking the strongest model without a limit, what "
+        "came from prompt caches, predicted against real quality, length and cost. Days are UTC.",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     add_since_option(parser)
@@ -51,7 +51,7 @@ def _show(summary: Stats) -> None:
         return
     print("", "Spend a day (UTC)", *_bars(summary.days), sep="\n")
     print("", "By model", sep="\n")
-    columns = ("model", "calls", "answered", "spent", "saved", "tokens out", "latency")
+    columns = ("model", "calls", "answered", "spent", "saved", "tokens out", "cached", "latency")
     show_table(columns, _model_rows(summary), numbers=range(1, len(columns)))
     print("", "Real over predicted, ± mean absolute error, n = answers that tell", sep="\n")
     columns = ("model", "budget", "answers", "quality", "tokens", "cost")
@@ -59,14 +59,14 @@ def _show(summary: Stats) -> None:
 
 
 def _summary_lines(summary: Stats) -> list[str]:
-    from r2_router.show.spending import spending
+    from r2_router.show.spending import cached, spending
 
     when = f"Since {summary.since[:10]}" if summary.since else "In all"
     decided = f" Decisions without a call: {summary.decided:,}." if summary.decided else ""
     if not summary.calls:
         return [f"{when}: no calls in the ledger.{decided}"]
     ends = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary.outcomes.items()))
-    return [f"{when}: {summary.calls:,} calls ({ends}).{decided}", *spending(summary)]
+    return [f"{when}: {summary.calls:,} calls ({ends}).{decided}", *spending(summary), *cached(summary.caches)]
 
 
 def _bars(days: Sequence[DayStats]) -> list[str]:
@@ -102,6 +102,7 @@ def _model_rows(summary: Stats) -> list[tuple[str, ...]]:
             usd(model.cost_usd),
             usd(model.saved_usd),
             f"{model.output_tokens:,}",
+            f"{model.caches.share:.0%}" if model.caches.cache_read_tokens else "-",
             "-" if model.mean_latency_s is None else f"{model.mean_latency_s:.2f} s",
         )
         for model in summary.models

@@ -45,7 +45,8 @@ class Answer(Record):
     """The text a model gave, what was asked of it and what it took. Reads like the seed's dict too.
 
     Tokens are those of the answering try: `completion_tokens` holds `reasoning_tokens`,
-    `prompt_tokens` what was read from the provider's prompt cache and written to it. Where the provider told
+    `prompt_tokens` what was read from the provider's prompt cache and written to it, and `cache_saved_usd` is what that
+    took off its price (below 0: put on it). Where the provider told
     none they are estimated, and `usage_estimated` says so. `cost_usd` is that of all tries together: the
     provider's own figure where it gives one, else tokens at the pool's price, and where nobody knows what a try is
     billed the most that it may be. `latency_s` and `first_token_s` are seconds from the first request, `ended_at` when
@@ -73,6 +74,7 @@ class Answer(Record):
     request_id: str
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_saved_usd: float = 0.0
     ended_at: float = 0.0
     partial: bool = False
     error: str = ""

@@ -19,7 +19,8 @@ class Bill:
     """Tokens used and dollars owed. completion_tokens holds reasoning_tokens, prompt_tokens those of the cache.
 
     `estimated`: the provider gave no figures. Then `cost_usd` is on the safe side: a whole answer is counted with a
-    margin, and a try of which nobody knows how far it went costs the most that it may have.
+    margin, and a try of which nobody knows how far it went costs the most that it may have. `cache_saved_usd`: what
+    the prompt cost less than without a cache, by the prices; below 0 where more was written to it than read.
     """
 
     prompt_tokens: int = 0
@@ -29,6 +30,7 @@ class Bill:
     cost_usd: float = 0.0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_saved_usd: float = 0.0
 
 
 def worst_case(model: Model, prompt_tokens: float, max_tokens: float) -> float:
@@ -69,7 +71,15 @@ def bill(model: Model, prompt_tokens: int, worst_case_usd: float, reply: Reply) 
     if not (reply.usage_final or reply.whole):  # it told of a part, and broke off
         cost_usd, estimated = max(cost_usd, worst_case_usd), True
     cached = (usage.cache_read_tokens, usage.cache_write_tokens)
-    return Bill(usage.prompt_tokens, completion, reasoning, estimated, cost_usd, *cached)
+    saved_usd = _saved(model, usage.prompt_tokens, *cached)
+    return Bill(usage.prompt_tokens, completion, reasoning, estimated, cost_usd, *cached, saved_usd)
+
+
+def _saved(model: Model, prompt_tokens: int, read: int, written: int) -> float:
+    """What the cache took off the price of a prompt, in USD."""
+    known = cache_priced(model)
+    billed = known.cost_usd(prompt_tokens, 0, cache_read_tokens=read, cache_write_tokens=written)
+    return known.cost_usd(prompt_tokens, 0) - billed
 
 
 def _at_most(tokens: float) -> float:

@@ -263,6 +263,7 @@ class Generation:
             request_id=shown(reply.request_id),
             cache_read_tokens=billed.cache_read_tokens,
             cache_write_tokens=billed.cache_write_tokens,
+            cache_saved_usd=billed.cache_saved_usd,
             ended_at=time.time(),
             partial=bool(reason),
             error=reason,

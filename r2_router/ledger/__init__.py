@@ -5,6 +5,7 @@ from r2_router.ledger.loop_guard import LoopGuard
 from r2_router.ledger.retention import Holdings, Pruned, holdings, prune
 from r2_router.ledger.spend_limits import Reservation, SpendGuard
 from r2_router.ledger.statistics import (
+    CacheStats,
     Calibration,
     Calibrations,
     CandidateStats,
@@ -17,6 +18,7 @@ from r2_router.ledger.statistics import (
 from r2_router.ledger.store import Ledger, flush_all
 
 __all__ = [
+    "CacheStats",
     "Calibration",
     "Calibrations",
     "CandidateStats",

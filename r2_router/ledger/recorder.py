@@ -57,6 +57,7 @@ class Recorder:
         best = decision.best
         obvious = baseline(decision)
         outcome, reason = _outcome(answer, error)
+        told = None if answer is None or answer.usage_estimated else answer
         tried = answer.attempts if answer else attempts or getattr(error, "attempts", ())
         return self.ledger.record(
             Entry(
@@ -78,6 +79,10 @@ class Recorder:
                 baseline_cost_usd=None if obvious is None else obvious.candidate.predicted_cost_usd,
                 latency_s=answer.latency_s if answer else None,
                 attempts=len(tried),
+                prompt_tokens=told and told.prompt_tokens,
+                cache_read_tokens=told and told.cache_read_tokens,
+                cache_write_tokens=told and told.cache_write_tokens,
+                cache_saved_usd=told and told.cache_saved_usd,
             )
         )
 

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from r2_router.errors import LedgerError
-from r2_router.ledger.summaries import SUMMARIES
+from r2_router.ledger.summaries import CACHES, SUMMARIES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,6 +57,34 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     SUMMARIES,
+    (
+        "ALTER TABLE entries ADD COLUMN prompt_tokens INTEGER",
+        "ALTER TABLE entries ADD COLUMN cache_read_tokens INTEGER",
+        "ALTER TABLE entries ADD COLUMN cache_write_tokens INTEGER",
+        "ALTER TABLE entries ADD COLUMN cache_saved_usd REAL",
+        *CACHES,
+        # Beginnings of prompts that lie in providers' caches, as hashes, and how often each model finds them.
+        """
+        CREATE TABLE warm_prompts (
+            chat TEXT NOT NULL,               -- hash of what the chat began with
+            prefix TEXT NOT NULL,             -- hash of the beginning that was sent
+            model TEXT NOT NULL,
+            tokens INTEGER NOT NULL,
+            kept INTEGER,                     -- of them, as the provider says; NULL: all
+            read_at REAL NOT NULL,            -- seconds since 1970
+            lease_end REAL NOT NULL,          -- when the provider forgets it
+            PRIMARY KEY (chat, prefix, model)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX warm_prompts_by_end ON warm_prompts (lease_end)",
+        """
+        CREATE TABLE cache_hits (
+            model TEXT PRIMARY KEY,
+            rate REAL NOT NULL,               -- the share of what should be cached that is found
+            learned_at REAL NOT NULL          -- seconds since 1970
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

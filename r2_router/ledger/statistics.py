@@ -62,6 +62,26 @@ class Totals(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class CacheStats(Record):
+    """What providers' prompt caches did, over the `told` answers whose provider counted tokens.
+
+    Of `prompt_tokens`, `cache_read_tokens` came from a cache and `cache_write_tokens` went into it. `saved_usd` is what
+    that took off the price of the prompts: below 0 where writing cost more than reading saved.
+    """
+
+    told: int
+    prompt_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    saved_usd: float
+
+    @property
+    def share(self) -> float:
+        """The share of the prompts that came from a cache, 0 to 1."""
+        return self.cache_read_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DayStats(Totals):
     """One UTC day, as an ISO date."""
 
@@ -75,6 +95,7 @@ class ModelStats(Totals):
     model: str
     output_tokens: int
     mean_latency_s: float | None
+    caches: CacheStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +120,7 @@ class Stats(Totals):
     outcomes: dict[str, int]
     decided: int
     calibration: Calibrations
+    caches: CacheStats
     days: tuple[DayStats, ...]
     models: tuple[ModelStats, ...]
     candidates: tuple[CandidateStats, ...]
@@ -118,17 +140,20 @@ def stats(ledger: Ledger, since: datetime | None = None) -> Stats:
 
 _Rows: TypeAlias = "list[tuple[Any, ...]]"
 
-_NOTHING: tuple[_Rows, _Rows, _Rows] = ([], [], [])
+_NO_CACHE = CacheStats(0, 0, 0, 0, 0.0)
+_NOTHING: tuple[_Rows, _Rows, _Rows, _Rows] = ([], [], [], [])
 _MONEY = ("cost_nanos", "compared", "compared_nanos", "baseline_usd")
 _PARTS = ("count", "predicted", "real", "error")
+_CACHES = ("told", "prompt_tokens", "cache_read_tokens", "cache_write_tokens", "cache_saved_usd")
 _TOTALS = ("calls", "answered", *_MONEY)
 _PACE = ("output_tokens", "timed", "latency_s")
 _PAIRS = tuple(f"{quantity}_{part}" for quantity in ("quality", "tokens", "cost") for part in _PARTS)
 _LAST_TOTAL, _FIRST_PAIR = len(_TOTALS), len(_TOTALS) + len(_PACE)
 
 
-def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows]:
-    """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs)."""
+def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows]:
+    """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs);
+    (model, caches)."""
 
     def rows(key: str, sums: Sequence[str], table: str, where: str = "TRUE") -> _Rows:
         columns = ", ".join((key, *(f"SUM({column})" for column in sums)))
@@ -144,10 +169,12 @@ def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows]:
             ((model, stored_budget(budget), *sums) for model, budget, *sums in candidates),
             key=lambda row: by_candidate(*row[:2]),
         ),
+        rows("model", _CACHES, "day_caches"),
     )
 
 
-def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows) -> Stats:
+def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows, by_cache: _Rows) -> Stats:
+    caches = {model: CacheStats(*sums) for model, *sums in by_cache}
     outcomes: dict[str, int] = dict(by_outcome)
     decided = outcomes.pop("decided", 0)
     by_model = [
@@ -159,8 +186,14 @@ def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _R
         outcomes=outcomes,
         decided=decided,
         calibration=_calibrations(_added([sums for _, *sums in by_model])),
+        caches=CacheStats(*map(sum, zip(*(sums for _, *sums in by_cache), strict=True))) if by_cache else _NO_CACHE,
         days=tuple(DayStats(*_totals(sums), day) for day, *sums in by_day),
-        models=tuple(sorted((_model(model, sums) for model, *sums in by_model), key=lambda m: (-m.cost_usd, m.model))),
+        models=tuple(
+            sorted(
+                (_model(model, sums, caches.get(model, _NO_CACHE)) for model, *sums in by_model),
+                key=lambda m: (-m.cost_usd, m.model),
+            )
+        ),
         candidates=tuple(
             CandidateStats(model, budget, answered, _calibrations(sums))
             for model, budget, *sums in by_candidate
@@ -181,9 +214,9 @@ def _totals(sums: Sequence[Any]) -> tuple[int, int, float, int, float, float, fl
     return calls, answered, to_usd(nanos), compared, billed, float(baseline), baseline - billed
 
 
-def _model(name: str, sums: Sequence[Any]) -> ModelStats:
+def _model(name: str, sums: Sequence[Any], caches: CacheStats) -> ModelStats:
     tokens, timed, seconds = sums[_LAST_TOTAL:_FIRST_PAIR]
-    return ModelStats(*_totals(sums), name, tokens, seconds / timed if timed else None)
+    return ModelStats(*_totals(sums), name, tokens, seconds / timed if timed else None, caches)
 
 
 def _calibrations(sums: Sequence[Any]) -> Calibrations:

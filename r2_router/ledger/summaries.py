@@ -1,8 +1,8 @@
 """The ledger's sums by day, kept up to date by the database itself: each entry and each label adds to them.
 
-Two tables: `days`, one row a (UTC day, face, outcome), and `day_candidates`, one row a (UTC day, model, budget) that
-was asked. What they hold stays when the entries are pruned. As part of the ledger's schema this is text that does not
-change once released.
+Three tables: `days`, one row a (UTC day, face, outcome); `day_candidates`, one row a (UTC day, model, budget) that
+was asked; `day_caches`, one row a (UTC day, model) that said what of its prompts came from a cache. What they hold
+stays when the entries are pruned. As part of the ledger's schema this is text that does not change once released.
 """
 
 from __future__ import annotations
@@ -45,6 +45,15 @@ def _pair(name: str, predicted: str, real: str) -> dict[str, str]:
 _LABEL = _pair(*_QUALITY)
 _DAYS_KEY = {"day": _DAY, "face": "{row}face", "outcome": "{row}outcome"}
 _DAYS = {"entries": "1", **_TOTALS}
+_CACHES_KEY = {"model": "{row}model", "day": _DAY}
+_CACHES = {
+    "told": "1",
+    "prompt_tokens": "COALESCE({row}prompt_tokens, 0)",
+    "cache_read_tokens": "{row}cache_read_tokens",
+    "cache_write_tokens": "COALESCE({row}cache_write_tokens, 0)",
+    "cache_saved_usd": "COALESCE({row}cache_saved_usd, 0.0)",
+}
+_TELLS = "{row}cache_read_tokens IS NOT NULL"
 _CANDIDATES_KEY = {"model": "{row}model", "budget": "{row}budget", "day": _DAY}  # the order in which they are summed
 _CANDIDATES = {
     "calls": "1",
@@ -108,4 +117,9 @@ SUMMARIES = (
     _add("days", _DAYS_KEY, _DAYS, "TRUE"),
     _add("day_candidates", _CANDIDATES_KEY, _CANDIDATES, _ASKED),
     _relabel(),
+)
+
+CACHES = (  # no entry from before tells of caches
+    _table("day_caches", _CACHES_KEY, _CACHES),
+    _add("day_caches", _CACHES_KEY, _CACHES, _TELLS),
 )

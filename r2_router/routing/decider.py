@@ -22,7 +22,7 @@ from r2_router.routing.request import Request
 from r2_router.routing.stated_length import StatedLength, stated_length
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.warm import Cached, Warmth
-from r2_router.routing.warm_prices import warmth
+from r2_router.routing.warm_prices import has_rules, warmth
 
 
 class Texts(Protocol):
@@ -205,7 +205,7 @@ class Decider:
 
     def _warmth(self, request: Request, table: CandidateTable) -> Warmth | None:
         """What prompt caches change: those that the caller tells of, else those that earlier answers left."""
-        if self._compat:
+        if self._compat or not has_rules(table):
             return None
         candidates = self.checkpoint.candidates
         if request.cached:

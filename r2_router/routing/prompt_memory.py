@@ -1,4 +1,7 @@
-"""Which model read the beginning of a chat, and when: told by hashes of what was sent, no text is kept."""
+"""Which model read the beginning of a chat, and when: told by hashes of what was sent, no text is kept.
+
+Within a process every beginning is known; what other processes asked, as far as a shared store tells it.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,70 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.pools.model import Model
-from r2_router.pools.prompt_caches import cache_rule
+from r2_router.pools.prompt_caches import CacheRule, cache_rule
 from r2_router.records import Budget
-from r2_router.routing.decision import Decision
 from r2_router.routing.messages import Message, instruct, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.warm import Answered, Cached
 from r2_router.routing.warm_prices import HIT
 
 _KEPT = 16_384  # beginnings of prompts: 80 chats of 200 messages
-_WEIGHT = 20.0  # answers that HIT counts for
+_STEP = 0.1  # of the way to what the last answer found that a rate goes
+_FORGOTTEN_S = 86_400.0  # a rate goes half the way back to HIT in this time: who is not asked cannot win trust back
+_SHARED_BACK = 64  # how many messages back a shared beginning gives way to a longer one
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A beginning of a prompt, `prefix`, of the chat that began as `chat` says, both hashes: which model read its
+    `tokens`, of which the provider `kept` so many (None: all), when, and for how long it keeps them."""
+
+    chat: bytes
+    prefix: bytes
+    model: str
+    tokens: int
+    kept: int | None
+    seconds_ago: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The share of what should be cached that a provider finds, 0 to 1, learned so many seconds ago."""
+
+    rate: float
+    seconds_ago: float = 0.0
+
+    @property
+    def now(self) -> float:
+        """What is believed of it by now: an old rate counts less."""
+        return HIT + (self.rate - HIT) * 0.5 ** (max(0.0, self.seconds_ago) / _FORGOTTEN_S)
+
+
+def learned(before: Rate | None, found: float) -> Rate:
+    """The rate after an answer that found this share of what it should have."""
+    rate = HIT if before is None else before.now
+    return Rate(rate + _STEP * (min(1.0, found) - rate))
+
+
+class PromptStore(Protocol):
+    """Where the memories of several processes meet. It never raises and never waits for long."""
+
+    def read(self, chats: Sequence[bytes]) -> tuple[list[Beginning], dict[str, Rate]]:
+        """The beginnings of these chats that are still kept, and every model's rate."""
+        ...
+
+    def write(self, rows: Sequence[Beginning], replaced: Sequence[bytes]) -> None:
+        """Keep `rows` instead of those of `replaced` that their model read."""
+        ...
+
+    def learn(self, model: str, found: float) -> None:
+        """`learned`, for all processes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +87,49 @@ class _Read:
 
 
 class PromptMemory:
-    """The prompts that were answered in this process. Thread-safe. `clock` gives seconds."""
+    """The prompts that were answered lately. Thread-safe. `clock` gives seconds; `store` shares them with others."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, store: Callable[[], PromptStore] | None = None
+    ) -> None:
         self._clock = clock
+        self._store = store
         self._lock = threading.Lock()
         self._known: Recent[dict[str, _Read]] = Recent(_KEPT)
-        self._found: dict[str, tuple[float, float]] = {}  # model -> answers, and the share of the expected they found
+        self._rates: dict[str, tuple[float, float]] = {}  # model -> rate, and when it was learned
         self._models: set[str] = set()  # that have answered
 
-    def remember(self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None) -> None:
-        """`model` answered `sent` just now. `kept_tokens`: how much of it lies in the cache, None for all."""
+    # -- what was answered -----------------------------------------------------------------------------------
+
+    def answered(
+        self,
+        messages: Sequence[Message],
+        instruction: Instruction,
+        answer: Answered,
+        model: Model,
+        expected_tokens: float = 0.0,
+    ) -> None:
+        """Remember what `model`, which gave `answer`, has read, and learn whether it found the `expected_tokens`.
+
+        Where a provider keeps only what is marked, what the answer says it kept counts; without a rule, nothing does.
+        """
+        rule = cache_rule(model)
+        if rule is None:
+            return
+        if not answer.usage_estimated:
+            self.learn(model.name, expected_tokens, answer.cache_read_tokens)
+        kept = answer.cache_read_tokens + answer.cache_write_tokens if rule.marked else None
+        if kept is None or kept > 0:
+            sent = instruct(messages, instruction, answer.budget)
+            self._share(messages, sent, self.remember(sent, model.name, kept_tokens=kept), model.name, kept, rule)
+
+    def remember(
+        self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None
+    ) -> list[tuple[bytes, int]]:
+        """`model` answered `sent` just now; the key of each beginning, and its tokens. `kept_tokens`: how much of it
+        lies in the cache, None for all."""
         now, most, tokens = self._clock(), math.inf if kept_tokens is None else kept_tokens, 0
+        beginnings: list[tuple[bytes, int]] = []
         with self._lock:
             self._models.add(model)
             for key, message in zip(_chain(sent, {}), sent, strict=True):
@@ -52,49 +137,89 @@ class PromptMemory:
                 counted = next((read.tokens for read in known.values()), None)
                 tokens = tokens + message_tokens(message) if counted is None else counted
                 self._known.put(key, {**known, model: _Read(now, tokens, most)})
+                beginnings.append((key, tokens))
+        return beginnings
 
-    def answered(
-        self, messages: Sequence[Message], instruction: Instruction, decision: Decision, answer: Answered, model: Model
+    def _share(
+        self,
+        messages: Sequence[Message],
+        sent: Sequence[Message],
+        beginnings: Sequence[tuple[bytes, int]],
+        model: str,
+        kept: int | None,
+        rule: CacheRule,
     ) -> None:
-        """Remember what `model`, which gave `answer`, has read, and learn whether it found what it should have.
-
-        Where a provider keeps only what is marked, what the answer says it kept counts; without a rule, nothing does.
-        """
-        rule = cache_rule(model)
-        if rule is None:
+        """Tell the others of three beginnings: all of it, what stands before the last user message, which may be sent
+        again otherwise, and the system messages, which other chats begin with too."""
+        if self._store is None:
             return
-        kept = None
-        if rule.marked:
-            kept = answer.cache_read_tokens + answer.cache_write_tokens
-        if not answer.usage_estimated and decision.warm is not None:
-            self.learn(model.name, decision.cached_tokens(answer.model, answer.budget), answer.cache_read_tokens)
-        if kept is None or kept > 0:
-            self.remember(instruct(messages, instruction, answer.budget), model.name, kept_tokens=kept)
+        system, chat = _chats(messages)
+        last_user = max(i for i, message in enumerate(sent) if message["role"] == "user")
+        systems = _systems(sent)
+        ends = {chat: {len(sent) - 1, max(last_user - 1, systems)}, system: {systems - 1}}
+        rows = [
+            Beginning(name, key, model, tokens, kept, 0.0, rule.ttl_s)
+            for name, places in ends.items()
+            for key, tokens in (beginnings[end] for end in sorted(places) if end >= 0)
+            if name and tokens >= rule.min_tokens
+        ]
+        if rows:
+            kept_keys = {row.prefix for row in rows}
+            replaced = [key for key, _ in beginnings[-_SHARED_BACK:] if key not in kept_keys]
+            self._store().write(rows, replaced)
+
+    # -- how often a cache is found --------------------------------------------------------------------------
 
     def learn(self, model: str, expected_tokens: float, found_tokens: float) -> None:
         """Of `expected_tokens` of a prompt that should have been cached, the provider read `found_tokens` so."""
         if expected_tokens <= 0:
             return
+        found = min(1.0, found_tokens / expected_tokens)
         with self._lock:
-            answers, found = self._found.get(model, (0.0, 0.0))
-            self._found[model] = (answers + 1, found + min(1.0, found_tokens / expected_tokens))
+            self._rates[model] = (learned(self._rate(model), found).rate, self._clock())
+        if self._store is not None:
+            self._store().learn(model, found)
+
+    def _rate(self, model: str) -> Rate | None:
+        known = self._rates.get(model)
+        return None if known is None else Rate(known[0], self._clock() - known[1])
 
     @property
     def hits(self) -> dict[str, float]:
         """The share of what should be cached that each model's provider finds, by its answers; HIT to begin with."""
         with self._lock:
-            return {m: (HIT * _WEIGHT + found) / (_WEIGHT + answers) for m, (answers, found) in self._found.items()}
+            return {model: rate.now for model in self._rates if (rate := self._rate(model))}
+
+    # -- what is known ---------------------------------------------------------------------------------------
 
     def cached(
         self, messages: Sequence[Message], instruction: Instruction, candidates: Sequence[tuple[str, Budget]]
     ) -> list[list[Cached]]:
         """For each candidate, the longest beginning of what it would be sent that its model has read. (C,)"""
+        self._ask_others(messages)
         if not self._models:
             return [[] for _ in candidates]
         digests: dict[int, bytes] = {}
         sent = {budget: instruct(messages, instruction, budget) for _, budget in candidates}  # held: ids stay theirs
         by_budget = {budget: self._read(_chain(each, digests)) for budget, each in sent.items()}
         return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
+
+    def _ask_others(self, messages: Sequence[Message]) -> None:
+        """Take over what other processes know of this chat, and of models."""
+        if self._store is None:
+            return
+        rows, rates = self._store().read([name for name in _chats(messages) if name])
+        with self._lock:
+            now = self._clock()
+            for row in rows:
+                known, at = self._known.get(row.prefix) or {}, now - row.seconds_ago
+                if row.model not in known or known[row.model].at < at:
+                    read = _Read(at, row.tokens, math.inf if row.kept is None else row.kept)
+                    self._known.put(row.prefix, {**known, row.model: read})
+                    self._models.add(row.model)
+            for model, rate in rates.items():
+                if model not in self._rates or self._rates[model][1] < now - rate.seconds_ago:
+                    self._rates[model] = (rate.rate, now - rate.seconds_ago)
 
     def _read(self, keys: Sequence[bytes]) -> dict[str, Cached]:
         """Of each model the longest beginning it has read, of those that `keys` stand for."""
@@ -106,6 +231,9 @@ class PromptMemory:
                 if model not in found:
                     found[model] = Cached(model, int(min(read.tokens, read.most)), now - read.at)
         return found
+
+
+# -- hashes ----------------------------------------------------------------------------------------------------
 
 
 def _chain(sent: Sequence[Message], digests: dict[int, bytes]) -> list[bytes]:
@@ -120,3 +248,17 @@ def _chain(sent: Sequence[Message], digests: dict[int, bytes]) -> list[bytes]:
         key = fingerprint(key + digest)
         keys.append(key)
     return keys
+
+
+def _systems(messages: Sequence[Message]) -> int:
+    """How many system messages lead a conversation."""
+    return next((i for i, message in enumerate(messages) if message["role"] not in ("system", "developer")), 0)
+
+
+def _chats(messages: Sequence[Message]) -> tuple[bytes, bytes]:
+    """The names of a conversation: by its leading system messages, b"" where there are none, and by these and all to
+    its first user message, which stay as they are while it grows."""
+    systems = _systems(messages)
+    first = next(i for i, message in enumerate(messages) if message["role"] == "user")
+    keys = _chain(messages[: first + 1], {})
+    return keys[systems - 1] if systems else b"", keys[first]

@@ -36,7 +36,7 @@ def warmth(
     `marks`: the prompt says what of it is to be kept.
     """
     rules = [cache_rule(model) for model in table.models]
-    if not any(rules):
+    if not has_rules(table):
         return None
     count = len(table.model_index)
     now, then, kept = np.zeros(count), np.zeros(count), np.zeros(count)
@@ -53,6 +53,11 @@ def warmth(
                            for c in (k, input_tokens if keeps else 0.0))  # fmt: skip
     price = table.prices(input_tokens)[0] / 1e6
     return Warmth(now * price, (TURNS - 1) / TURNS * (then - now) * price, kept)
+
+
+def has_rules(table: CandidateTable) -> bool:
+    """Whether it is known of any model how its provider keeps prompts."""
+    return any(cache_rule(model) for model in table.models)
 
 
 def _found(cached: Sequence[Cached], rule: CacheRule) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from r2_router.ledger.statistics import Totals
+from r2_router.ledger.statistics import CacheStats, Totals
 from r2_router.words import usd
 
 
@@ -18,3 +18,12 @@ def spending(totals: Totals) -> list[str]:
             f"expected to give for {usd(baseline)}: {much}."
         )
     return lines
+
+
+def cached(caches: CacheStats) -> list[str]:
+    """What providers' prompt caches did; nothing where none told of any."""
+    if not (caches.cache_read_tokens or caches.cache_write_tokens):
+        return []
+    saved = caches.saved_usd
+    much = f"{usd(abs(saved))} {'saved' if saved >= 0 else 'more: more was written to them than read'}"
+    return [f"Of {caches.prompt_tokens:,} prompt tokens, {caches.share:.0%} came from prompt caches: {much}."]

@@ -113,11 +113,17 @@ def test_tables_show_models_and_calibration(run):
         cost_usd=0.002,
         baseline_cost_usd=0.004,
         latency_s=1.5,
+        prompt_tokens=1000,
+        cache_read_tokens=840,
+        cache_write_tokens=100,
+        cache_saved_usd=0.0125,
     )
     with Ledger() as ledger:
         ledger.set_quality(answer_id, 0.4)
-    lines = [line.split() for line in run().splitlines()]
-    assert ["small", "1", "1", "$0.002", "$0.002", "75", "1.50", "s"] in lines
+    told = run()
+    assert "Of 1,000 prompt tokens, 84% came from prompt caches: $0.0125 saved." in told
+    lines = [line.split() for line in told.splitlines()]
+    assert ["small", "1", "1", "$0.002", "$0.002", "75", "84%", "1.50", "s"] in lines
     cells = ["0.50", "±0.40", "n=1", "1.50", "±25", "n=1", "2.00", "±$0.001", "n=1"]
     assert ["small", "100", "1", *cells] in lines
     assert ["all", "1", *cells] in lines

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+
 from r2_router.checkpoints.format import Instruction
-from r2_router.routing.prompt_memory import PromptMemory
+from r2_router.pools.model import Model
+from r2_router.records import Budget
+from r2_router.routing.prompt_memory import Beginning, PromptMemory, Rate, learned
 from r2_router.routing.warm_prices import HIT
 
 SAID = Instruction("Keep it under {words} words.")
@@ -71,12 +78,89 @@ def test_no_more_is_credited_than_the_provider_says_it_kept() -> None:
 
 
 def test_rates_begin_at_what_is_usual_and_follow_the_answers() -> None:
-    memory = PromptMemory()
+    clock = Clock()
+    memory = PromptMemory(clock)
     assert memory.hits == {}
     for _ in range(20):
         memory.learn("a", 1000, 0)
         memory.learn("b", 1000, 5000)
         memory.learn("c", 0, 0)
-    assert memory.hits["a"] == HIT / 2
+    assert memory.hits["a"] == pytest.approx(HIT * 0.9**20)
     assert HIT < memory.hits["b"] < 1
     assert "c" not in memory.hits
+
+
+def test_trust_that_is_lost_comes_back_with_what_is_found_and_with_time() -> None:
+    clock = Clock()
+    memory = PromptMemory(clock)
+    for _ in range(30):
+        memory.learn("a", 1000, 0)
+    assert memory.hits["a"] < 0.05
+    clock.now += 86_400
+    assert memory.hits["a"] == pytest.approx(HIT / 2, abs=0.03)
+    for _ in range(30):
+        memory.learn("a", 1000, 990)
+    assert memory.hits["a"] > 0.9
+
+
+class Shared:
+    """A store in memory, of two processes."""
+
+    def __init__(self) -> None:
+        self.rows: list[Beginning] = []
+        self.rates: dict[str, Rate] = {}
+        self.asked: list[bytes] = []
+
+    def read(self, chats: Sequence[bytes]) -> tuple[list[Beginning], dict[str, Rate]]:
+        self.asked += chats
+        return [row for row in self.rows if row.chat in chats], self.rates
+
+    def write(self, rows: Sequence[Beginning], replaced: Sequence[bytes]) -> None:
+        gone = {*replaced, *(row.prefix for row in rows)}
+        self.rows = [row for row in self.rows if row.prefix not in gone] + [*rows]
+
+    def learn(self, model: str, found: float) -> None:
+        self.rates[model] = learned(self.rates.get(model), found)
+
+
+class Told(NamedTuple):
+    model: str = "opus"
+    budget: Budget = "unlimited"
+    prompt_tokens: int = 700
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    usage_estimated: bool = False
+    ended_at: float = 0.0
+
+
+GPT = Model("opus", "gpt-5.6-sol", 5.0, 25.0, base_url="https://api.openai.com/v1")
+LONGER = [{**message, "content": message["content"] * 20} for message in CHAT[:2]]
+
+
+def test_what_one_process_was_answered_another_knows() -> None:
+    store = Shared()
+    one, other = (PromptMemory(store=lambda: store) for _ in range(2))
+    one.answered(LONGER, SAID, Told(), GPT)
+    more = [*LONGER, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "go on"}]
+    assert tokens(other, more, "opus") == tokens(one, more, "opus") > 1024
+    other_chat = [LONGER[0], {"role": "user", "content": "another chat"}]
+    assert 1024 < tokens(other, other_chat, "opus") < tokens(other, more, "opus")  # its system message
+    assert len(store.rows) <= 3
+    for _ in range(10):
+        one.answered(more, SAID, Told(), GPT)
+        more = [*more, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "go on"}]
+    assert len(store.rows) <= 3
+    assert tokens(other, more, "opus") == tokens(one, more, "opus")
+    assert tokens(other, [*more[:3], {"role": "user", "content": "or not"}], "opus") > 0
+
+
+def test_what_is_too_short_to_be_kept_is_told_to_nobody() -> None:
+    store = Shared()
+    memory = PromptMemory(store=lambda: store)
+    memory.answered(CHAT[:2], SAID, Told(), GPT)
+    assert store.rows == []
+    memory.learn("opus", 100, 0)
+    assert PromptMemory(store=lambda: store).hits == {}
+    other = PromptMemory(store=lambda: store)
+    other.cached(CHAT, SAID, [("opus", "unlimited")])
+    assert other.hits["opus"] == pytest.approx(HIT * 0.9, abs=1e-4)
