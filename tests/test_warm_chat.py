@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,43 @@ def test_a_provider_that_keeps_only_what_is_marked_is_credited_for_what_it_says_
         first = made.route_and_generate(marked, model="model-1")
         assert first.cache_write_tokens > 0
         assert made.route_messages(go_on(marked, str(first))).prompt_cache is not None
+
+
+def test_a_chat_is_marked_for_the_user_and_read_from_the_cache(configure: Callable[..., None]) -> None:
+    configure(marked=True, asks="cache_control")
+    provider = CachingProvider(Clock(), "anthropic", marked=True)
+    with chat_server(provider.behaviour) as server:
+        made = router(server.url, Clock())
+        chat, answers = CHAT, []
+        for _ in range(4):
+            answers.append(made.route_and_generate(chat, model="model-1"))
+            chat = go_on(chat, str(answers[-1]))
+        first, second, *later = provider.counts
+        assert first[1:] == (0, 0)  # nobody knows yet that a chat will follow
+        assert second[1] == 0
+        assert second[2] > 900
+        assert all(read > 900 and written < 40 for _, read, written in later)
+        for answer, (total, read, written) in zip(answers, provider.counts, strict=True):
+            tokens = total - read - written + 0.1 * read + 1.25 * written
+            assert answer.cost_usd == pytest.approx((tokens * 0.3 + 3 * 0.45) / 1e6)
+        assert made.route_messages(chat).model == "model-1"
+        plain = provider.counts[1][0] * 0.3 / 1e6
+        assert answers[1].predicted_cost_usd > 1.1 * plain  # the premium is priced
+        assert answers[2].predicted_cost_usd < 0.5 * plain
+
+
+def test_a_provider_that_passes_over_marks_is_soon_sent_none(configure: Callable[..., None]) -> None:
+    configure(marked=True, asks="cache_control")
+    provider = CachingProvider(Clock(), "anthropic", marked=True, min_tokens=10**6)
+    with chat_server(provider.behaviour) as server:
+        made = router(server.url, Clock())
+        chat = CHAT
+        for _ in range(14):
+            chat = go_on(chat, str(made.route_and_generate(chat, model="model-1")))
+        marked = ["cache_control" in json.dumps(body) for body in server.bodies]
+        assert marked[1]
+        assert not marked[-1]
+        assert made._memory.hits["model-1"] < 0.4
 
 
 def test_the_caller_may_say_what_is_cached(configure: Callable[..., None]) -> None:

@@ -16,6 +16,7 @@ from r2_router.errors import ConfigError, EmptyAnswerError, InputError, Provider
 from r2_router.generate.answer import Answer, Attempt, Event
 from r2_router.generate.billing import bill, worst_case
 from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_thinking
+from r2_router.generate.cache_hints import cache_hints
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError
@@ -25,6 +26,7 @@ from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
 from r2_router.routing.messages import Message, instruct, prompt_tokens
 from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.warm_prices import HIT
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
@@ -103,6 +105,8 @@ class Generation:
     `resolve` says where a model is asked; an R2Error it raises counts as that model's failure. `guard` keeps the
     spending limits. `on_event` is told what goes on while no text comes. `decision` goes into the answer.
 
+    `hits`, in a chat, are the rates at which providers find what they keep, by model; None outside of one.
+
     `messages` are a checked conversation (routing.messages.check_messages).
 
     Iterating raises ProviderError (EmptyAnswerError where the tokens went into reasoning), the error of `resolve`
@@ -122,6 +126,7 @@ class Generation:
         guard: Guard | None = None,
         on_event: Callable[[Event], None] | None = None,
         decision: Decision | None = None,
+        hits: Mapping[str, float] | None = None,
     ) -> None:
         if not candidates:
             raise InputError("There is no candidate to ask. Give at least one model and budget.")
@@ -136,6 +141,7 @@ class Generation:
         self._guard: Guard = guard or NoLimit()
         self._on_event = on_event
         self._decision = decision
+        self._hits = hits
         self._candidates: Iterator[Candidate] = iter(candidates)
         self._asked: set[str] = set()
         self._refusing: set[Endpoint] = set()
@@ -376,12 +382,16 @@ class Generation:
         reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
         model.usd_per_million(reads)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
-        body = chat_body(
+        sampling = self._options.sampling
+        sent, hints = cache_hints(
             model,
+            self._messages,
             instruct(self._messages, self._instruction, candidate.budget),
-            self._cap(candidate, model, reads),
-            self._options.sampling,
+            {**sampling, **model.request},
+            reads,
+            None if self._hits is None else self._hits.get(model.name, HIT),
         )
+        body = chat_body(model, sent, self._cap(candidate, model, reads), {**hints, **sampling})
         refused = set(endpoint.profile.refuses).difference(CAPS)
         body = {name: value for name, value in body.items() if name not in refused}
         return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))

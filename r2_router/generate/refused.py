@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from r2_router.generate.body import Body
-from r2_router.routing.messages import fold_system
+from r2_router.generate.cache_hints import FIELDS
+from r2_router.routing.messages import fold_system, unmark
 
 CAPS = ("max_tokens", "max_completion_tokens")
 _CAP_ELSEWHERE = ("max_output_tokens", "maxOutputTokens", "max_new_tokens", "num_predict")  # names behind a gateway
@@ -114,6 +115,7 @@ class Quirks:
     whole: bool = False  # no streams
     no_developer: bool = False
     no_system: bool = False
+    no_hints: bool = False  # to its prompt cache
 
     def apply(self, body: Body) -> Body:
         """`body` as the model takes it."""
@@ -129,6 +131,9 @@ class Quirks:
         if self.whole:
             known.pop("stream_options", None)
             known["stream"] = False
+        if self.no_hints:
+            known = {name: value for name, value in known.items() if name not in FIELDS}
+            known["messages"] = unmark(known["messages"])
         if self.no_system:
             known["messages"] = fold_system(known["messages"])
         elif self.no_developer:
@@ -141,7 +146,8 @@ class Quirks:
     def learn(self, body: Body, complaint: Complaint) -> Quirks | None:
         """What is known after `complaint` about `body`, as it was before `apply`; None if nothing new."""
         sent = self.apply(body)
-        learned = self._learn(body, sent, complaint)
+        hinted = not self.no_hints and any(complaint.about(name) for name in FIELDS)
+        learned = replace(self, no_hints=True) if hinted else self._learn(body, sent, complaint)
         return learned if learned is not None and learned.apply(body) != sent else None
 
     def _learn(self, body: Body, sent: Body, complaint: Complaint) -> Quirks | None:

@@ -97,6 +97,43 @@ def is_marked(messages: Sequence[Message]) -> bool:
     )
 
 
+def mark(sent: Sequence[Message], messages: Sequence[Message]) -> list[Message]:
+    """`sent`, which is `messages` with an instruction in it, with `cache_control` marks at the ends of what the next
+    turn sends again: of the last message that holds no instruction, and of what stands before the last user message,
+    which loses its own then."""
+    last_user = max(i for i, message in enumerate(sent) if message["role"] == "user")
+    end = len(sent) - 1 if sent[-1] is messages[-1] else len(sent) - 2
+    marked = list(sent)
+    for place in {end, last_user - 1}:
+        at = next((i for i in range(place, -1, -1) if content_text(sent[i]).strip()), None)
+        if at is not None:
+            marked[at] = _marked(sent[at])
+    return marked
+
+
+def unmark(messages: Sequence[Message]) -> list[Message]:
+    """`messages` without any mark."""
+    return [_unmarked(message) for message in messages]
+
+
+def _marked(message: Message) -> Message:
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {**message, "content": [*parts[:-1], {**parts[-1], "cache_control": {"type": "ephemeral"}}]}
+
+
+def _unmarked(message: Message) -> Message:
+    if not is_marked([message]):
+        return message
+    kept = {key: value for key, value in message.items() if key != "cache_control"}
+    content = kept.get("content")
+    if isinstance(content, list):
+        parts = [{k: v for k, v in part.items() if k != "cache_control"} for part in cast("list[Message]", content)]
+        alone = len(parts) == 1 and parts[0].get("type") == "text"
+        kept["content"] = parts[0]["text"] if alone else parts
+    return kept
+
+
 def content_text(message: Mapping[str, Any]) -> str:
     """The text of a message: its content, or its text parts one after the other."""
     content: object = message.get("content") or ""

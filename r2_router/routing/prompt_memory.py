@@ -17,14 +17,15 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.pools.model import Model
 from r2_router.pools.prompt_caches import CacheRule, cache_rule
 from r2_router.records import Budget
-from r2_router.routing.messages import Message, instruct, message_tokens
+from r2_router.routing.messages import Message, instruct, is_marked, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.warm import Answered, Cached
-from r2_router.routing.warm_prices import HIT
+from r2_router.routing.warm_prices import HIT, marks_pay
 
 _KEPT = 16_384  # beginnings of prompts: 80 chats of 200 messages
 _STEP = 0.1  # of the way to what the last answer found that a rate goes
 _FORGOTTEN_S = 86_400.0  # a rate goes half the way back to HIT in this time: who is not asked cannot win trust back
+_CERTAINLY = 2  # times the shortest prompt that is said to be kept
 _SHARED_BACK = 64  # how many messages back a shared beginning gives way to a longer one
 
 
@@ -107,21 +108,29 @@ class PromptMemory:
         instruction: Instruction,
         answer: Answered,
         model: Model,
-        expected_tokens: float = 0.0,
+        expected_tokens: float | None = None,
     ) -> None:
-        """Remember what `model`, which gave `answer`, has read, and learn whether it found the `expected_tokens`.
+        """Remember what `model`, which gave `answer`, has read, and learn whether it found the `expected_tokens`; None
+        outside of a chat.
 
         Where a provider keeps only what is marked, what the answer says it kept counts; without a rule, nothing does.
         """
         rule = cache_rule(model)
         if rule is None:
             return
-        if not answer.usage_estimated:
-            self.learn(model.name, expected_tokens, answer.cache_read_tokens)
         kept = answer.cache_read_tokens + answer.cache_write_tokens if rule.marked else None
+        if expected_tokens is not None and not answer.usage_estimated:
+            if kept == 0 and self._should_be_kept(messages, answer, model, rule):
+                expected_tokens = answer.prompt_tokens
+            self.learn(model.name, expected_tokens, answer.cache_read_tokens)
         if kept is None or kept > 0:
             sent = instruct(messages, instruction, answer.budget)
             self._share(messages, sent, self.remember(sent, model.name, kept_tokens=kept), model.name, kept, rule)
+
+    def _should_be_kept(self, messages: Sequence[Message], answer: Answered, model: Model, rule: CacheRule) -> bool:
+        """Whether the prompt was marked and is far longer than the shortest that is kept."""
+        marked = is_marked(messages) or marks_pay(model, answer.prompt_tokens, self.hits.get(model.name, HIT))
+        return marked and answer.prompt_tokens >= _CERTAINLY * rule.min_tokens
 
     def remember(
         self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None
@@ -153,9 +162,9 @@ class PromptMemory:
         again otherwise, and the system messages, which other chats begin with too."""
         if self._store is None:
             return
-        system, chat = _chats(messages)
+        system, chat = chat_names(messages)
         last_user = max(i for i, message in enumerate(sent) if message["role"] == "user")
-        systems = _systems(sent)
+        systems = leading_systems(sent)
         ends = {chat: {len(sent) - 1, max(last_user - 1, systems)}, system: {systems - 1}}
         rows = [
             Beginning(name, key, model, tokens, kept, 0.0, rule.ttl_s)
@@ -208,7 +217,7 @@ class PromptMemory:
         """Take over what other processes know of this chat, and of models."""
         if self._store is None:
             return
-        rows, rates = self._store().read([name for name in _chats(messages) if name])
+        rows, rates = self._store().read([name for name in chat_names(messages) if name])
         with self._lock:
             now = self._clock()
             for row in rows:
@@ -250,15 +259,15 @@ def _chain(sent: Sequence[Message], digests: dict[int, bytes]) -> list[bytes]:
     return keys
 
 
-def _systems(messages: Sequence[Message]) -> int:
+def leading_systems(messages: Sequence[Message]) -> int:
     """How many system messages lead a conversation."""
     return next((i for i, message in enumerate(messages) if message["role"] not in ("system", "developer")), 0)
 
 
-def _chats(messages: Sequence[Message]) -> tuple[bytes, bytes]:
+def chat_names(messages: Sequence[Message]) -> tuple[bytes, bytes]:
     """The names of a conversation: by its leading system messages, b"" where there are none, and by these and all to
     its first user message, which stay as they are while it grows."""
-    systems = _systems(messages)
+    systems = leading_systems(messages)
     first = next(i for i, message in enumerate(messages) if message["role"] == "user")
     keys = _chain(messages[: first + 1], {})
     return keys[systems - 1] if systems else b"", keys[first]

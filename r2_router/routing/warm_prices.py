@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from r2_router.pools.model import Model
 from r2_router.pools.prompt_caches import CacheRule, cache_rule, multiples
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.warm import Cached, Warmth
@@ -33,7 +34,7 @@ def warmth(
     """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
 
     `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned by model.
-    `marks`: the prompt says what of it is to be kept.
+    `marks`: the prompt says itself what of it is to be kept.
     """
     rules = [cache_rule(model) for model in table.models]
     if not has_rules(table):
@@ -47,12 +48,24 @@ def warmth(
         read, write = multiples(model, rule)
         hit = hits.get(model.name, HIT)
         k = min(_found(cached[i], rule), input_tokens)
-        keeps = input_tokens >= rule.min_tokens and (not rule.marked or marks or k > 0)
+        keeps = input_tokens >= rule.min_tokens and (
+            not rule.marked or marks or k > 0 or marks_pay(model, input_tokens, hit)
+        )
         kept[i] = k
         now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
                            for c in (k, input_tokens if keeps else 0.0))  # fmt: skip
     price = table.prices(input_tokens)[0] / 1e6
     return Warmth(now * price, (TURNS - 1) / TURNS * (then - now) * price, kept)
+
+
+def marks_pay(model: Model, input_tokens: float, hit: float) -> bool:
+    """Whether the prompt of a chat is marked for the user where only what is marked is kept: where writing it now and
+    finding it, as often as `hit`, in the next turns costs less than sending it plain each time."""
+    rule = cache_rule(model)
+    if rule is None or not rule.marked or rule.asks != "cache_control" or input_tokens < rule.min_tokens:
+        return False
+    read, write = multiples(model, rule)
+    return write + (TURNS - 1) * (hit * read + (1 - hit) * write) < TURNS
 
 
 def has_rules(table: CandidateTable) -> bool:

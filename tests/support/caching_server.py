@@ -16,7 +16,7 @@ hosts = ["127.0.0.1"]
 """
 
 
-def rules(*, min_tokens: int = 100, ttl_s: int = 300, write: float = 1.25, marked: bool = False) -> str:
+def rules(*, min_tokens: int = 100, ttl_s: int = 300, write: float = 1.25, marked: bool = False, asks: str = "") -> str:
     """prompt_caches.toml for a `CachingProvider` on loopback."""
     return f"""
 [caching]
@@ -27,13 +27,14 @@ write = {write}
 min_tokens = {min_tokens}
 ttl_s = {ttl_s}
 marked = {str(marked).lower()}
+asks = "{asks}"
 """
 
 
 @dataclass
 class CachingProvider:
     """`spelling` is how its usage is written: openai, anthropic or deepseek; `clock` gives seconds. With `marked`, only
-    requests that hold a `cache_control` are kept."""
+    what ends in a message that holds a `cache_control` is kept."""
 
     clock: Callable[[], float]
     spelling: str = "openai"
@@ -55,17 +56,17 @@ class CachingProvider:
 
     def _read(self, body: dict[str, Any]) -> dict[str, Any]:
         now, model = self.clock(), body["model"]
-        parts = [json.dumps(message, sort_keys=True) for message in body["messages"]]
-        total, read = estimate_tokens("".join(parts)), 0
-        keeps = not self.marked or "cache_control" in json.dumps(body)
+        parts = [_plain(message) for message in body["messages"]]
+        marks = ["cache_control" in json.dumps(message) for message in body["messages"]]
+        total, read, written = estimate_tokens("".join(parts)), 0, 0
         for end in range(1, len(parts) + 1):
             text = "".join(parts[:end])
-            seen = self.kept.get((model, text))
-            if seen is not None and now - seen < self.ttl_s and (tokens := estimate_tokens(text)) >= self.min_tokens:
+            seen, tokens = self.kept.get((model, text)), estimate_tokens(text)
+            if seen is not None and now - seen < self.ttl_s and tokens >= self.min_tokens:
                 read = tokens
-            if keeps:
+            if marks[end - 1] or not self.marked:
                 self.kept[model, text] = now
-        written = total - read if keeps and total >= self.min_tokens else 0
+                written = max(0, tokens - read) if tokens >= self.min_tokens else 0
         self.counts.append((total, read, written))
         return self._usage(total, read, written)
 
@@ -77,3 +78,10 @@ class CachingProvider:
         if self.spelling == "deepseek":
             return {**usage, "prompt_cache_hit_tokens": read, "prompt_cache_miss_tokens": total - read}
         return {**usage, "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written}}
+
+
+def _plain(message: dict[str, Any]) -> str:
+    """What a message says, marked or not."""
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    return json.dumps([message["role"], text, message.get("tool_calls")])
