@@ -6,17 +6,21 @@ measured net value, for the query the last message is about, of the (model, budg
 in points of what a perfect answer is worth, against reading the last message alone.
 Pairs: hand-made chats over the shipped checkpoint: is the harder of two expected to gain more from the strongest model?
 Singles: what an earlier message would wrongly count for, were each query of a table the last message of a chat.
-Time: a decision in chats of up to 200 turns. Results go into benchmarks/results/conversations.json; a minute or two.
+Time: a decision in chats of up to 200 turns, also where prompt caches are to be thought of. Results go into
+benchmarks/results/conversations.json; a minute or two.
 """
 
 import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from common import duration, publish, spread, table, timed
@@ -25,13 +29,14 @@ from sweep_table import sweep_table
 
 from r2_router import R2Router
 from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.embedders import Embedder
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.folds import random_folds
 from r2_router.lab.data.vectors import embed_cached
 from r2_router.lab.evaluation.cross_validation import cost_usd
 from r2_router.lab.learning.training import train
 from r2_router.pools.pool import Pool, load_pool
-from r2_router.records import UNLIMITED
+from r2_router.records import UNLIMITED, Budget
 from r2_router.routing import conversation
 from r2_router.routing.conversation import Reader, leaning, shares
 from r2_router.routing.predict import Predictor
@@ -215,7 +220,46 @@ def times() -> dict:
         fresh.route_messages(messages)
         cold = time.perf_counter() - start
         found[name] = {"cold_s": cold, **spread(timed(partial(fresh.route_messages, messages), rounds=50))}
+    return {**found, **warm_times(router.embedder, chats["200 turns, the last one brief"])}
+
+
+def warm_times(embedder: Embedder, chat: list) -> dict:
+    """The same where a provider's rule is known, its model has answered all turns but the last, and a ledger is asked
+    what other processes know: of this chat, and among those of a thousand others."""
+    served = {"base_url": "https://api.openai.com/v1", "context_window": 10**6}
+    pool = Pool("warm", {m.name: replace(m, id="gpt-5.6-luna", **served) for m in load_pool("local", user_file=False)})
+    found = {}
+    for name, others in (("200 turns, warm", 0), ("200 turns, warm, a busy ledger", 1000)):
+        with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, R2_HOME=home):
+            router = R2Router.from_pretrained(pool=pool, embedder=embedder)
+            model, instruction = router.models[0], router.checkpoint.instruction
+            memory = router._memory
+            for i in range(others):
+                memory.answered([{"role": "user", "content": f"{i} {LRU * 100}"}], instruction, Read(model.name), model)
+            memory.answered(chat[:-2], instruction, Read(model.name), model)
+            router.ledger.flush()
+            fresh = R2Router.from_pretrained(pool=pool, embedder=embedder)
+            start = time.perf_counter()
+            decision = fresh.route_messages(chat)
+            cold = time.perf_counter() - start
+            if decision.prompt_cache is None:
+                raise RuntimeError(f"{name}: nothing is known to be cached")
+            found[name] = {"cold_s": cold, **spread(timed(partial(fresh.route_messages, chat), rounds=50))}
+            router.ledger.close()
+            fresh.ledger.close()
     return found
+
+
+class Read(NamedTuple):
+    """An answer, as far as the memory of prompts asks it."""
+
+    model: str
+    budget: Budget = UNLIMITED
+    prompt_tokens: int = 20_000
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    usage_estimated: bool = False
+    ended_at: float = 0.0
 
 
 # -- continuations and changes of topic ------------------------------------------------------------------------

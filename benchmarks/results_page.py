@@ -111,7 +111,9 @@ def conversations(found: dict) -> str:
         "of a chat, what was said before would wrongly count for "
         f"{sum(s['weight'] for s in singles) / len(singles):.1%} in the mean, for "
         f"{found['singles'][most]['weight']:.1%} where it is most ({most.split(': ')[1]}). A decision takes "
-        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 turns."
+        f"{times['a text']:.0f} ms for a text, {times['200 turns, the last one brief']:.0f} ms for a chat of 200 "
+        f"turns, {times['200 turns, warm']:.0f} ms where its prompt lies in a cache, and "
+        f"{times['200 turns, warm, a busy ledger']:.0f} ms with a thousand other chats in the ledger."
     )
     return "\n".join([*lines, "", textwrap.fill(said.replace("%", " %"), 118, break_on_hyphens=False)])
 
@@ -127,6 +129,25 @@ def warm_prompts(found: dict) -> str:
             lines.append(f"| {worth} | {by_way['cache-blind']['net_usd']:.3f} | {' | '.join(over)} |")
         lines.append("")
     return "\n".join(lines[:-1])
+
+
+def agent_session(found: dict) -> str:
+    """Bill, switches and net value of a recorded session, by worth and way; and that nothing was lost."""
+    lines = ["| worth, $ | way | billed, $ | switches | cost of them, $ | expected quality | net value, $ |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for worth, ways in found["worths"].items():
+        for way, of in ways.items():
+            figures = f"{of['switch_usd']:.3f} | {of['quality']:.3f} | {of['net_usd']:.3f}"
+            lines.append(f"| {worth} | {way} | {of['billed_usd']:.3f} | {of['switches']} | {figures} |")
+    lost, ours = found["requests_with_a_call_lost"], [ways["ours"] for ways in found["worths"].values()]
+    said = (
+        f"{found['client']}, {found['requests']} requests of {found['tokens'][0]:,} to {found['tokens'][1]:,} tokens, "
+        f"{found['calls']} calls of tools: all were answered, and {lost or 'no'} call{'s' * (lost > 1)} of a tool, nor "
+        f"result of one, was lost on the way to a model. Of our {sum(of['switches'] for of in ours)} switches, "
+        f"{sum(of['inside_a_turn'] for of in ours) or 'none'} came inside a turn of the user. The cost of a switch is "
+        "what is paid to read anew what the model before had cached."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
 def stated(found: dict) -> str:
@@ -221,6 +242,7 @@ def blocks() -> dict[str, str]:
         "sweep-summary": summary(routing["sweep"]),
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
+        "agent_session": agent_session(json.loads((RESULTS / "agent_session.json").read_text())),
         "warm_prompts": warm_prompts(json.loads((RESULTS / "warm_prompts.json").read_text())),
         **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),

@@ -107,18 +107,19 @@ class Decider:
         chats = [[request.query] if self._compat else request.turns for request in requests]
         vectors = self.embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
         readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
+        counts = [self._input_tokens(request.query) + context_tokens(request.messages) for request in requests]
         return [
             self._decide(
                 reading,
                 self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
-                input_tokens=self._input_tokens(request.query) + context_tokens(request.messages),
+                input_tokens=tokens,
                 trade=trade,
                 limits=request.limits,
                 query=request.query,
                 table=table,
-                warm=self._warmth(request, table) if request.is_chat else None,
+                warm=self._warmth(request, tokens, table) if request.is_chat else None,
             )
-            for request, trade, reading in zip(requests, trades, readings, strict=True)
+            for request, trade, reading, tokens in zip(requests, trades, readings, counts, strict=True)
         ]
 
     # -- vectors ---------------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ class Decider:
             warm=warm,
         )
 
-    def _warmth(self, request: Request, table: CandidateTable) -> Warmth | None:
+    def _warmth(self, request: Request, tokens: int, table: CandidateTable) -> Warmth | None:
         """What prompt caches change: those that the caller tells of, else those that earlier answers left."""
         if self._compat or not has_rules(table):
             return None
@@ -215,7 +216,6 @@ class Decider:
             known = [said[model] for model, _ in candidates]
         else:
             known = self._memory.cached(request.messages, self.checkpoint.instruction, candidates)
-        tokens = self._input_tokens(request.query) + context_tokens(request.messages)
         return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages))
 
     def _outputs(self, vectors: Singles) -> Singles:

@@ -141,7 +141,7 @@ class PromptMemory:
         beginnings: list[tuple[bytes, int]] = []
         with self._lock:
             self._models.add(model)
-            for key, message in zip(_chain(sent, {}), sent, strict=True):
+            for key, message in zip(_Chain().keys(sent), sent, strict=True):
                 known = self._known.get(key) or {}
                 counted = next((read.tokens for read in known.values()), None)
                 tokens = tokens + message_tokens(message) if counted is None else counted
@@ -208,9 +208,8 @@ class PromptMemory:
         self._ask_others(messages)
         if not self._models:
             return [[] for _ in candidates]
-        digests: dict[int, bytes] = {}
-        sent = {budget: instruct(messages, instruction, budget) for _, budget in candidates}  # held: ids stay theirs
-        by_budget = {budget: self._read(_chain(each, digests)) for budget, each in sent.items()}
+        chain, budgets = _Chain(), dict.fromkeys(budget for _, budget in candidates)
+        by_budget = {b: self._read(chain.keys(instruct(messages, instruction, b))) for b in budgets}
         return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
 
     def _ask_others(self, messages: Sequence[Message]) -> None:
@@ -245,18 +244,34 @@ class PromptMemory:
 # -- hashes ----------------------------------------------------------------------------------------------------
 
 
-def _chain(sent: Sequence[Message], digests: dict[int, bytes]) -> list[bytes]:
-    """A key for each beginning of `sent`: of one message, of two ... `digests` holds those of messages by their id."""
-    keys: list[bytes] = []
-    key = b""
-    for message in sent:
-        digest = digests.get(id(message))
+class _Chain:
+    """Keys for the beginnings of several prompts, which share messages: each message is hashed once, and each
+    beginning. It holds the messages: their ids stay theirs."""
+
+    def __init__(self) -> None:
+        self._digests: dict[int, bytes] = {}
+        self._next: dict[tuple[bytes, int], bytes] = {}
+        self._held: list[Sequence[Message]] = []
+
+    def keys(self, sent: Sequence[Message]) -> list[bytes]:
+        """A key for each beginning of `sent`: of one message, of two ..."""
+        self._held.append(sent)
+        keys: list[bytes] = []
+        key = b""
+        for message in sent:
+            after = self._next.get((key, id(message)))
+            if after is None:
+                after = self._next[key, id(message)] = fingerprint(key + self._digest(message))
+            key = after
+            keys.append(key)
+        return keys
+
+    def _digest(self, message: Message) -> bytes:
+        digest = self._digests.get(id(message))
         if digest is None:
-            digest = fingerprint(json.dumps(message, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
-            digests[id(message)] = digest
-        key = fingerprint(key + digest)
-        keys.append(key)
-    return keys
+            text = json.dumps(message, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+            digest = self._digests[id(message)] = fingerprint(text)
+        return digest
 
 
 def leading_systems(messages: Sequence[Message]) -> int:
@@ -269,5 +284,5 @@ def chat_names(messages: Sequence[Message]) -> tuple[bytes, bytes]:
     its first user message, which stay as they are while it grows."""
     systems = leading_systems(messages)
     first = next(i for i, message in enumerate(messages) if message["role"] == "user")
-    keys = _chain(messages[: first + 1], {})
+    keys = _Chain().keys(messages[: first + 1])
     return keys[systems - 1] if systems else b"", keys[first]
