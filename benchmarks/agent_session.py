@@ -186,7 +186,7 @@ def play(way: str, url: str, provider: Provider, requests: list[Request], worth:
     router = R2Router.from_pretrained("prior", pool=pool, embedder=EMBEDDER)
     router._memory = router._decider._memory = PromptMemory(lambda: provider.now)
     if way == BLIND:
-        router._decider._warmth = lambda *_: None
+        router._decider._warmth = lambda *_, **__: None
     names = [m.name for m in pool]
     forced = {"always the strongest": names[0], "always the cheapest": names[-1]}.get(way)
     provider.kept.clear()

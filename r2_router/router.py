@@ -335,7 +335,8 @@ class R2Router:
 
         def record(decided: Decision, *, answer: Answer | None = None, **told: Any) -> str:
             if answer is not None and (model := table.get(answer.model)) is not None:
-                learns = decided.warm is not None and not request.cached  # from what it knows itself
+                # It learns from what it knows itself, where it may have marked the prompt.
+                learns = decided.warm is not None and not request.cached and not decided.closing
                 expected = decided.cached_tokens(answer.model, answer.budget) if learns else None
                 self._memory.answered(request.messages, instruction, answer, model, expected)
             return self._recorder().record(decided, answer=answer, **told)
@@ -352,7 +353,7 @@ class R2Router:
             guard=guard or self.guard,
             on_event=on_event,
             decision=decision,
-            hits=None if decision.warm is None else self._memory.hits,
+            hits=None if decision.warm is None or decision.closing else self._memory.hits,
         )
         return AnswerStream(generation, decision, record)
 

@@ -117,7 +117,7 @@ class Decider:
                 limits=request.limits,
                 query=request.query,
                 table=table,
-                warm=self._warmth(request, tokens, table) if request.is_chat else None,
+                warm=self._warmth(request, tokens, table, last=reading.closing) if request.is_chat else None,
             )
             for request, trade, reading, tokens in zip(requests, trades, readings, counts, strict=True)
         ]
@@ -204,7 +204,7 @@ class Decider:
             warm=warm,
         )
 
-    def _warmth(self, request: Request, tokens: int, table: CandidateTable) -> Warmth | None:
+    def _warmth(self, request: Request, tokens: int, table: CandidateTable, *, last: bool) -> Warmth | None:
         """What prompt caches change: those that the caller tells of, else those that earlier answers left."""
         if self._compat or not has_rules(table):
             return None
@@ -216,7 +216,7 @@ class Decider:
             known = [said[model] for model, _ in candidates]
         else:
             known = self._memory.cached(request.messages, self.checkpoint.instruction, candidates)
-        return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages))
+        return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages), last=last)
 
     def _outputs(self, vectors: Singles) -> Singles:
         return self.predictor.outputs_as_released(vectors) if self._compat else self.predictor.outputs(vectors)

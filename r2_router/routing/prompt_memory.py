@@ -208,7 +208,8 @@ class PromptMemory:
         self._ask_others(messages)
         if not self._models:
             return [[] for _ in candidates]
-        chain, budgets = _Chain(), dict.fromkeys(budget for _, budget in candidates)
+        chain = _Chain()
+        budgets: set[Budget] = {budget for _, budget in candidates}
         by_budget = {b: self._read(chain.keys(instruct(messages, instruction, b))) for b in budgets}
         return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
 

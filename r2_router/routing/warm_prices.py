@@ -30,11 +30,12 @@ def warmth(
     hits: Mapping[str, float],
     *,
     marks: bool = False,
+    last: bool = False,
 ) -> Warmth | None:
     """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
 
     `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned by model.
-    `marks`: the prompt says itself what of it is to be kept.
+    `marks`: the prompt says itself what of it is to be kept. `last`: no turn is expected to follow this one.
     """
     rules = [cache_rule(model) for model in table.models]
     if not has_rules(table):
@@ -49,13 +50,14 @@ def warmth(
         hit = hits.get(model.name, HIT)
         k = min(_found(cached[i], rule), input_tokens)
         keeps = input_tokens >= rule.min_tokens and (
-            not rule.marked or marks or k > 0 or marks_pay(model, input_tokens, hit)
+            not rule.marked or marks or k > 0 or (not last and marks_pay(model, input_tokens, hit))
         )
         kept[i] = k
         now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
                            for c in (k, input_tokens if keeps else 0.0))  # fmt: skip
     price = table.prices(input_tokens)[0] / 1e6
-    return Warmth(now * price, (TURNS - 1) / TURNS * (then - now) * price, kept)
+    ahead = 0.0 if last else (TURNS - 1) / TURNS
+    return Warmth(now * price, ahead * (then - now) * price, kept)
 
 
 def marks_pay(model: Model, input_tokens: float, hit: float) -> bool:
