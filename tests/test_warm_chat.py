@@ -246,6 +246,14 @@ def test_another_process_knows_what_is_cached_and_no_text_is_kept(configure: Cal
     assert b"house rules" not in kept
 
 
+def test_a_ledger_that_cannot_be_opened_keeps_no_chat_from_being_routed(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure()
+    monkeypatch.setenv("R2_LEDGER_URL", "mysql://nobody@127.0.0.1/x")
+    assert router("http://127.0.0.1:1/v1").route_messages(go_on(CHAT, "They route.")).prompt_cache is None
+
+
 def test_a_provider_that_does_not_find_what_it_should_loses_trust_and_wins_it_back(
     configure: Callable[..., None],
 ) -> None:

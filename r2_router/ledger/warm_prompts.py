@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from r2_router.errors import LedgerError
+from r2_router.errors import ConfigError, LedgerError
 from r2_router.routing.prompt_memory import Beginning, Rate, learned
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class WarmPrompts:
 
     def read(self, chats: Sequence[bytes]) -> tuple[list[Beginning], dict[str, Rate]]:
         """The beginnings of these chats that are still kept, and every model's rate."""
-        ledger = self._ledger()
-        if time.monotonic() < self._away_until:
+        ledger = self._open()
+        if ledger is None or time.monotonic() < self._away_until:
             return [], {}
         now = ledger.now().timestamp()
         marks = ", ".join("?" * len(chats))
@@ -56,11 +56,13 @@ class WarmPrompts:
             Beginning(bytes.fromhex(chat), bytes.fromhex(prefix), model, tokens, kept, now - read_at, end - now)
             for chat, prefix, model, tokens, kept, read_at, end in rows
         ]
-        return found, {model: Rate(rate, now - learned_at) for model, rate, learned_at in rates}
+        return found, {model: Rate(min(1.0, max(0.0, rate)), now - at) for model, rate, at in rates}
 
     def write(self, rows: Sequence[Beginning], replaced: Sequence[bytes]) -> None:
         """Keep `rows`, soon, and no longer what their model read of those `replaced`, their own beginnings."""
-        ledger = self._ledger()
+        ledger = self._open()
+        if ledger is None:
+            return
         now = ledger.now().timestamp()
 
         def job(db: Connection) -> None:
@@ -91,7 +93,9 @@ class WarmPrompts:
 
     def learn(self, model: str, found: float) -> None:
         """Of what `model`'s provider should have found, it found this share."""
-        ledger = self._ledger()
+        ledger = self._open()
+        if ledger is None:
+            return
         now = ledger.now().timestamp()
 
         def job(db: Connection) -> None:
@@ -104,6 +108,13 @@ class WarmPrompts:
             )
 
         self._put_off(ledger, job)
+
+    def _open(self) -> Ledger | None:
+        """The ledger; None where its address cannot be used, which who records or pays is told."""
+        try:
+            return self._ledger()
+        except ConfigError:
+            return None
 
     @staticmethod
     def _put_off(ledger: Ledger, job: Callable[[Connection], None]) -> None:
