@@ -33,7 +33,11 @@ from r2_router.routing.worth import trade_off
 SESSIONS, TURNS, FOUND = 400, 30, 0.97
 WORTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 PAIRS = {
-    "Opus 5, Haiku 4.5 (marked)": ("https://api.anthropic.com/v1", "claude-opus-5", "claude-haiku-4-5"),
+    "Opus 5, Haiku 4.5 at OpenRouter (marked)": (
+        "https://openrouter.ai/api/v1",
+        "anthropic/claude-opus-5",
+        "anthropic/claude-haiku-4.5",
+    ),
     "GPT-5.6 Sol, Luna": ("https://api.openai.com/v1", "gpt-5.6-sol", "gpt-5.6-luna"),
     "Gemini 3.1 Pro, 3.1 Flash-Lite": (
         "https://generativelanguage.googleapis.com/v1beta/openai",

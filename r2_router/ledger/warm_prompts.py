@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from r2_router.ledger.store import Ledger
 
 _PAUSE_S = 60.0  # after a failure: a decision does not wait for a ledger that is away
+_PATIENCE_S = 0.05  # for this process's own writing, which may wait for another's
 _DROPPED_A_WRITE = 100
 _COLUMNS = "chat, prefix, model, tokens, kept, read_at, lease_end"
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in ("tokens", "kept", "read_at", "lease_end"))
@@ -37,26 +38,17 @@ class WarmPrompts:
     def read(self, chats: Sequence[bytes]) -> tuple[list[Beginning], dict[str, Rate]]:
         """The beginnings of these chats that are still kept, and every model's rate."""
         ledger = self._open()
-        if ledger is None or time.monotonic() < self._away_until:
+        if ledger is None or time.monotonic() < self._away_until or not ledger.lock.acquire(timeout=_PATIENCE_S):
             return [], {}
-        now = ledger.now().timestamp()
-        marks = ", ".join("?" * len(chats))
-        asked = f"SELECT {_COLUMNS} FROM warm_prompts WHERE chat IN ({marks}) AND lease_end > ?"  # noqa: S608
         try:
             with ledger.database.reading() as db:
-                if db is None:
-                    return [], {}
-                rows = db.execute(asked, (*(chat.hex() for chat in chats), now)).fetchall()
-                rates = db.execute("SELECT model, rate, learned_at FROM cache_hits").fetchall()
+                return ([], {}) if db is None else _kept(db, chats, ledger.now().timestamp())
         except LedgerError as error:
             self._away_until = time.monotonic() + _PAUSE_S
             ledger.warn(error)
             return [], {}
-        found = [
-            Beginning(bytes.fromhex(chat), bytes.fromhex(prefix), model, tokens, kept, now - read_at, end - now)
-            for chat, prefix, model, tokens, kept, read_at, end in rows
-        ]
-        return found, {model: Rate(min(1.0, max(0.0, rate)), now - at) for model, rate, at in rates}
+        finally:
+            ledger.lock.release()
 
     def write(self, rows: Sequence[Beginning], replaced: Sequence[bytes]) -> None:
         """Keep `rows`, soon, and no longer what their model read of those `replaced`, their own beginnings."""
@@ -126,3 +118,14 @@ class WarmPrompts:
                 ledger.warn(error)
 
         ledger.put_off(write)
+
+
+def _kept(db: Connection, chats: Sequence[bytes], now: float) -> tuple[list[Beginning], dict[str, Rate]]:
+    marks = ", ".join("?" * len(chats))
+    asked = f"SELECT {_COLUMNS} FROM warm_prompts WHERE chat IN ({marks}) AND lease_end > ?"  # noqa: S608
+    found = [
+        Beginning(bytes.fromhex(chat), bytes.fromhex(prefix), model, tokens, kept, now - read_at, end - now)
+        for chat, prefix, model, tokens, kept, read_at, end in db.execute(asked, (*(c.hex() for c in chats), now))
+    ]
+    rates = db.execute("SELECT model, rate, learned_at FROM cache_hits")
+    return found, {model: Rate(min(1.0, max(0.0, rate)), now - at) for model, rate, at in rates}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from support.ledgers import ledger_at, rows
@@ -97,3 +98,24 @@ def test_one_that_cannot_be_read_is_a_warning_once_and_nothing_waits_for_it(
     assert shared.read([CHAT]) == ([], {})
     assert shared.read([CHAT]) == ([], {})
     assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
+
+
+def test_a_decision_does_not_wait_for_what_this_process_is_writing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite3")
+    shared = WarmPrompts(lambda: ledger)
+    shared.write([beginning(b"1")], [])
+    ledger.flush()
+    held, done = Event(), Event()
+
+    def write() -> None:
+        with ledger.lock:
+            held.set()
+            done.wait()
+
+    writer = Thread(target=write)
+    writer.start()
+    held.wait()
+    assert shared.read([CHAT]) == ([], {})
+    done.set()
+    writer.join()
+    assert len(shared.read([CHAT])[0]) == 1
