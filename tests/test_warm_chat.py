@@ -167,6 +167,23 @@ def test_a_chat_is_marked_for_the_user_and_read_from_the_cache(configure: Callab
         assert answers[2].predicted_cost_usd < 0.5 * plain
 
 
+def test_chats_that_go_on_too_late_are_marked_no_more(configure: Callable[..., None]) -> None:
+    configure(marked=True, asks="cache_control")
+    clock = Clock()
+    with chat_server(CachingProvider(clock, "anthropic", marked=True).behaviour) as server:
+        made, chat = router(server.url, clock), CHAT
+        for _ in range(14):
+            chat = go_on(chat, str(made.route_and_generate(chat, model="model-1")))
+            clock.now += 400
+        marked = ["cache_control" in json.dumps(body) for body in server.bodies]
+        assert marked[1]
+        assert not marked[-1]
+        for _ in range(6):
+            clock.now += 20
+            chat = go_on(chat, str(made.route_and_generate(chat, model="model-1")))
+        assert "cache_control" in json.dumps(server.bodies[-1])
+
+
 def test_a_provider_that_passes_over_marks_is_soon_sent_none(configure: Callable[..., None]) -> None:
     configure(marked=True, asks="cache_control")
     provider = CachingProvider(Clock(), "anthropic", marked=True, min_tokens=10**6)

@@ -23,18 +23,18 @@ def cache_hints(
     sent: Sequence[Message],
     asked: Mapping[str, Any],
     prompt_tokens: float,
-    hit: float | None,
+    hits: Mapping[str, float] | None,
 ) -> tuple[list[Message], dict[str, Any]]:
     """`sent`, which is `messages` with the instruction in it, as `model` is to be sent it, and more fields of the body.
 
-    `asked` is what else is asked for; `hit` how often the provider finds what it keeps, None outside of a chat: a
-    premium for writing is paid only where the next turns are expected to pay it back.
+    `asked` is what else is asked for; `hits` are the rates at which caches are found, None outside of a chat: a premium
+    for writing is paid only where the next turns are expected to pay it back.
     """
     rule = cache_rule(model)
     own = is_marked(messages) or not asked.keys().isdisjoint(FIELDS)
     if rule is None or own or prompt_tokens < rule.min_tokens:
         return list(sent), {}
-    if rule.asks == "cache_control" and hit is not None and marks_pay(model, prompt_tokens, hit):
+    if rule.asks == "cache_control" and hits is not None and marks_pay(model, prompt_tokens, hits):
         return mark(sent, messages), {}
     if rule.asks == "prompt_cache_key" and _is_a_chats_own(messages, asked, rule.min_tokens):
         return list(sent), {"prompt_cache_key": chat_names(messages)[1].hex()}

@@ -26,7 +26,6 @@ from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
 from r2_router.routing.messages import Message, instruct, prompt_tokens
 from r2_router.routing.tokens import estimate_tokens
-from r2_router.routing.warm_prices import HIT
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
@@ -105,7 +104,7 @@ class Generation:
     `resolve` says where a model is asked; an R2Error it raises counts as that model's failure. `guard` keeps the
     spending limits. `on_event` is told what goes on while no text comes. `decision` goes into the answer.
 
-    `hits`, in a chat, are the rates at which providers find what they keep, by model; None outside of one.
+    `hits`, in a chat, are the rates at which caches are found (PromptMemory.hits); None outside of one.
 
     `messages` are a checked conversation (routing.messages.check_messages).
 
@@ -389,7 +388,7 @@ class Generation:
             instruct(self._messages, self._instruction, candidate.budget),
             {**sampling, **model.request},
             reads,
-            None if self._hits is None else self._hits.get(model.name, HIT),
+            self._hits,
         )
         body = chat_body(model, sent, self._cap(candidate, model, reads), {**hints, **sampling})
         refused = set(endpoint.profile.refuses).difference(CAPS)

@@ -83,20 +83,20 @@ class WarmPrompts:
 
         self._put_off(ledger, job)
 
-    def learn(self, model: str, found: float) -> None:
-        """Of what `model`'s provider should have found, it found this share."""
+    def learn(self, name: str, found: float) -> None:
+        """Another share was found of what the rate `name` is about."""
         ledger = self._open()
         if ledger is None:
             return
         now = ledger.now().timestamp()
 
         def job(db: Connection) -> None:
-            row = db.execute("SELECT rate, learned_at FROM cache_hits WHERE model = ?", (model,)).fetchone()
-            rate = learned(None if row is None else Rate(row[0], now - row[1]), found)
+            row = db.execute("SELECT rate, learned_at FROM cache_hits WHERE model = ?", (name,)).fetchone()
+            rate = learned(name, None if row is None else Rate(row[0], now - row[1]), found)
             db.execute(
                 "INSERT INTO cache_hits (model, rate, learned_at) VALUES (?, ?, ?) "
                 "ON CONFLICT (model) DO UPDATE SET rate = excluded.rate, learned_at = excluded.learned_at",
-                (model, rate.rate, now),
+                (name, rate.rate, now),
             )
 
         self._put_off(ledger, job)

@@ -20,11 +20,11 @@ from r2_router.records import Budget
 from r2_router.routing.messages import Message, instruct, is_marked, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.warm import Answered, Cached
-from r2_router.routing.warm_prices import HIT, marks_pay
+from r2_router.routing.warm_prices import marks_pay, usual, within
 
 _KEPT = 16_384  # beginnings of prompts: 80 chats of 200 messages
 _STEP = 0.1  # of the way to what the last answer found that a rate goes
-_FORGOTTEN_S = 86_400.0  # a rate goes half the way back to HIT in this time: who is not asked cannot win trust back
+_FORGOTTEN_S = 86_400.0  # a rate goes half the way back to the usual in this time: who is not asked wins no trust back
 _CERTAINLY = 2  # times the shortest prompt that is said to be kept
 _SHARED_BACK = 64  # how many messages back a shared beginning gives way to a longer one
 
@@ -45,20 +45,21 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The share of what should be cached that a provider finds, 0 to 1, learned so many seconds ago."""
+    """A share, 0 to 1, learned so many seconds ago: of what should be cached, what a model's provider finds; or of a
+    chat's turns those that come in time (warm_prices.within)."""
 
     rate: float
     seconds_ago: float = 0.0
 
-    @property
-    def now(self) -> float:
-        """What is believed of it by now: an old rate counts less."""
-        return HIT + (self.rate - HIT) * 0.5 ** (max(0.0, self.seconds_ago) / _FORGOTTEN_S)
+    def now(self, name: str) -> float:
+        """What is believed of the rate `name` by now: an old one counts less."""
+        before = usual(name)
+        return before + (self.rate - before) * 0.5 ** (max(0.0, self.seconds_ago) / _FORGOTTEN_S)
 
 
-def learned(before: Rate | None, found: float) -> Rate:
-    """The rate after an answer that found this share of what it should have."""
-    rate = HIT if before is None else before.now
+def learned(name: str, before: Rate | None, found: float) -> Rate:
+    """The rate `name` after another share was found."""
+    rate = usual(name) if before is None else before.now(name)
     return Rate(rate + _STEP * (min(1.0, found) - rate))
 
 
@@ -73,18 +74,20 @@ class PromptStore(Protocol):
         """Keep `rows` instead of those of `replaced` that their model read."""
         ...
 
-    def learn(self, model: str, found: float) -> None:
+    def learn(self, name: str, found: float) -> None:
         """`learned`, for all processes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """When a beginning of `tokens` was read, of which the provider says it kept at most `most`."""
+    """When a beginning of `tokens` was read, of which the provider says it kept at most `most`; by this process, or
+    told by another, which does so only while it is kept."""
 
     at: float
     tokens: int
     most: float
+    told: bool = False
 
 
 class PromptMemory:
@@ -97,7 +100,7 @@ class PromptMemory:
         self._store = store
         self._lock = threading.Lock()
         self._known: Recent[dict[str, _Read]] = Recent(_KEPT)
-        self._rates: dict[str, tuple[float, float]] = {}  # model -> rate, and when it was learned
+        self._rates: dict[str, tuple[float, float]] = {}  # name -> rate, and when it was learned
         self._models: set[str] = set()  # that have answered
 
     # -- what was answered -----------------------------------------------------------------------------------
@@ -123,13 +126,16 @@ class PromptMemory:
             if kept == 0 and self._should_be_kept(messages, answer, model, rule):
                 expected_tokens = answer.prompt_tokens
             self.learn(model.name, expected_tokens, answer.cache_read_tokens)
+        sent = instruct(messages, instruction, answer.budget)
+        if expected_tokens is not None and (pause_s := self._pause(sent)) is not None:
+            self._learn(within(rule.ttl_s), float(pause_s < rule.ttl_s))
+        beginnings = self.remember(sent, model.name, kept_tokens=kept)
         if kept is None or kept > 0:
-            sent = instruct(messages, instruction, answer.budget)
-            self._share(messages, sent, self.remember(sent, model.name, kept_tokens=kept), model.name, kept, rule)
+            self._share(messages, sent, beginnings, model.name, kept, rule)
 
     def _should_be_kept(self, messages: Sequence[Message], answer: Answered, model: Model, rule: CacheRule) -> bool:
         """Whether the prompt was marked and is far longer than the shortest that is kept."""
-        marked = is_marked(messages) or marks_pay(model, answer.prompt_tokens, self.hits.get(model.name, HIT))
+        marked = is_marked(messages) or marks_pay(model, answer.prompt_tokens, self.hits)
         return marked and answer.prompt_tokens >= _CERTAINLY * rule.min_tokens
 
     def remember(
@@ -183,21 +189,31 @@ class PromptMemory:
         """Of `expected_tokens` of a prompt that should have been cached, the provider read `found_tokens` so."""
         if expected_tokens <= 0:
             return
-        found = min(1.0, found_tokens / expected_tokens)
-        with self._lock:
-            self._rates[model] = (learned(self._rate(model), found).rate, self._clock())
-        if self._store is not None:
-            self._store().learn(model, found)
+        self._learn(model, found_tokens / expected_tokens)
 
-    def _rate(self, model: str) -> Rate | None:
-        known = self._rates.get(model)
+    def _learn(self, name: str, found: float) -> None:
+        with self._lock:
+            self._rates[name] = (learned(name, self._rate(name), found).rate, self._clock())
+        if self._store is not None:
+            self._store().learn(name, found)
+
+    def _rate(self, name: str) -> Rate | None:
+        known = self._rates.get(name)
         return None if known is None else Rate(known[0], self._clock() - known[1])
+
+    def _pause(self, sent: Sequence[Message]) -> float | None:
+        """Seconds since this process asked anybody the turn before of this chat; None where it did not."""
+        for key in reversed(_Chain().keys(sent)):
+            if known := self._known.get(key):
+                reads = [read.at for read in known.values() if not read.told]
+                return self._clock() - max(reads) if reads else None
+        return None
 
     @property
     def hits(self) -> dict[str, float]:
-        """The share of what should be cached that each model's provider finds, by its answers; HIT to begin with."""
+        """The rates that were learned: of models, by name, and of chats that go on in time (warm_prices.within)."""
         with self._lock:
-            return {model: rate.now for model in self._rates if (rate := self._rate(model))}
+            return {name: rate.now(name) for name in self._rates if (rate := self._rate(name))}
 
     # -- what is known ---------------------------------------------------------------------------------------
 
@@ -223,12 +239,12 @@ class PromptMemory:
             for row in rows:
                 known, at = self._known.get(row.prefix) or {}, now - row.seconds_ago
                 if row.model not in known or known[row.model].at < at:
-                    read = _Read(at, row.tokens, math.inf if row.kept is None else row.kept)
+                    read = _Read(at, row.tokens, math.inf if row.kept is None else row.kept, told=True)
                     self._known.put(row.prefix, {**known, row.model: read})
                     self._models.add(row.model)
-            for model, rate in rates.items():
-                if model not in self._rates or self._rates[model][1] < now - rate.seconds_ago:
-                    self._rates[model] = (rate.rate, now - rate.seconds_ago)
+            for name, rate in rates.items():
+                if name not in self._rates or self._rates[name][1] < now - rate.seconds_ago:
+                    self._rates[name] = (rate.rate, now - rate.seconds_ago)
 
     def _read(self, keys: Sequence[bytes]) -> dict[str, Cached]:
         """Of each model the longest beginning it has read, of those that `keys` stand for."""

@@ -34,7 +34,8 @@ def warmth(
 ) -> Warmth | None:
     """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
 
-    `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned by model.
+    `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned, of models
+    by name, and of chats that go on in time (`within`).
     `marks`: the prompt says itself what of it is to be kept. `last`: no turn is expected to follow this one.
     """
     rules = [cache_rule(model) for model in table.models]
@@ -47,27 +48,42 @@ def warmth(
         if rule is None:
             continue
         read, write = multiples(model, rule)
-        hit = hits.get(model.name, HIT)
         k = min(_found(cached[i], rule), input_tokens)
         keeps = input_tokens >= rule.min_tokens and (
-            not rule.marked or marks or k > 0 or (not last and marks_pay(model, input_tokens, hit))
+            not rule.marked or marks or k > 0 or (not last and marks_pay(model, input_tokens, hits))
         )
         kept[i] = k
-        now[i], then[i] = (_dearer(input_tokens, hit * c, read, write if keeps else 1.0)
-                           for c in (k, input_tokens if keeps else 0.0))  # fmt: skip
+        found = (hits.get(model.name, HIT) * k, _found_again(model, rule, hits) * input_tokens if keeps else 0.0)
+        now[i], then[i] = (_dearer(input_tokens, tokens, read, write if keeps else 1.0) for tokens in found)
     price = table.prices(input_tokens)[0] / 1e6
     ahead = 0.0 if last else (TURNS - 1) / TURNS
     return Warmth(now * price, ahead * (then - now) * price, kept)
 
 
-def marks_pay(model: Model, input_tokens: float, hit: float) -> bool:
+def marks_pay(model: Model, input_tokens: float, hits: Mapping[str, float]) -> bool:
     """Whether the prompt of a chat is marked for the user where only what is marked is kept: where writing it now and
-    finding it, as often as `hit`, in the next turns costs less than sending it plain each time."""
+    finding it in the next turns, as often as `hits` say, costs less than sending it plain each time."""
     rule = cache_rule(model)
     if rule is None or not rule.marked or rule.asks != "cache_control" or input_tokens < rule.min_tokens:
         return False
     read, write = multiples(model, rule)
-    return write + (TURNS - 1) * (hit * read + (1 - hit) * write) < TURNS
+    found = _found_again(model, rule, hits)
+    return write + (TURNS - 1) * (found * read + (1 - found) * write) < TURNS
+
+
+def within(ttl_s: float) -> str:
+    """The name of the rate at which chats go on while a cache with this time to live still holds them."""
+    return f"within {ttl_s:g} s"
+
+
+def usual(rate: str) -> float:
+    """What a rate is taken for before anything is learned. That of finding a prompt counts late turns in."""
+    return 1.0 if rate.startswith("within ") else HIT
+
+
+def _found_again(model: Model, rule: CacheRule, hits: Mapping[str, float]) -> float:
+    """How often the next turn of a chat comes in time and finds what is kept now."""
+    return hits.get(model.name, HIT) * hits.get(within(rule.ttl_s), 1.0)
 
 
 def has_rules(table: CandidateTable) -> bool:

@@ -120,7 +120,7 @@ class Shared:
         self.rows = [row for row in self.rows if row.prefix not in gone] + [*rows]
 
     def learn(self, model: str, found: float) -> None:
-        self.rates[model] = learned(self.rates.get(model), found)
+        self.rates[model] = learned(model, self.rates.get(model), found)
 
 
 class Told(NamedTuple):
@@ -152,6 +152,22 @@ def test_what_one_process_was_answered_another_knows() -> None:
     assert len(store.rows) <= 3
     assert tokens(other, more, "opus") == tokens(one, more, "opus")
     assert tokens(other, [*more[:3], {"role": "user", "content": "or not"}], "opus") > 0
+
+
+def test_how_many_turns_come_in_time_is_learned_from_those_of_this_process() -> None:
+    clock, store = Clock(), Shared()
+    memory, other = PromptMemory(clock, lambda: store), PromptMemory(clock, lambda: store)
+    chat = LONGER
+    for pause_s in (0.0, 20.0, *[2000.0] * 9):
+        clock.now += pause_s
+        memory.answered(chat, SAID, Told(), GPT, 0.0)
+        chat = [*chat, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "go on"}]
+    rate = memory.hits["within 1800 s"]
+    assert 0.35 < rate < 0.45
+    clock.now += 20
+    other.cached(chat, SAID, [("opus", "unlimited")])
+    other.answered(chat, SAID, Told(), GPT, 0.0)
+    assert other.hits["within 1800 s"] == pytest.approx(rate, abs=0.04)  # only turns in time are told of
 
 
 def test_what_is_too_short_to_be_kept_is_told_to_nobody() -> None:
