@@ -22,7 +22,7 @@ from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import profile_of, profiles
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.worth import trade_off
-from r2_router.show.reasons import reasons
+from r2_router.show.reasons import answer_facts, reasons
 from r2_router.show.spending import cached
 
 CONTEXT = "The house rules of this chat, in full. " * 100
@@ -103,6 +103,10 @@ def test_a_chat_stays_with_the_model_that_has_it_cached_and_leaves_when_it_is_co
         assert answer.model == "model-1"
         assert answer.cache_read_tokens == provider.counts[-1][1] > 0
         assert answer.prompt_tokens == provider.counts[-1][0]
+        assert f"3 tokens, {answer.cache_read_tokens:,} of {answer.prompt_tokens:,} prompt tokens" in answer_facts(
+            answer
+        )
+        assert "cached" not in answer_facts(first)
         total, read, written = provider.counts[-1]
         if spelling == "deepseek":  # it does not say what it wrote
             written = 0

@@ -118,8 +118,10 @@ def unmark(messages: Sequence[Message]) -> list[Message]:
 
 def _marked(message: Message) -> Message:
     content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return {**message, "content": [*parts[:-1], {**parts[-1], "cache_control": {"type": "ephemeral"}}]}
+    parts: list[Message] = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    last = max(i for i, part in enumerate(parts) if part.get("text", "").strip())  # a blank part cannot be marked
+    parts[last] = {**parts[last], "cache_control": {"type": "ephemeral"}}
+    return {**message, "content": parts}
 
 
 def _unmarked(message: Message) -> Message:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -8,11 +9,14 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.routing.messages import (
     check_messages,
+    content_text,
     context_tokens,
     instruct,
     is_marked,
     last_user_text,
+    mark,
     prompt_tokens,
+    unmark,
 )
 from r2_router.routing.tokens import estimate_tokens
 
@@ -132,3 +136,26 @@ def test_marks_for_a_prompt_cache_are_seen_in_parts_and_messages() -> None:
     assert not is_marked([{"role": "user", "content": [part]}, {"role": "assistant", "content": None}])
     assert is_marked([{"role": "user", "content": [{**part, "cache_control": {"type": "ephemeral"}}]}])
     assert is_marked([{"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}}])
+
+
+def test_a_prompt_is_marked_before_and_at_its_end_and_the_callers_is_left_alone() -> None:
+    before = copy.deepcopy(CONVERSATION)
+    marked = mark(CONVERSATION, CONVERSATION)
+    assert [is_marked([message]) for message in marked] == [False, False, True, True]
+    assert (unmark(marked), CONVERSATION) == (before, before)
+    assert [content_text(message) for message in marked] == [content_text(message) for message in before]
+
+
+def test_the_last_part_that_is_not_blank_is_marked_and_a_call_of_tools_gives_way_to_what_is_before_it() -> None:
+    parts = [*CONVERSATION[:3], {"role": "user", "content": [*PARTS["content"], {"type": "text", "text": " "}]}]
+    (*_, last) = mark(parts, parts)
+    assert ["cache_control" in part for part in last["content"]] == [False, True, False]
+    assert unmark([last]) == parts[3:]
+    calls = [USER, {"role": "assistant", "content": None, "tool_calls": []}]
+    assert [is_marked([message]) for message in mark(calls, calls)] == [True, False]
+
+
+def test_what_holds_an_instruction_is_not_marked() -> None:
+    sent = instruct(CONVERSATION, SUFFIX, 50)
+    assert [is_marked([message]) for message in mark(sent, CONVERSATION)] == [False, False, True, False]
+    assert not any(is_marked([message]) for message in mark(instruct([USER], SUFFIX, 50), [USER]))
