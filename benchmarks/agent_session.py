@@ -5,17 +5,20 @@ own order, with its own marks for the prompt cache. Each is sent with R2Router t
 prompts as the rules for OpenRouter say and bills real prices; it answers what the recorded model did, calls of tools
 too. Texts that the record does not hold are filled with others of the same length. A request comes 5 seconds after the
 one before it, a message of the user after 20 seconds to 7 minutes. Ours is compared with routing as if there were no
-caches, with the model of the first request for all, and with the strongest or the cheapest for all. Expected quality is
-the prior's, no measurement. Results go into benchmarks/results/agent_session.json; a minute.
+caches, with the model of the first request for all, and with the strongest or the cheapest for all; at one worth, the
+client's marks with those that the router sets in their place. Expected quality is the prior's, no measurement. Results
+go into benchmarks/results/agent_session.json; a minute.
 """
 
 import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from agent_record import RECORDED
 from agent_script import TURNS
@@ -26,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.chat_server import Behaviour, Exchange, chat_server, delta
 
 from r2_router import R2Router
+from r2_router.generate import generation
 from r2_router.pools.known_prices import known_prices, snapshot_date
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.pools.prompt_caches import cache_rule, multiples
-from r2_router.routing.messages import Message, message_tokens
+from r2_router.routing.messages import Message, message_tokens, unmark
 from r2_router.routing.prompt_memory import PromptMemory
 
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -38,6 +42,8 @@ MODELS = ("anthropic/claude-opus-5", "anthropic/claude-sonnet-5", "anthropic/cla
 WORTHS = (0.1, 0.5, 1.0, 2.0, 5.0)
 OURS, BLIND, PINNED = "ours", "cache-blind", "pinned to the first"
 WAYS = (OURS, BLIND, PINNED, "always the strongest", "always the cheapest")
+MARKS = ("client", "router", "none")  # who marks prompts for the cache; each at one worth
+MARKED_WORTH = 1.0
 ACTION_S, USER_S = 5.0, (0.0, 120.0, 45.0, 30.0, 420.0, 90.0, 20.0)
 KEY = "AGENT_SESSION_KEY"  # a model without one would be of this machine, and unrated
 WORDS = "the cache keeps what was read for a while and gives it back at a lower price than the plain tokens "
@@ -222,6 +228,18 @@ def play(way: str, url: str, provider: Provider, requests: list[Request], worth:
     return {**found, "net_usd": worth * found["quality"] * len(requests) - found["billed_usd"], "models": shares}
 
 
+def marked(url: str, provider: Provider, requests: list[Request]) -> dict[str, float]:
+    """Dollars billed for the session, routed as ours, by who marks its prompts."""
+    bare = [replace(request, messages=unmark(request.messages)) for request in requests]
+    found: dict[str, float] = {}
+    for who in MARKS:
+        sent = requests if who == "client" else bare
+        hints = patch.object(generation, "cache_hints", lambda _, __, sent, *___: (list(sent), {}))
+        with hints if who == "none" else nullcontext():
+            found[who] = play(OURS, url, provider, sent, MARKED_WORTH)["billed_usd"]
+    return found
+
+
 def models(url: str) -> dict[str, Model]:
     """The models at OpenRouter's prices, asked at `url`; the strongest first."""
     made: dict[str, Model] = {}
@@ -250,7 +268,9 @@ def main() -> None:
                     raise RuntimeError(f"{way}: {len(requests) - played['answered']} requests got no answer")
                 figures = [f"{played[n]:.3f}" for n in ("switch_usd", "quality", "net_usd")]
                 rows.append([f"{worth:g}", way, f"{played['billed_usd']:.3f}", str(played["switches"]), *figures])
+        by_marks = marked(server.url, provider, requests)
     table(rows)
+    print(by_marks)
     first, last = (sum(map(message_tokens, requests[i].messages)) for i in (0, -1))
     told = {
         "client": client,
@@ -259,6 +279,7 @@ def main() -> None:
         "calls": sum(len(r.answer.get("tool_calls", ())) for r in requests),
         "requests_with_a_call_lost": provider.calls_lost,
         "tokens": [first, last],
+        "marks": {"worth_usd": MARKED_WORTH, "billed_usd": by_marks},
     }
     print(told)
     publish("agent_session", "python benchmarks/agent_session.py", {**told, "worths": found})

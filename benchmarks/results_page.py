@@ -139,13 +139,17 @@ def agent_session(found: dict) -> str:
         for way, of in ways.items():
             figures = f"{of['switch_usd']:.3f} | {of['quality']:.3f} | {of['net_usd']:.3f}"
             lines.append(f"| {worth} | {way} | {of['billed_usd']:.3f} | {of['switches']} | {figures} |")
+    marks = found["marks"]
+    by = marks["billed_usd"]
     lost, ours = found["requests_with_a_call_lost"], [ways["ours"] for ways in found["worths"].values()]
     said = (
         f"{found['client']}, {found['requests']} requests of {found['tokens'][0]:,} to {found['tokens'][1]:,} tokens, "
         f"{found['calls']} calls of tools: all were answered, and {lost or 'no'} call{'s' * (lost > 1)} of a tool, nor "
         f"result of one, was lost on the way to a model. Of our {sum(of['switches'] for of in ours)} switches, "
         f"{sum(of['inside_a_turn'] for of in ours) or 'none'} came inside a turn of the user. The cost of a switch is "
-        "what is paid to read anew what the model before had cached."
+        "what is paid to read anew what the model before had cached. At a worth of "
+        f"${marks['worth_usd']:g} the session costs ${by['client']:.3f} with the client's marks for the cache, "
+        f"${by['router']:.3f} with the router's in their place, ${by['none']:.3f} without any."
     )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
