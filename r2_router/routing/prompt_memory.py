@@ -127,9 +127,10 @@ class PromptMemory:
                 expected_tokens = answer.prompt_tokens
             self.learn(model.name, expected_tokens, answer.cache_read_tokens)
         sent = instruct(messages, instruction, answer.budget)
-        if expected_tokens is not None and (pause_s := self._pause(sent)) is not None:
+        keys = _Chain().keys(sent)
+        if expected_tokens is not None and (pause_s := self._pause(keys)) is not None:
             self._learn(within(rule.ttl_s), float(pause_s < rule.ttl_s))
-        beginnings = self.remember(sent, model.name, kept_tokens=kept)
+        beginnings = self.remember(sent, model.name, kept_tokens=kept, keys=keys)
         if kept is None or kept > 0:
             self._share(messages, sent, beginnings, model.name, kept, rule)
 
@@ -139,15 +140,21 @@ class PromptMemory:
         return marked and answer.prompt_tokens >= _CERTAINLY * rule.min_tokens
 
     def remember(
-        self, sent: Sequence[Message], model: str, *, kept_tokens: int | None = None
+        self,
+        sent: Sequence[Message],
+        model: str,
+        *,
+        kept_tokens: int | None = None,
+        keys: Sequence[bytes] = (),
     ) -> list[tuple[bytes, int]]:
         """`model` answered `sent` just now; the key of each beginning, and its tokens. `kept_tokens`: how much of it
-        lies in the cache, None for all."""
+        lies in the cache, None for all. `keys` are those of `sent`, where they are known."""
+        keys = keys or _Chain().keys(sent)
         now, most, tokens = self._clock(), math.inf if kept_tokens is None else kept_tokens, 0
         beginnings: list[tuple[bytes, int]] = []
         with self._lock:
             self._models.add(model)
-            for key, message in zip(_Chain().keys(sent), sent, strict=True):
+            for key, message in zip(keys, sent, strict=True):
                 known = self._known.get(key) or {}
                 counted = next((read.tokens for read in known.values()), None)
                 tokens = tokens + message_tokens(message) if counted is None else counted
@@ -201,9 +208,9 @@ class PromptMemory:
         known = self._rates.get(name)
         return None if known is None else Rate(known[0], self._clock() - known[1])
 
-    def _pause(self, sent: Sequence[Message]) -> float | None:
+    def _pause(self, keys: Sequence[bytes]) -> float | None:
         """Seconds since this process asked anybody the turn before of this chat; None where it did not."""
-        for key in reversed(_Chain().keys(sent)):
+        for key in reversed(keys):
             if known := self._known.get(key):
                 reads = [read.at for read in known.values() if not read.told]
                 return self._clock() - max(reads) if reads else None
