@@ -324,10 +324,11 @@ class R2Router:
         """
         from r2_router.generate import AnswerStream, Generation
 
+        options = options or self.options
+        request = request.with_fields(options.sampling)
         decider = self._who_knows(request)
         decision = self._decide(decider, [request], ready_only=True)[0]
-        limits, instruction = decision.limits, decider.checkpoint.instruction
-        options = options or self.options
+        limits, instruction = decision.limits, request.form.instruction(decider.checkpoint.instruction)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)
         if instruction.temperature is not None:
@@ -354,6 +355,7 @@ class R2Router:
             on_event=on_event,
             decision=decision,
             hits=None if decision.warm is None or decision.closing else self._memory.hits,
+            form=request.form,
         )
         return AnswerStream(generation, decision, record)
 

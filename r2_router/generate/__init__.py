@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from r2_router.generate.endpoint import Endpoint
     from r2_router.generate.generation import Generation, Guard, Resolve
     from r2_router.generate.sync import iterate, run
+    from r2_router.generate.tool_calls import ToolCallDelta
     from r2_router.routing.messages import Messages
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Messages",
     "Options",
     "Resolve",
+    "ToolCallDelta",
     "iterate",
     "run",
 ]
@@ -38,6 +40,7 @@ _HOME = {
     "Messages": "routing.messages",
     "Options": "generate.body",
     "Resolve": "generate.generation",
+    "ToolCallDelta": "generate.tool_calls",
     "iterate": "generate.sync",
     "run": "generate.sync",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from r2_router.records import Budget, Record
 from r2_router.routing.decision import Decision
@@ -52,6 +52,7 @@ class Answer(Record):
     billed the most that it may be. `latency_s` and `first_token_s` are seconds from the first request, `ended_at` when
     it was over, in seconds since 1970. `partial`: the text stops where it does because of `error`, not because the
     model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
+    `tool_calls` are the tools that the model asks for, in the form of OpenAI's API, to be sent back with `message`.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Answer(Record):
     ended_at: float = 0.0
     partial: bool = False
     error: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     decision: Decision | None = field(default=None, repr=False, compare=False)
 
     _aliases: ClassVar[dict[str, str]] = {
@@ -96,6 +98,12 @@ class Answer(Record):
     def usage(self) -> dict[str, int]:
         """The token counts under the API's names."""
         return {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The answer as the next message of the conversation, its calls of tools with it."""
+        calls = {"tool_calls": list(self.tool_calls)} if self.tool_calls else {}
+        return {"role": "assistant", "content": self.text or None if calls else self.text, **calls}
 
     def __str__(self) -> str:
         return self.text

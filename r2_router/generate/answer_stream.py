@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from r2_router.generate.answer import Answer
     from r2_router.generate.generation import Generation
+    from r2_router.generate.tool_calls import ToolCallDelta
     from r2_router.routing.decision import Decision
 
 
@@ -40,6 +41,20 @@ class AnswerStream:
         except BaseException as error:
             self._close(error)
             raise
+
+    async def parts(self) -> AsyncGenerator[str | ToolCallDelta]:
+        """The text as it comes, and the calls of tools between it, piece by piece. Instead of iterating the stream; a
+        piece of a call counts as text: no other model is asked after it. Raises what iterating raises."""
+        try:
+            async for part in self._generation.parts():
+                yield part
+        except GeneratorExit:
+            await self.aclose()
+            raise
+        except BaseException as error:
+            self._close(error)
+            raise
+        self._close(None)
 
     async def aclose(self) -> None:
         """Stop; `answer` keeps what came."""

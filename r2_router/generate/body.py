@@ -52,6 +52,11 @@ class Options(Record):
             raise InputError(f"sampling cannot set {', '.join(sorted(taken))}: the router does.")
 
 
+def offers_tools(asked: Mapping[str, Any]) -> bool:
+    """Whether a request offers tools, so that a call of one is an answer."""
+    return bool(asked.get("tools") or asked.get("functions"))
+
+
 def chat_body(model: Model, messages: Sequence[Message], max_tokens: int | None, sampling: Mapping[str, Any]) -> Body:
     """A streamed request whose last event tells the usage.
 

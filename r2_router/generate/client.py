@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from r2_router.generate.body import Body, Options
+from r2_router.generate.body import Body, Options, offers_tools
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import MAY_BE_BILLED, ThoughtOnlyError, TryError, status_error
+from r2_router.generate.tool_calls import ToolCallDelta
 from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error, read_json, unpacker
 from r2_router.net.connections import lent_client
 from r2_router.net.retry_after import asked_wait
@@ -42,8 +43,9 @@ _T = TypeVar("_T")
 
 async def ask(
     model: Model, endpoint: Endpoint, body: Body, options: Options, until: float, reply: Reply
-) -> AsyncGenerator[str]:
-    """Send `body` and yield the text of the answer as it comes, "" for a piece of reasoning; `reply` keeps it all.
+) -> AsyncGenerator[str | ToolCallDelta]:
+    """Send `body` and yield the text of the answer as it comes, "" for a piece of reasoning, and pieces of the calls of
+    tools; `reply` keeps it all.
 
     `until` is when patience ends in any case, on the loop's clock. Raises TryError, also for an answer that came only
     in part.
@@ -63,9 +65,12 @@ async def ask(
                     block = await _next_block(blocks, clock, reply)
                     clock.alive()
                     for data in reader.feed(block) if block else reader.close():
+                        called = len(reply.call_pieces)
                         piece = reply.take(data)
                         if piece is not None:
                             yield piece
+                            for call in reply.call_pieces[called:]:
+                                yield call
                             clock.heard(shown=reply.shown)
                             meter.check(reply)
                     if not block:
@@ -77,7 +82,7 @@ async def ask(
             yield last
     finally:
         reply.close()
-    _check_whole(reply, endpoint)
+    _check_whole(reply, endpoint, offers_tools(body))
 
 
 async def _next_block(blocks: AsyncIterator[bytes], clock: _Clock, reply: Reply) -> bytes:
@@ -102,8 +107,9 @@ async def _drain(blocks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def _check_whole(reply: Reply, endpoint: Endpoint) -> None:
-    """Raise TryError unless the provider said that it is done, and gave an answer."""
+def _check_whole(reply: Reply, endpoint: Endpoint, tools: bool) -> None:
+    """Raise TryError unless the provider said that it is done, and gave an answer: text, or the call of a tool where
+    `tools` were offered."""
     if not reply.whole:
         raise TryError("the provider broke off" if reply.begun else "the provider sent no answer", retry=True)
     reason = reply.finish_reason.lower()
@@ -112,7 +118,7 @@ def _check_whole(reply: Reply, endpoint: Endpoint) -> None:
         raise TryError(f"the provider's content filter {stopped}")
     if reply.refusal_pieces:
         raise TryError(f"the model refused: {endpoint.shown(''.join(reply.refusal_pieces))}")
-    if reply.shown:
+    if reply.shown or (tools and reply.calls):
         return
     if reason in ("length", "max_tokens"):
         raise ThoughtOnlyError("all its tokens went by before a word of the answer")
@@ -132,17 +138,19 @@ class _Meter:
         self._cap = body.get("max_tokens", body.get("max_completion_tokens"))
         self._most = math.inf if self._cap is None else self._cap * _OVER + _OVER_TOKENS
         self._counted = 0.0
-        self._pieces = (0, 0)
+        self._pieces = (0, 0, 0)
 
     def check(self, reply: Reply) -> None:
         """Raise TryError if what came is more than the cap allows."""
-        before, self._pieces = self._pieces, (len(reply.text_pieces), len(reply.reasoning_pieces))
-        new = (*reply.text_pieces[before[0] :], *reply.reasoning_pieces[before[1] :])
+        counts = (len(reply.text_pieces), len(reply.reasoning_pieces), len(reply.call_pieces))
+        before, self._pieces = self._pieces, counts
+        calls = (call.arguments for call in reply.call_pieces[before[2] :])
+        new = (*reply.text_pieces[before[0] :], *reply.reasoning_pieces[before[1] :], *calls)
         self._counted += sum(estimate_tokens(piece) for piece in new)
         if self._counted <= self._most:
             return
         # Counted piece by piece, words that came in several pieces count for more than they are.
-        self._counted = estimate_tokens(reply.text) + estimate_tokens("".join(reply.reasoning_pieces))
+        self._counted = estimate_tokens(reply.written) + estimate_tokens("".join(reply.reasoning_pieces))
         if self._counted > self._most:
             raise TryError(f"the answer ran on past its limit of {self._cap} tokens")
 

@@ -21,10 +21,12 @@ from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError
 from r2_router.generate.refused import CAPS, Complaint, Quirks, known_quirks, remember
+from r2_router.generate.tool_calls import ToolCallDelta
 from r2_router.generate.wire import Reply
 from r2_router.pools.model import Model
 from r2_router.routing.decision import Candidate, Decision
 from r2_router.routing.messages import Message, instruct, prompt_tokens
+from r2_router.routing.needs import PLAIN, Form
 from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
@@ -106,7 +108,8 @@ class Generation:
 
     `hits`, in a chat, are the rates at which caches are found (PromptMemory.hits); None outside of one.
 
-    `messages` are a checked conversation (routing.messages.check_messages).
+    `messages` are a checked conversation (routing.messages.check_messages), `form` the tools and the format that come
+    with it. A budget's instruction is left out where JSON is asked for, and its cut where it would end a call or JSON.
 
     Iterating raises ProviderError (EmptyAnswerError where the tokens went into reasoning), the error of `resolve`
     or that of `guard`, when there is no answer.
@@ -126,13 +129,15 @@ class Generation:
         on_event: Callable[[Event], None] | None = None,
         decision: Decision | None = None,
         hits: Mapping[str, float] | None = None,
+        form: Form = PLAIN,
     ) -> None:
         if not candidates:
             raise InputError("There is no candidate to ask. Give at least one model and budget.")
         self.answer: Answer | None = None
         self._messages = messages
-        self._prompt_tokens = prompt_tokens(self._messages)
-        self._instruction = instruction
+        self._form = form
+        self._prompt_tokens = prompt_tokens(self._messages) + estimate_tokens(form.text)
+        self._instruction = form.instruction(instruction)
         self._models = models
         self._resolve = resolve
         self._options = options or Options()
@@ -147,6 +152,7 @@ class Generation:
         self._attempts: list[Attempt] = []
         self._failures: list[R2Error] = []
         self._first_token_s: float | None = None
+        self._shows_calls = False
         self._tried = False
         self._loading_since: float | None = None
         self._room_usd: float | None = None  # what a spending limit left when it refused a try
@@ -156,7 +162,15 @@ class Generation:
         return self
 
     async def __anext__(self) -> str:
-        return await anext(self._pieces)
+        while not isinstance(piece := await anext(self._pieces), str):
+            pass
+        return piece
+
+    async def parts(self) -> AsyncGenerator[str | ToolCallDelta]:
+        """The text as it comes, and the calls of tools between it, piece by piece, after which no model is asked."""
+        self._shows_calls = True
+        async for piece in self._pieces:
+            yield piece
 
     async def aclose(self) -> None:
         """Stop; `answer` keeps what came, None if nothing did."""
@@ -178,7 +192,7 @@ class Generation:
 
     # -- the course of it ------------------------------------------------------------------------------------
 
-    async def _run(self) -> AsyncGenerator[str]:
+    async def _run(self) -> AsyncGenerator[str | ToolCallDelta]:
         self._now = asyncio.get_running_loop().time
         self._start = self._now()
         self._until = self._start + self._options.total_s
@@ -202,7 +216,7 @@ class Generation:
             request = await self._after(request, failure)
         raise self._error()
 
-    async def _try(self, request: _Request, reservation: object) -> AsyncGenerator[str]:
+    async def _try(self, request: _Request, reservation: object) -> AsyncGenerator[str | ToolCallDelta]:
         """One try, from reservation to bill. Raises TryError where no text came."""
         reply, start = Reply(), self._now()
         reason = "it was interrupted"
@@ -212,7 +226,7 @@ class Generation:
             asked = ask(request.model, request.endpoint, request.sent, self._options, self._until, reply)
             async with aclosing(asked) as pieces:
                 async for piece in pieces:
-                    if piece:
+                    if not isinstance(piece, str) or piece:
                         if self._first_token_s is None:
                             self._first_token_s = self._now() - self._start
                         yield piece
@@ -221,7 +235,7 @@ class Generation:
             reason = ""
         except TryError as failure:
             reason, reply.status = failure.reason, failure.status or reply.status
-            if not reply.shown:
+            if not self._given(reply):
                 raise
         finally:
             self._renewal.cancel()
@@ -237,6 +251,10 @@ class Generation:
         self._guard.renew(reservation)
         self._keep_renewed(reservation)
 
+    def _given(self, reply: Reply) -> bool:
+        """Whether something of the answer has been handed on."""
+        return reply.shown or (self._shows_calls and bool(reply.calls))
+
     def _record(self, request: _Request, reservation: object, reply: Reply, reason: str, seconds: float) -> None:
         """Settle the bill of a try, note it, and make the answer if it gave one."""
         billed = bill(request.model, request.prompt_tokens, request.worst_case_usd, reply)
@@ -245,7 +263,7 @@ class Generation:
         self._attempts.append(
             Attempt(candidate.model, candidate.budget, reason, reply.status, seconds, billed.cost_usd)
         )
-        if reason and not reply.shown:
+        if reason and not self._given(reply):
             return
         self.answer = Answer(
             text=reply.text,
@@ -272,6 +290,7 @@ class Generation:
             ended_at=time.time(),
             partial=bool(reason),
             error=reason,
+            tool_calls=reply.calls.finished(whole=not reason),
             decision=self._decision,
         )
 
@@ -381,7 +400,7 @@ class Generation:
         reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
         model.usd_per_million(reads)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
-        sampling = self._options.sampling
+        sampling = {**self._options.sampling, **self._form.fields}
         sent, hints = cache_hints(
             model,
             self._messages,
@@ -398,7 +417,7 @@ class Generation:
     def _cap(self, candidate: Candidate, model: Model, prompt_tokens: int) -> int:
         """The tokens at which the answer is cut, thoughts included; always some: else nobody knows the worst."""
         cap = self._instruction.cap(candidate.budget)
-        if cap is not None:
+        if cap is not None and not self._form.fields:
             return cap + model.thinking_tokens
         if self._options.max_tokens is not None:
             return self._options.max_tokens

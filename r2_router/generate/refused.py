@@ -19,7 +19,7 @@ from r2_router.routing.messages import fold_system, unmark
 CAPS = ("max_tokens", "max_completion_tokens")
 _CAP_ELSEWHERE = ("max_output_tokens", "maxOutputTokens", "max_new_tokens", "num_predict")  # names behind a gateway
 _EFFORTS = ("none", "minimal", "low")  # each the next one's, where it is refused
-_NEVER_DROPPED = frozenset({"model", "messages", *CAPS})
+_NEVER_DROPPED = frozenset({"model", "messages", "tools", "tool_choice", "response_format", *CAPS})
 # Words of English that are fields too: they count where a server marks them as a name.
 _ENGLISH = frozenset({"n", "stop", "stream", "seed", "user", "reasoning", "store", "tools", "metadata"})
 _LEAST_CAP = 16  # where a server names no least one

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from r2_router.generate.tool_calls import ToolCallDelta, ToolCalls
 from r2_router.generate.usage import Document, Usage, as_dict, find_usage
 from r2_router.words import whole_characters
 
@@ -138,7 +139,8 @@ class Reply:
     text_pieces: list[str] = field(default_factory=list[str])
     reasoning_pieces: list[str] = field(default_factory=list[str])
     refusal_pieces: list[str] = field(default_factory=list[str])
-    call_pieces: list[str] = field(default_factory=list[str])  # names and arguments of the tools it asks for
+    call_pieces: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])  # of the tools it asks for
+    calls: ToolCalls = field(default_factory=ToolCalls)
     finish_reason: str = ""
     usage: Usage | None = None
     usage_final: bool = False  # else more may have been billed since
@@ -157,7 +159,8 @@ class Reply:
     @property
     def written(self) -> str:
         """All that the model wrote but its thoughts: text, refusals, calls of tools."""
-        return "".join((*self.text_pieces, *self.refusal_pieces, *self.call_pieces))
+        called = (part for piece in self.call_pieces for part in (piece.name, piece.arguments))
+        return "".join((*self.text_pieces, *self.refusal_pieces, *called))
 
     @property
     def whole(self) -> bool:
@@ -193,7 +196,7 @@ class Reply:
         stated = as_dict(cast("object", message if whole else delta))
         content, thought = _split(stated.get("content"))
         thought += _text(stated.get("reasoning_content")) or _text(stated.get("reasoning"))
-        refusal, calls = _text(stated.get("refusal")), _calls(stated)
+        refusal, calls = _text(stated.get("refusal")), self.calls.take(stated)
         new = bool(content or thought or refusal or calls)
         self.begun = self.begun or new or bool(self.finish_reason)
         self.refusal_pieces += [refusal] if refusal else []
@@ -231,15 +234,6 @@ def _first_choice(choices: object) -> Document:
         if choice.get("index") in (0, None):
             return choice
     return {}
-
-
-def _calls(stated: Document) -> list[str]:
-    """Names and arguments of the tools that are called."""
-    calls, one = stated.get("tool_calls"), stated.get("function_call")
-    functions = [as_dict(one)] if one else []
-    if isinstance(calls, list):
-        functions = [as_dict(as_dict(call).get("function")) for call in cast("list[object]", calls)] + functions
-    return [part for function in functions for key in ("name", "arguments") if (part := _text(function.get(key)))]
 
 
 def read_json(data: bytes) -> Document:

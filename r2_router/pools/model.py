@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from r2_router.errors import ConfigError
 from r2_router.records import Record
@@ -15,6 +15,9 @@ ROUTERS_FIELDS = frozenset(
 )
 # Fields in which a request may say whether, and how hard, the model is to think.
 THINKING_FIELDS = frozenset({"reasoning", "reasoning_effort", "thinking", "enable_thinking", "think"})
+
+# What a model may be able to do beside answering a text with a text: see pools/can.py.
+Capability = Literal["images", "audio", "video", "files", "tools", "json_schema", "json_object", "prefill"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Model(Record):
     quality: float | None = None  # what its user believes of it: the mean quality of its answers, 0 to 1
     verbosity: float = 1.0  # the length of its answers, as a multiple of the usual one
     request: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)  # more fields of the body
+    can: tuple[Capability, ...] = ()  # what it is known to do, see pools/can.py
+    cannot: tuple[Capability, ...] = ()  # and what not; of the rest nothing is known
 
     @property
     def available(self) -> bool:

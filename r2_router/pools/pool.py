@@ -19,7 +19,8 @@ from typing import Any, cast
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import is_own, is_path, shipped, spelled, user_config_dir
 from r2_router.errors import ConfigError
-from r2_router.pools.model import ROUTERS_FIELDS, Model, PriceTier
+from r2_router.pools.can import CAPABILITIES
+from r2_router.pools.model import ROUTERS_FIELDS, Capability, Model, PriceTier
 from r2_router.pools.profiles import profile, profiles
 
 DEFAULT_POOL = "local"
@@ -149,6 +150,15 @@ def _rating(value: object) -> Mapping[str, float]:
     return {category: points(each) for category, each in stated.items()}
 
 
+def _capabilities(value: object) -> tuple[Capability, ...]:
+    """What a model can, or cannot: ["tools", "images"]."""
+    named = cast("list[object]", value) if isinstance(value, list) else [value]
+    for name in named:
+        if name not in CAPABILITIES:
+            raise ValueError(f"must hold some of {', '.join(CAPABILITIES)}; it holds {cf.shown(name)}")
+    return cast("tuple[Capability, ...]", tuple(named))
+
+
 def _request(value: object) -> Mapping[str, Any]:
     """Fields of a chat request, as JSON can carry them."""
     fields = cf.table(value)
@@ -192,6 +202,8 @@ _MODEL_KEYS: Mapping[str, cf.Check] = {
     "quality": cf.fraction,
     "verbosity": cf.speed,
     "request": _request,
+    "can": _capabilities,
+    "cannot": _capabilities,
     "weights": cf.text,
     "usd_per_hour": cf.amount,
     "request_usd": cf.amount,
@@ -330,6 +342,8 @@ def _model(name: str, entry: _Entry) -> Model:
         quality=values.get("quality"),
         verbosity=values.get("verbosity", 1.0),
         request=values.get("request", {}),
+        can=values.get("can", ()),
+        cannot=values.get("cannot", ()),
         **{key: values.get(key) for key in BESIDE},
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
+from r2_router.pools.can import lacks, refusals
 from r2_router.pools.model import Model, answer_usd
 from r2_router.pools.pool import Pool
 from r2_router.pools.thoughts import expected_thoughts
@@ -96,7 +97,7 @@ class CandidateTable:
 
         Raises InputError for a name that means no model, or a forced model that is not one.
         """
-        key = (limits.models, limits.exclude, limits.model)
+        key = (limits.models, limits.exclude, limits.model, limits.needs, limits.needs and refusals())
         known = self._allowed.get(key)
         if known is None:
             known = self._allow(limits)
@@ -184,13 +185,16 @@ def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:
     without = {m.name for name in limits.exclude for m in named(name, models)}
     one = forced(limits.model, models) if limits.model else ""
     barred: dict[str, str] = {}
-    for name in (model.name for model in models):
+    for model in models:
+        name, lacking = model.name, [need for need in limits.needs if lacks(model, need.kind)]
         if one and name != one:
             barred[name] = f"not allowed: model is {limits.model}"
         elif limits.models and name not in only:
             barred[name] = f"not allowed: models is {','.join(limits.models)}"
         elif name in without:
             barred[name] = f"not allowed: exclude is {','.join(limits.exclude)}"
+        elif lacking:
+            barred[name] = ", ".join(need.refusal for need in lacking)
     return barred
 
 

@@ -26,7 +26,7 @@ from r2_router.checkpoints.format import Precision
 from r2_router.records import Later
 from r2_router.routing.closings import is_closing
 from r2_router.routing.decision import EarlierTurn
-from r2_router.routing.messages import Message, content_text
+from r2_router.routing.messages import Message, content_text, query_text
 from r2_router.routing.predict import Predictor
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.tokens import estimate_tokens
@@ -61,14 +61,14 @@ def user_turns(messages: Sequence[Message]) -> Iterator[str]:
     that comes alone, without even a system message: no harness sends that.
     """
     if len(messages) == 1:
-        yield content_text(messages[0])
+        yield query_text(messages[0])
         return
     said, last = False, None
     for message in reversed(messages):
         if message["role"] != "user":
             continue
         text = content_text(message)
-        last = text if last is None else last
+        last = query_text(message) if last is None else last
         wish = without_harness(text)
         if wish.strip():
             said = True

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
+
+import numpy as np
 
 from r2_router.arrays import Floats, Singles
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool, as_of_today
-from r2_router.records import Later
+from r2_router.records import UNLIMITED, Later
 from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, forced
 from r2_router.routing.conversation import Reader, Reading
@@ -107,14 +110,14 @@ class Decider:
         chats = [[request.query] if self._compat else request.turns for request in requests]
         vectors = self.embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
         readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
-        counts = [self._input_tokens(request.query) + context_tokens(request.messages) for request in requests]
+        counts = [self._count(request) for request in requests]
         return [
             self._decide(
                 reading,
                 self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
                 input_tokens=tokens,
                 trade=trade,
-                limits=request.limits,
+                limits=self._limits(request, table),
                 query=request.query,
                 table=table,
                 warm=self._warmth(request, tokens, table, last=reading.closing) if request.is_chat else None,
@@ -215,7 +218,9 @@ class Decider:
                 said[forced(cached.model, table.models)].append(cached)
             known = [said[model] for model, _ in candidates]
         else:
-            known = self._memory.cached(request.messages, self.checkpoint.instruction, candidates)
+            known = self._memory.cached(
+                request.messages, request.form.instruction(self.checkpoint.instruction), candidates
+            )
         return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages), last=last)
 
     def _outputs(self, vectors: Singles) -> Singles:
@@ -223,6 +228,19 @@ class Decider:
 
     def _stated_length(self, query: str | None) -> StatedLength | None:
         return None if self._compat or not query else stated_length(query)
+
+    def _limits(self, request: Request, table: CandidateTable) -> Limits:
+        """The limits of a request: an answer that must be JSON is cut by no budget, unless one is asked for."""
+        limits = request.limits
+        if not request.form.structured or limits.budget is not None or limits.max_tokens is not None:
+            return limits
+        unlimited = np.isinf(table.budgets[table.allowed(limits).index]).any()
+        return replace(limits, budget=UNLIMITED) if unlimited else limits
+
+    def _count(self, request: Request) -> int:
+        """Tokens, estimated, of all that a model reads but an instruction, and what is no text."""
+        read = self._input_tokens(request.query) + context_tokens(request.messages)
+        return read + estimate_tokens(request.form.text)
 
     def _input_tokens(self, text: str) -> int:
         if self._compat:  # the seed's own estimate

@@ -16,6 +16,7 @@ from r2_router.arrays import Floats
 from r2_router.errors import InputError
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.needs import Need
 from r2_router.routing.stated_length import StatedLength
 from r2_router.routing.warm import PromptCache, Warmth
 
@@ -85,7 +86,8 @@ class Limits(Record):
 
     max_cost_usd: dollars an answer; max_tokens: output tokens (the budget, or the expectation if unlimited);
     min_quality: expected quality 0..1; models, exclude: names, ids, their beginnings or globs (see
-    candidates.named); model and budget: the one to take, of which nothing is left to choose.
+    candidates.named); model and budget: the one to take, of which nothing is left to choose. `needs`: what the model
+    must be able to do.
     """
 
     max_cost_usd: float | None = None
@@ -95,6 +97,7 @@ class Limits(Record):
     exclude: tuple[str, ...] = ()
     model: str = ""
     budget: Budget | None = None
+    needs: tuple[Need, ...] = ()
 
     @property
     def numbers(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
+from r2_router.pools.model import Capability
 from r2_router.records import Budget
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.words import whole_characters
@@ -18,14 +19,26 @@ Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 BLANK = "The query is blank. Give the text you would send to an LLM."
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
+_PART_KINDS: Mapping[str, Capability] = {
+    "image_url": "images",
+    "input_image": "images",
+    "image": "images",
+    "input_audio": "audio",
+    "audio_url": "audio",
+    "video_url": "video",
+    "input_video": "video",
+    "file": "files",
+    "input_file": "files",
+    "document": "files",
+}
 _OVERHEAD_TOKENS = 4  # what a chat template puts around a message
 
 
 def check_messages(messages: Messages) -> list[Message]:
     """`messages` as a new list of OpenAI messages; a string is one user message.
 
-    Raises InputError for an empty list, an unknown role, content that is not text (a string or a list of text
-    parts), no user message, or a blank last one.
+    Content is a string, or a list of parts: text, and others (images, audio, files), which are sent as they are.
+    Raises InputError for an empty list, an unknown role, other content, no user message, or a blank last one.
     """
     if isinstance(messages, str):
         if not messages.strip():
@@ -37,7 +50,7 @@ def check_messages(messages: Messages) -> list[Message]:
     last = _last_user(checked)
     if last is None:
         raise InputError('messages holds no message of role "user": there is nothing to answer.')
-    if not content_text(last).strip():
+    if not content_text(last).strip() and not part_kinds(last):
         raise InputError(BLANK)
     try:
         text = json.dumps(checked, allow_nan=False, ensure_ascii=False)
@@ -48,7 +61,7 @@ def check_messages(messages: Messages) -> list[Message]:
 
 def last_user_text(messages: Sequence[Message]) -> str:
     """The text that is routed: the last user message of a checked conversation."""
-    return content_text(cast("Message", _last_user(messages)))
+    return query_text(cast("Message", _last_user(messages)))
 
 
 def context_tokens(messages: Sequence[Message]) -> int:
@@ -141,7 +154,25 @@ def content_text(message: Mapping[str, Any]) -> str:
     content: object = message.get("content") or ""
     if isinstance(content, str):
         return content
-    return "".join(part["text"] for part in cast("list[Mapping[str, str]]", content))
+    return "".join(part.get("text", "") for part in cast("list[Mapping[str, str]]", content))
+
+
+def query_text(message: Message) -> str:
+    """What a message says; of one that says nothing, what it holds: "[images]"."""
+    text = content_text(message)
+    return text if text.strip() else "".join(f"[{kind}]" for kind in dict.fromkeys(part_kinds(message))) or text
+
+
+def part_kind(part: Mapping[str, Any]) -> Capability | None:
+    """What a model must be able to read for this part of a message, None for text, or what nobody knows."""
+    return _PART_KINDS.get(part.get("type", ""))
+
+
+def part_kinds(message: Message) -> list[Capability]:
+    """What a model must be able to read for a message besides text, a part each."""
+    content = message.get("content")
+    parts = cast("list[Message]", content) if isinstance(content, list) else []
+    return [kind for part in parts if (kind := part_kind(part)) is not None]
 
 
 def _check_message(i: int, message: object) -> Message:
@@ -153,16 +184,21 @@ def _check_message(i: int, message: object) -> Message:
     content: object = known.get("content")
     if isinstance(content, str) or (content is None and known["role"] == "assistant"):
         return known
-    if not isinstance(content, list) or not all(_is_text_part(part) for part in cast("list[object]", content)):
-        raise InputError(f"messages[{i}] holds content that is not text: give a string, or a list of text parts.")
+    if not isinstance(content, list) or not all(_is_part(part) for part in cast("list[object]", content)):
+        raise InputError(
+            f"messages[{i}] holds content that is not text: give a string, or a list of parts with a type."
+        )
     return known
 
 
-def _is_text_part(part: object) -> bool:
+def _is_part(part: object) -> bool:
     if not isinstance(part, Mapping):
         return False
     known = cast("Mapping[str, object]", part)
-    return known.get("type") == "text" and isinstance(known.get("text"), str)
+    text, kind = known.get("text"), known.get("type")
+    if kind == "text" or "text" in known:
+        return isinstance(kind, str) and isinstance(text, str)
+    return isinstance(kind, str) and bool(kind)
 
 
 def _last_user(messages: Sequence[Message]) -> Message | None:

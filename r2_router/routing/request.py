@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Unpack, cast
 
 import numpy as np
@@ -16,8 +16,9 @@ from r2_router.records import Budget, Record, read_budget
 from r2_router.routing.conversation import user_turns
 from r2_router.routing.decision import Limits, TradeOff
 from r2_router.routing.messages import BLANK, Message, Messages, check_messages, last_user_text
+from r2_router.routing.needs import PLAIN, Form, check_form, read_needs
 from r2_router.routing.warm import Cached, check_cached
-from r2_router.routing.wishes import Wishes
+from r2_router.routing.wishes import Wishes, form_options
 from r2_router.routing.worth import finite, trade_off
 
 NO_LIMITS = Limits()
@@ -29,7 +30,8 @@ class Request(Record):
 
     `messages` is the conversation as it is sent, a system message first; `query` the last user message in it, which
     is routed, read as `context` says (see conversation.py). `trade_off` is None where none was asked for, or only a
-    `preset`, which the router knows the worth of. `cached`: what the caller says models have read of it.
+    `preset`, which the router knows the worth of. `cached`: what the caller says models have read of it. `form`: the
+    tools and the format it comes with; what a model needs for all that is among the limits.
     """
 
     query: str
@@ -39,6 +41,7 @@ class Request(Record):
     limits: Limits = NO_LIMITS
     context: Literal["auto", "last"] = "auto"
     cached: tuple[Cached, ...] = ()
+    form: Form = PLAIN
 
     @property
     def is_chat(self) -> bool:
@@ -50,6 +53,14 @@ class Request(Record):
         """What is read of the conversation, the last user message first; that one alone where `context` is "last"."""
         turns = user_turns(self.messages)
         return [next(turns)] if self.context == "last" else [*turns]
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Request:
+        """This request with the tools and the format that stand among more `fields` of its body; its own go first."""
+        given = {name: fields[name] for name in ("tools", "tool_choice", "response_format") if fields.get(name)}
+        if not given:
+            return self
+        form = check_form(**{**given, **self.form.fields}, check_format=self.form.checked)
+        return replace(self, form=form, limits=replace(self.limits, needs=read_needs(self.messages, form)))
 
     @classmethod
     def read(
@@ -71,8 +82,10 @@ class Request(Record):
         if system:
             messages = [{"role": "system", "content": system}, *messages]
         trade, preset, kept = read_wishes(lambda_val, wishes)
-        context, cached = _context(wishes.get("context")), check_cached(cache)
-        return cls(last_user_text(messages), messages, trade, preset, kept, context, cached)
+        context, cached, form = _context(wishes.get("context")), check_cached(cache), _form(wishes)
+        if needs := read_needs(messages, form):
+            kept = replace(kept, needs=needs)
+        return cls(last_user_text(messages), messages, trade, preset, kept, context, cached, form)
 
 
 # -- wishes --------------------------------------------------------------------------------------------------
@@ -85,7 +98,9 @@ def read_wishes(lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff | No
     rest: dict[str, Any] = dict(wishes)
     worth_usd, preset = rest.pop("worth_usd", None), rest.pop("preset", None)
     _context(rest.pop("context", None))
-    return trade_off(lambda_val, worth_usd, preset), preset or "", limits(**rest)
+    form = _form(wishes)
+    kept = limits(**{name: wish for name, wish in rest.items() if name not in form_options()})
+    return trade_off(lambda_val, worth_usd, preset), preset or "", replace(kept, needs=read_needs((), form))
 
 
 def limits(
@@ -119,6 +134,10 @@ def limits(
         model=_name("model", model or ""),
         budget=length,
     )
+
+
+def _form(wishes: Wishes) -> Form:
+    return check_form(**{name: wish for name, wish in wishes.items() if name in form_options()})
 
 
 def _context(value: object) -> Literal["auto", "last"]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_type_hints
 
 from r2_router.records import Budget
 
-Kind = Literal["number", "whole", "name", "names", "budget"]
+Kind = Literal["number", "whole", "name", "names", "budget", "form"]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -48,6 +48,17 @@ class Wishes(TypedDict, total=False):
         Budget | str | None, Wish("this length and no other: output tokens, or unlimited", "TOKENS", "budget")
     ]
     context: Annotated[str | None, Wish("last: read a chat's last message alone", "auto|last", "name")]
+    tools: Annotated[
+        Sequence[Mapping[str, Any]] | None, Wish("functions the model may call, as OpenAI's API takes them", "", "form")
+    ]
+    tool_choice: Annotated[str | Mapping[str, Any] | None, Wish("which of them it must call", "", "form")]
+    response_format: Annotated[
+        Mapping[str, Any] | None,
+        Wish("JSON, or a JSON schema, the answer must keep to, as OpenAI's API takes it", "", "form"),
+    ]
+    check_format: Annotated[
+        bool | None, Wish("hold the answer against response_format; a wrong one asks the next model once", "", "form")
+    ]
 
 
 LAMBDA_VAL = Wish(
@@ -57,10 +68,20 @@ LAMBDA_VAL = Wish(
 
 @cache
 def wish_options() -> Mapping[str, Wish]:
-    """Every wish by name, lambda_val among them, in the order in which they are offered."""
-    hints = get_type_hints(Wishes, include_extras=True)
-    named = {name: next(m for m in hint.__metadata__ if isinstance(m, Wish)) for name, hint in hints.items()}
+    """Every wish that a person or an agent can spell, by name, lambda_val among them, in the order in which they are
+    offered. The form of the request ("form") is for programs."""
+    named = {name: wish for name, wish in _annotated().items() if wish.kind != "form"}
     return {"worth_usd": named.pop("worth_usd"), "lambda_val": LAMBDA_VAL, **named}
+
+
+def form_options() -> Mapping[str, Wish]:
+    """The wishes that say in which form a model is asked, and answers."""
+    return {name: wish for name, wish in _annotated().items() if wish.kind == "form"}
+
+
+def _annotated() -> dict[str, Wish]:
+    hints = get_type_hints(Wishes, include_extras=True)
+    return {name: next(m for m in hint.__metadata__ if isinstance(m, Wish)) for name, hint in hints.items()}
 
 
 def takes_wishes(method: _Method) -> _Method:
@@ -73,7 +94,7 @@ def takes_wishes(method: _Method) -> _Method:
         for name, hint in hints.items()
     ]
     method.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    lines = [f"    {name}: {wish.help}" for name, wish in wish_options().items()]
+    lines = [f"    {name}: {wish.help}" for name, wish in {**wish_options(), **form_options()}.items()]
     method.__doc__ = f"{inspect.getdoc(method)}\n\nWishes, each optional:\n" + "\n".join(lines)
     return method
 
