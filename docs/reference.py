@@ -77,6 +77,12 @@ FILES = (
     ),
     (
         "configuration",
+        "part_tokens.toml",
+        "you",
+        "what images, sounds and files count in tokens, before shipped counts ([chats](conversations.md))",
+    ),
+    (
+        "configuration",
         "pools",
         "you, or `r2-router setup`",
         "`NAME.toml`: pools of your own, before shipped ones of the same name",

@@ -191,6 +191,21 @@ def other_budget(budget: Budget) -> str:
     return f"budget is {budget_text(budget)}"
 
 
+def needs_most(refusal: str, count: int, of: int) -> str:
+    return f"{count} of {counted(of, 'model')} {refusal}: add one that can, or leave it out."
+
+
+def not_known(model: str, kinds: Sequence[str], where: Sequence[str]) -> str:
+    """That nobody told whether a model can do what a request needs."""
+    named = ", ".join(f"{kind} ({place})" for kind, place in zip(kinds, where, strict=True))
+    return f"It is not known whether {model} takes {named}; `can` and `cannot` in the pool say so."
+
+
+def not_measured(kinds: Sequence[str]) -> str:
+    """That expected quality is that of plain text."""
+    return f"Not measured for {' and '.join(kinds)}: the expected quality is that of an answer to the text alone."
+
+
 def nothing_left(label: str, reasons: Sequence[str]) -> str:
     return (
         f"No candidate is left after the limits. Nearest: {label} ({'; '.join(reasons)}). Loosen that limit, or make "

@@ -19,7 +19,7 @@ from support.made_up import DIM, make_checkpoint, make_pool, unit
 from support.offers import KEY, KEY_VARIABLE, Offers, offers
 
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.pools import prompt_caches
+from r2_router.pools import can, part_tokens, prompt_caches
 from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import profile_of, profiles
 
@@ -65,6 +65,9 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
         profile_of.cache_clear()
     if (folder / "prompt_caches.toml").exists():
         prompt_caches.forget()
+    if (folder / "part_tokens.toml").exists():
+        part_tokens.forget()
+    can.forget()
 
 
 @pytest.fixture

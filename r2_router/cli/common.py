@@ -48,7 +48,8 @@ def add_query_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--messages",
         metavar="F",
-        help="a JSON file with the messages of a chat, a list or under `messages`; a prompt comes after them; - is "
+        help="a JSON file with the messages of a chat, a list or under `messages` (with `tools` and `response_format` "
+        "beside it); a prompt comes after them; - is "
         "stdin",
     )
 
@@ -134,10 +135,10 @@ def read_requests(args: argparse.Namespace) -> list[Request]:
         return [Request.read(query, system=system, **asked) for query in read_queries(args)]
     if args.messages == args.file == "-":
         raise InputError("Stdin can be read once: as --messages, or as --file.")
-    chat = _chat_of_json(_read(args.messages), args.messages)
+    chat, form = _chat_of_json(_read(args.messages), args.messages)
     alone = (args.text, args.query, args.file) == (None, None, None)
     ends: list[list[Any]] = [[]] if alone else [[{"role": "user", "content": q}] for q in read_queries(args)]
-    return [Request.read([*chat, *end], system=system, **asked) for end in ends]
+    return [Request.read([*chat, *end], system=system, **asked, **form) for end in ends]
 
 
 def note_warnings(decision: Decision) -> None:
@@ -175,17 +176,24 @@ def _read(file: str) -> str:
         raise InputError(f"{file} is not UTF-8 text (byte {error.start}).") from None
 
 
-def _chat_of_json(text: str, file: str) -> list[Any]:
-    """The messages in a JSON text, as they stand. Raises InputError where there is no list of them."""
+def _chat_of_json(text: str, file: str) -> tuple[list[Any], dict[str, Any]]:
+    """The messages in a JSON text, and the tools and the format that a request's body holds beside them, as they stand.
+
+    Raises InputError where there is no list of messages.
+    """
+    from r2_router.routing.wishes import form_options
+
+    body: dict[str, Any] = {}
     try:
         known = json.loads(text)
     except (ValueError, RecursionError):
         known = None
     if isinstance(known, dict):
-        known = cast("dict[str, Any]", known).get("messages")
+        body = cast("dict[str, Any]", known)
+        known = body.get("messages")
     if not isinstance(known, list):
         raise InputError(f'{file} is no JSON list of messages such as [{{"role": "user", "content": "..."}}].')
-    return cast("list[Any]", known)
+    return cast("list[Any]", known), {name: body[name] for name in form_options() if name in body}
 
 
 def _queries_of_jsonl(text: str, file: str) -> list[str]:

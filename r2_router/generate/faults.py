@@ -54,6 +54,10 @@ class ThoughtOnlyError(TryError):
     """The model used up its tokens before it wrote a word of its answer."""
 
 
+class WrongFormatError(TryError):
+    """The model answered, and not in the format that was asked for."""
+
+
 def status_error(
     status: int, reason: str, model: Model, endpoint: Endpoint, wait_s: float | None = None, message: str = ""
 ) -> TryError:

@@ -19,14 +19,18 @@ from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, w
 from r2_router.generate.cache_hints import cache_hints
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
-from r2_router.generate.faults import ThoughtOnlyError, TryError
+from r2_router.generate.faults import ThoughtOnlyError, TryError, WrongFormatError
+from r2_router.generate.format_check import FormatCheck
 from r2_router.generate.refused import CAPS, Complaint, Quirks, known_quirks, remember
+from r2_router.generate.refused_needs import refused_need
 from r2_router.generate.tool_calls import ToolCallDelta
 from r2_router.generate.wire import Reply
+from r2_router.pools.can import lacks, remember_refusal
 from r2_router.pools.model import Model
+from r2_router.pools.part_tokens import part_tokens
 from r2_router.routing.decision import Candidate, Decision
-from r2_router.routing.messages import Message, instruct, prompt_tokens
-from r2_router.routing.needs import PLAIN, Form
+from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
+from r2_router.routing.needs import PLAIN, Form, read_needs
 from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
@@ -137,6 +141,10 @@ class Generation:
         self._messages = messages
         self._form = form
         self._prompt_tokens = prompt_tokens(self._messages) + estimate_tokens(form.text)
+        self._parts = counted_parts(messages)
+        self._needs = read_needs(messages, form)
+        self._check = FormatCheck(form) if form.checked else None
+        self._wrong = 0  # answers that were not in the format asked for
         self._instruction = form.instruction(instruction)
         self._models = models
         self._resolve = resolve
@@ -217,9 +225,9 @@ class Generation:
         raise self._error()
 
     async def _try(self, request: _Request, reservation: object) -> AsyncGenerator[str | ToolCallDelta]:
-        """One try, from reservation to bill. Raises TryError where no text came."""
+        """One try, from reservation to bill. Raises TryError where no text came, or none of the format asked for."""
         reply, start = Reply(), self._now()
-        reason = "it was interrupted"
+        reason, held = "it was interrupted", list[str | ToolCallDelta]()
         self._keep_renewed(reservation)
         try:
             self._tell("asking", request)
@@ -229,9 +237,15 @@ class Generation:
                     if not isinstance(piece, str) or piece:
                         if self._first_token_s is None:
                             self._first_token_s = self._now() - self._start
-                        yield piece
+                        if self._check is None:
+                            yield piece
+                        else:
+                            held.append(piece)  # until it is known to be right
                     else:
                         self._tell("thinking", request, pieces=len(reply.reasoning_pieces))
+            self._hold_to_format(reply)
+            for piece in held:
+                yield piece
             reason = ""
         except TryError as failure:
             reason, reply.status = failure.reason, failure.status or reply.status
@@ -251,8 +265,17 @@ class Generation:
         self._guard.renew(reservation)
         self._keep_renewed(reservation)
 
+    def _hold_to_format(self, reply: Reply) -> None:
+        """Raise WrongFormatError for an answer that is not what was asked for; the call of a tool is no answer yet."""
+        fault = self._check.fault(reply.text) if self._check and not reply.calls else ""
+        if fault:
+            raise WrongFormatError(fault)
+
     def _given(self, reply: Reply) -> bool:
         """Whether something of the answer has been handed on."""
+        return self._check is None and self._shown(reply)
+
+    def _shown(self, reply: Reply) -> bool:
         return reply.shown or (self._shows_calls and bool(reply.calls))
 
     def _record(self, request: _Request, reservation: object, reply: Reply, reason: str, seconds: float) -> None:
@@ -298,6 +321,12 @@ class Generation:
 
     async def _after(self, request: _Request, failure: TryError) -> _Request | None:
         """What is asked after `failure`, once it is time: the same model again, the next one, or nothing."""
+        if (need := refused_need(failure, self._needs)) is not None:
+            remember_refusal(request.model, need.kind)
+            return await self._another(request, TryError(f"it {need.refusal}: {failure.reason}", status=failure.status))
+        if isinstance(failure, WrongFormatError):
+            self._wrong += 1
+            return await self._another(request, failure, last=self._wrong > 1)
         again = self._changed(request, failure)
         wait_s = 0.0 if again else self._backoff(request, failure)
         if wait_s is not None:
@@ -305,11 +334,15 @@ class Generation:
             self._tell("failed", request, f"{failure.reason}; asking again {when}")
             await asyncio.sleep(wait_s)
             return again or replace(request, tries=request.tries + (not failure.loading))
+        return await self._another(request, failure)
+
+    async def _another(self, request: _Request, failure: TryError, *, last: bool = False) -> _Request | None:
+        """The next model, once it is noted why this one is not asked again; `last`: no other one either."""
         self._failures.append(self._failure(request, failure))
         if failure.refuses_key:
             self._refusing.add(request.endpoint)
         self._tell("failed", request, failure.reason)
-        return await self._next_model()
+        return None if last else await self._next_model()
 
     def _changed(self, request: _Request, failure: TryError) -> _Request | None:
         """The request in a form that may do better at once, None if there is none."""
@@ -357,6 +390,8 @@ class Generation:
                 return None
             if candidate.model in self._asked or (self._tried and not self._affordable(candidate)):
                 continue
+            if self._tried and self._cannot(candidate):
+                continue
             self._tried = True
             self._asked.add(candidate.model)
             start = self._now()
@@ -388,6 +423,11 @@ class Generation:
             self._tell("failed", request, f"{refusal} Asking {cheaper.candidate.label} instead")
         return cheaper
 
+    def _cannot(self, candidate: Candidate) -> bool:
+        """Whether its model is known, by now, not to do what is needed."""
+        model = self._models.get(candidate.model)
+        return model is not None and any(lacks(model, need.kind) for need in self._needs)
+
     def _affordable(self, candidate: Candidate) -> bool:
         limit = self._max_cost_usd
         return limit is None or self._spent_usd + candidate.predicted_cost_usd <= limit
@@ -397,7 +437,7 @@ class Generation:
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
         sentence = self._instruction.render(candidate.budget)
-        reads = self._prompt_tokens + (estimate_tokens(sentence) if sentence else 0)
+        reads = self._prompt_tokens + part_tokens(model, self._parts) + (estimate_tokens(sentence) if sentence else 0)
         model.usd_per_million(reads)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
         sampling = {**self._options.sampling, **self._form.fields}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, cast
 
+from r2_router.pools.listed_capabilities import listed_capabilities
+from r2_router.pools.model import Capability
 from r2_router.records import Record
 
 UNFIXED: Literal["unfixed"] = "unfixed"  # the provider says that the price depends
@@ -61,7 +63,7 @@ class Listed(Record):
 
     `offered` False: the list says itself that it cannot be used. `chats`: whether it answers a chat in text, and in
     nothing else. `expires`: the ISO date after which it may be gone, "" for none. Tokens: `context_window` of query and
-    answer, `max_input_tokens`, `max_output_tokens`.
+    answer, `max_input_tokens`, `max_output_tokens`. `can` and `cannot`: what it says of capabilities.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Listed(Record):
     context_window: int | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
+    can: tuple[Capability, ...] = ()
+    cannot: tuple[Capability, ...] = ()
 
 
 def read_entry(entry: object, today: str) -> Listed | None:
@@ -90,6 +94,7 @@ def read_entry(entry: object, today: str) -> Listed | None:
     top, limits = _table(given.get("top_provider")), _table(given.get("per_request_limits"))
     about = {**_table(given.get("metadata")), **given}
     input_limit = _tokens(given, ("inputTokenLimit",)) or _tokens(limits, ("prompt_tokens",))
+    can, cannot = listed_capabilities(given)
     return Listed(
         id=names[0],
         aliases=(*_texts(given.get("aliases")), *_texts([given.get("canonical_slug")])),
@@ -102,6 +107,8 @@ def read_entry(entry: object, today: str) -> Listed | None:
         max_output_tokens=_least(
             _tokens(about, _OUTPUTS), _tokens(top, _OUTPUTS), _tokens(limits, ("completion_tokens",))
         ),
+        can=can,
+        cannot=cannot,
     )
 
 

@@ -81,6 +81,12 @@ def refresh(
 def _as_listed(model: Model, entry: Listed, host: str, today: str) -> Model:
     stated = {name: entry[name] for name in ("expires", "context_window", "max_input_tokens", "max_output_tokens")}
     model = replace(model, **{name: value for name, value in stated.items() if value is not None})
+    said = {*entry.can, *entry.cannot}
+    model = replace(
+        model,
+        can=(*(c for c in model.can if c not in said), *entry.can),
+        cannot=(*(c for c in model.cannot if c not in said), *entry.cannot),
+    )
     if isinstance(entry.prices, Prices):
         model = priced(model, entry.prices)
     gone = expiry(model.expires)

@@ -48,6 +48,9 @@ def _set(table: Document, change: Change) -> None:
     for limit in ("context_window", "max_input_tokens", "max_output_tokens"):
         if limit in changed:
             table[limit] = after[limit]
+    for said in ("can", "cannot"):
+        if said in changed:
+            table[said] = list(after[said])
     if "expires" in changed:
         table["expires"] = dt.date.fromisoformat(after.expires) if after.expires else ""
     if "unavailable" in changed:

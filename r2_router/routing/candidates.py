@@ -15,6 +15,7 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.pools.can import lacks, refusals
 from r2_router.pools.model import Model, answer_usd
+from r2_router.pools.part_tokens import part_tokens
 from r2_router.pools.pool import Pool
 from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import UNLIMITED
@@ -73,9 +74,12 @@ class CandidateTable:
         self.blocked = ["" if compat else _unusable(model) for model in self.models]
         self._allowed: dict[tuple[object, ...], Allowed] = {}
 
-    def cost(self, tokens: Floats, input_tokens: float) -> Floats:
-        """USD for each candidate: (input + instruction)·price_in + output·price_out + the request's fee, (C,)."""
-        input_price, output_price = self.prices(input_tokens)
+    def cost(self, tokens: Floats, input_tokens: float | Floats) -> Floats:
+        """USD for each candidate: (input + instruction)·price_in + output·price_out + the request's fee, (C,).
+
+        `input_tokens` is one count, or one a candidate, (C,).
+        """
+        input_price, output_price = self.prices(float(np.max(input_tokens)))
         usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
         return usd + self.request_usd
 
@@ -86,6 +90,10 @@ class CandidateTable:
             price_in, price_out = tiered[self.model_index].T
             return price_in, price_out
         return self.input_price, self.output_price
+
+    def parts(self, parts: Sequence[str]) -> Floats:
+        """Tokens of a message's parts that are no text, as each candidate's model counts them, (C,)."""
+        return np.array([float(part_tokens(model, parts)) for model in self.models])[self.model_index]
 
     def doubt(self, cost: Floats) -> Floats:
         """The quality (C,) that is held back from answers of these costs: `tenfold_gain` for each tenfold above a

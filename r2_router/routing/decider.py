@@ -17,7 +17,7 @@ from r2_router.routing.batch import Decisions, choose_rows, labels
 from r2_router.routing.candidates import CandidateTable, forced
 from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
-from r2_router.routing.messages import context_tokens, is_marked
+from r2_router.routing.messages import context_tokens, counted_parts, is_marked
 from r2_router.routing.predict import Predictor
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.rank import exclusions, rank
@@ -111,18 +111,20 @@ class Decider:
         vectors = self.embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
         readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         counts = [self._count(request) for request in requests]
+        parts = [counted_parts(request.messages) for request in requests]
         return [
             self._decide(
                 reading,
                 self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
                 input_tokens=tokens,
+                parts=table.parts(seen) if seen else None,
                 trade=trade,
                 limits=self._limits(request, table),
                 query=request.query,
                 table=table,
                 warm=self._warmth(request, tokens, table, last=reading.closing) if request.is_chat else None,
             )
-            for request, trade, reading, tokens in zip(requests, trades, readings, counts, strict=True)
+            for request, trade, reading, tokens, seen in zip(requests, trades, readings, counts, parts, strict=True)
         ]
 
     # -- vectors ---------------------------------------------------------------------------------------------
@@ -165,6 +167,7 @@ class Decider:
         input_tokens: int,
         trade: TradeOff,
         limits: Limits,
+        parts: Floats | None = None,
         query: str | None = None,
         table: CandidateTable | None = None,
         warm: Warmth | None = None,
@@ -173,11 +176,12 @@ class Decider:
         table = table or self.table
         vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
         stated = self._stated_length(query)
+        reads = input_tokens if parts is None else input_tokens + parts
         ranking = rank(
             table,
             predictor.quality(outputs),
             predictor.tokens(outputs, raw=self._compat),
-            input_tokens=input_tokens,
+            input_tokens=reads,
             trade=trade,
             limits=limits,
             errors=Later(lambda: None if unknown else predictor.quality_errors(vector)),
@@ -185,16 +189,17 @@ class Decider:
             warm=warm,
         )
         not_ready = self._readiness.not_ready
+        more = 0 if parts is None else int(parts[ranking.measured(0)])
         return Decision(
             query=query,
-            input_tokens=input_tokens,
+            input_tokens=input_tokens + more,
             trade_off=trade,
             limits=limits,
             checkpoint=checkpoint.name,
             embedder=self._texts.id,
             truncated=query is not None and self._texts.cuts(query),
             candidates=ranking,
-            exclusions=Later(lambda: exclusions(table, ranking.scores, input_tokens, limits)),
+            exclusions=Later(lambda: exclusions(table, ranking.scores, reads, limits)),
             leverages=Later(lambda: None if unknown else predictor.leverages(vector)),
             readiness=Later(lambda: not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
             strongest=checkpoint.strongest,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.errors import InputError
+from r2_router.pools.can import is_known
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
 from r2_router.routing.needs import Need
@@ -376,9 +377,19 @@ class Decision(Record):
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
             words.low_quality(self.predicted_quality) if self.predicted_quality < LOW_QUALITY else "",
             words.cannot_be_asked(self.model, self.not_ready) if self.not_ready else "",
+            *self._of_needs(),
             self.unused(),
         ]
         return [sentence for sentence in found if sentence]
+
+    def _of_needs(self) -> list[str]:
+        """What is not known of the model chosen, and of its quality, for a request that needs more than text."""
+        scores = self.candidates.scores
+        model = scores.models[int(scores.model_index[self.candidates.order[0]])]
+        unsure = [need for need in self.limits.needs if not is_known(model, need.kind)]
+        told = words.not_known(model.name, [n.kind for n in unsure], [n.where for n in unsure]) if unsure else ""
+        changing = [need.kind for need in self.limits.needs if need.kind not in ("prefill", "json_object")]
+        return [told, words.not_measured(changing) if changing else ""]
 
     def keys(self) -> list[str]:
         return [*_DECISION_KEYS]

@@ -31,6 +31,7 @@ _PART_KINDS: Mapping[str, Capability] = {
     "input_file": "files",
     "document": "files",
 }
+_COUNTED_AS = {"images": "image", "audio": "audio", "video": "video", "files": "file"}
 _OVERHEAD_TOKENS = 4  # what a chat template puts around a message
 
 
@@ -166,6 +167,20 @@ def query_text(message: Message) -> str:
 def part_kind(part: Mapping[str, Any]) -> Capability | None:
     """What a model must be able to read for this part of a message, None for text, or what nobody knows."""
     return _PART_KINDS.get(part.get("type", ""))
+
+
+def counted_parts(messages: Sequence[Message]) -> list[str]:
+    """The parts that are no text, by the names under which pools/part_tokens.py counts them."""
+    found: list[str] = []
+    for message in messages:
+        content = message.get("content")
+        for part in cast("list[Message]", content) if isinstance(content, list) else []:
+            kind = part_kind(part)
+            if kind is not None:
+                image = part.get("image_url")
+                low = isinstance(image, Mapping) and cast("Message", image).get("detail") == "low"
+                found.append("image_low" if low else _COUNTED_AS[kind])
+    return found
 
 
 def part_kinds(message: Message) -> list[Capability]:

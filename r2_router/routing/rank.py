@@ -34,16 +34,16 @@ def rank(
     quality: Floats,
     tokens: Floats,
     *,
-    input_tokens: float,
+    input_tokens: float | Floats,
     trade: TradeOff,
     limits: Limits,
     errors: Later[Floats | None] = NO_ERRORS,
     stated: StatedLength | None = None,
     warm: Warmth | None = None,
 ) -> Ranking:
-    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count; `stated` is the length that
-    the query itself asks for, `warm` what prompt caches change: ranked is the mean of the next turns, limited
-    is this one.
+    """Rank the candidates of one query: quality and tokens are (C,), input_tokens a count, or one a candidate, (C,);
+    `stated` is the length that the query itself asks for, `warm` what prompt caches change: ranked is the mean of the
+    next turns, limited is this one.
 
     Raises NoCandidateError, naming the nearest candidate, when the limits leave none; InputError for a budget that
     lies beyond those measured for every model allowed.
@@ -142,7 +142,7 @@ class _Bounds:
         table: CandidateTable,
         allowed: Allowed,
         tokens: Floats,
-        input_tokens: float,
+        input_tokens: float | Floats,
         limits: Limits,
         *,
         longer: bool,
@@ -150,7 +150,7 @@ class _Bounds:
         """None where nothing can bind: no limit is set and every answer fits its context window. `longer`: an answer
         may be longer than the checkpoint's ceiling.
         """
-        if input_tokens <= allowed.input_limit and not limits.numbers and not longer:
+        if np.max(input_tokens) <= allowed.input_limit and not limits.numbers and not longer:
             return None
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:
@@ -286,14 +286,15 @@ def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
 # -- what was filtered out, and why --------------------------------------------------------------------------
 
 
-def exclusions(table: CandidateTable, scores: Scores, input_tokens: float, limits: Limits) -> list[Excluded]:
+def exclusions(table: CandidateTable, scores: Scores, input_tokens: float | Floats, limits: Limits) -> list[Excluded]:
     """Every measured candidate the filters took out, with all its reasons, in the checkpoint's order."""
     blocked = table.allowed(limits).reasons
+    reads = np.broadcast_to(input_tokens, scores.model_index[: scores.measured].shape)
     found: list[Excluded] = []
     for i in range(scores.measured):
         candidate = scores.candidate(i)
         why = blocked[int(scores.model_index[i])]
-        over = _over(table, candidate, i, input_tokens, limits)
+        over = _over(table, candidate, i, float(reads[i]), limits)
         reasons = ([why] if why else []) + [reason for reason, _ in over]
         if reasons:
             distance = float(sum(excess for _, excess in over))
@@ -338,4 +339,15 @@ def _nothing_left(excluded: list[Excluded], limits: Limits) -> str:
         return (not e.usable, limits.budget not in (None, e.candidate.budget), e.distance, -e.candidate.risk)
 
     nearest = min(excluded, key=order)
-    return words.nothing_left(nearest.candidate.label, nearest.reasons)
+    said = words.nothing_left(nearest.candidate.label, nearest.reasons)
+    return f"{_hardest_need(excluded, limits)} {said}".strip()
+
+
+def _hardest_need(excluded: list[Excluded], limits: Limits) -> str:
+    """Of the needs that leave models out, the one that leaves out most, in a sentence; "" where none does."""
+    models = {e.candidate.model: e.reasons for e in excluded}
+    counts = {need: sum(need.refusal in " ".join(reasons) for reasons in models.values()) for need in limits.needs}
+    hardest = max(counts, key=lambda need: counts[need], default=None)
+    if hardest is None or not counts[hardest]:
+        return ""
+    return words.needs_most(hardest.refusal, counts[hardest], len(models))

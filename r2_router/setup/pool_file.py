@@ -265,7 +265,7 @@ def _values(way: Way) -> Values:
             }
             for tier in model.tiers
         ]
-    for name in ("max_output_tokens", "thinking_tokens", "request"):
+    for name in ("max_output_tokens", "thinking_tokens", "request", "can", "cannot"):
         if model[name]:
             values[name] = model[name]
     return cast("Values", json.loads(json.dumps(values)))

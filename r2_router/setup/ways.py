@@ -159,6 +159,8 @@ def _model(entry: Listed, offer: Offer) -> Model | None:
         max_input_tokens=entry.max_input_tokens,
         max_output_tokens=entry.max_output_tokens,
         expires=entry.expires or "",
+        can=entry.can,
+        cannot=entry.cannot,
         **(_billed(prices) if prices else {}),
     )
 

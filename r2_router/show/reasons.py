@@ -123,8 +123,10 @@ def answer_facts(answer: Answer) -> str:
     failed = [f"{a.model}: {a.reason}" for a in answer.attempts if a.reason and a is not answer.attempts[-1]]
     kept = f", {answer.cache_read_tokens:,} of {answer.prompt_tokens:,} prompt tokens cached"
     cached = kept if answer.cache_read_tokens else ""
+    names = ", ".join(str(call["function"]["name"]) for call in answer.tool_calls)
+    calls = f", calls {names}" if names else ""
     before = f" (before it: {'; '.join(failed)})" if failed else ""
     return (
-        f"{answer.model}, {asked_for(answer.budget)}: {answer.completion_tokens:,} tokens{cut}{stopped}{cached}, "
-        f"{usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
+        f"{answer.model}, {asked_for(answer.budget)}: {answer.completion_tokens:,} tokens{cut}{stopped}{calls}{cached}"
+        f", {usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
     )

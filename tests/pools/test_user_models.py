@@ -188,3 +188,14 @@ def test_what_is_written_is_what_the_pool_then_says() -> None:
     assert after.models["Qwen3-0.6B"].available
     assert after.models["gemma-3-4b-it"].available  # not listed here, which switches nothing off
     assert load_pool("local") == load_pool("local", user_file=False)
+
+
+def test_what_a_list_says_of_capabilities_is_written_and_read() -> None:
+    user_models = write_user_models([Change(MODEL, replace(MODEL, can=("tools",), cannot=("images", "audio")))])
+    assert tomllib.loads(user_models.read_text())["models"]["mine"] == {"can": ["tools"], "cannot": ["images", "audio"]}
+    user_models.write_text(user_models.read_text() + 'id = "vendor/mine"\nusd_per_million = [1, 2]\n')
+    mine = load_pool("local").models["mine"]
+    assert (mine.can, mine.cannot) == (("tools",), ("images", "audio"))
+    user_models.write_text('[models.mine]\nid = "a"\nusd_per_million = [1, 2]\ncan = ["fly"]\n')
+    with pytest.raises(ConfigError, match=r"line 4.*must hold some of images.*it holds 'fly'"):
+        load_pool("local")
