@@ -30,6 +30,7 @@ from r2_router.records import Budget
 PRIOR_JSON = "prior.json"
 TENFOLD_GAIN = 0.01  # quality that a tenfold price must promise: of a guess, the small differences are the least sure
 ESTIMATED_FROM = "public ratings"
+NEED_CATEGORIES = ("instruction_following", "longer_query")  # of requests, whatever their text: routing/need_quality.py
 
 _FILES = SealedFolder(
     PRIOR_JSON, "prior.safetensors", "r2-prior", 1, what="prior", missing="One ships with r2-mcp: reinstall it."
@@ -166,9 +167,18 @@ def compose(prior: Prior, pool: Pool, abilities: Mapping[str, Ability]) -> Check
             **prior.data_card,
             "estimated_from": ESTIMATED_FROM,
             "abilities": {model.name: abilities[model.name].said for model in models},
+            "over_overall": {category: _over_overall(abilities, category) for category in NEED_CATEGORIES},
         },
         metrics=prior.metrics,
     )
+
+
+def _over_overall(abilities: Mapping[str, Ability], category: str) -> dict[str, float]:
+    """Points of each model in a category over its overall rating, where it was rated in it; less their mean, for a
+    category has a level of its own, which says nothing of its models."""
+    over = {name: a.by_category[category] - a.rating for name, a in abilities.items() if category in a.by_category}
+    middle = sum(over.values()) / len(over) if over else 0.0
+    return {name: points - middle for name, points in over.items()}
 
 
 def _quality_rows(prior: Prior, abilities: Sequence[Ability]) -> Head:

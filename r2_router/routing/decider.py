@@ -18,6 +18,7 @@ from r2_router.routing.candidates import CandidateTable, forced
 from r2_router.routing.conversation import Reader, Reading
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.messages import context_tokens, counted_parts, is_marked
+from r2_router.routing.need_quality import categories, rated, shift
 from r2_router.routing.predict import Predictor
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.rank import exclusions, rank
@@ -112,19 +113,24 @@ class Decider:
         readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         counts = [self._count(request) for request in requests]
         parts = [counted_parts(request.messages) for request in requests]
+        falls = [categories(r.limits.needs, context_tokens(r.messages)) for r in requests]
+        rates = [rated(self.checkpoint, named) for named in falls]
         return [
             self._decide(
                 reading,
-                self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector),
+                self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector, rate),
                 input_tokens=tokens,
                 parts=table.parts(seen) if seen else None,
                 trade=trade,
                 limits=self._limits(request, table),
                 query=request.query,
+                rated_for=() if reading.closing else rate,
                 table=table,
                 warm=self._warmth(request, tokens, table, last=reading.closing) if request.is_chat else None,
             )
-            for request, trade, reading, tokens, seen in zip(requests, trades, readings, counts, parts, strict=True)
+            for request, trade, reading, tokens, seen, rate in zip(
+                requests, trades, readings, counts, parts, rates, strict=True
+            )
         ]
 
     # -- vectors ---------------------------------------------------------------------------------------------
@@ -169,6 +175,7 @@ class Decider:
         limits: Limits,
         parts: Floats | None = None,
         query: str | None = None,
+        rated_for: tuple[str, ...] = (),
         table: CandidateTable | None = None,
         warm: Warmth | None = None,
     ) -> Decision:
@@ -210,6 +217,7 @@ class Decider:
             unused=self._unused,
             stated_length=stated,
             warm=warm,
+            rated_for=rated_for,
         )
 
     def _warmth(self, request: Request, tokens: int, table: CandidateTable, *, last: bool) -> Warmth | None:
@@ -228,8 +236,13 @@ class Decider:
             )
         return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages), last=last)
 
-    def _outputs(self, vectors: Singles) -> Singles:
-        return self.predictor.outputs_as_released(vectors) if self._compat else self.predictor.outputs(vectors)
+    def _outputs(self, vectors: Singles, rated_for: Sequence[str] = ()) -> Singles:
+        if self._compat:
+            return self.predictor.outputs_as_released(vectors)
+        outputs = self.predictor.outputs(vectors)
+        if rated_for:
+            outputs[..., : len(self.checkpoint.candidates)] += shift(self.checkpoint, rated_for)
+        return outputs
 
     def _stated_length(self, query: str | None) -> StatedLength | None:
         return None if self._compat or not query else stated_length(query)

@@ -239,6 +239,7 @@ class Decision(Record):
     sentences. `read_with`: the earlier messages of a chat that the query was read with, those that count most first.
     `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do. `warm`: what
     prompt caches change for each candidate, None where they change nothing; `prompt_cache` says it of the choice.
+    `rated_for`: the categories of the public ratings by which quality was adjusted for what the request needs.
     """
 
     query: str | None
@@ -260,6 +261,7 @@ class Decision(Record):
     unused: Later[str] = field(default_factory=lambda: Later.known(""))
     stated_length: StatedLength | None = None
     warm: Warmth | None = None
+    rated_for: tuple[str, ...] = ()
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -389,6 +391,8 @@ class Decision(Record):
         unsure = [need for need in self.limits.needs if not is_known(model, need.kind)]
         told = words.not_known(model.name, [n.kind for n in unsure], [n.where for n in unsure]) if unsure else ""
         changing = [need.kind for need in self.limits.needs if need.kind not in ("prefill", "json_object")]
+        if "instruction_following" in self.rated_for:
+            changing = [kind for kind in changing if kind != "json_schema"]
         return [told, words.not_measured(changing) if changing else ""]
 
     def keys(self) -> list[str]:
