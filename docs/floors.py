@@ -38,6 +38,7 @@ FLOORS: Mapping[str, str] = {
     "router": "R2Router: the parts put together",
     "show": "decisions and answers in words and tables",
     "lab": "collect, grade, train, evaluate",
+    "cluster": "a batch on the machines of a Ray cluster",
     "cli": "the command r2-router",
 }
 

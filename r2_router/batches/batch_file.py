@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from r2_router.batches.mapped import Mapped
@@ -24,11 +24,14 @@ class BatchFile(WorkingFile):
     """
     max_usd: float | None = None
 
-    def give_up_calls(self) -> None:
-        """Calls that an earlier process left under way count as spent in full: they may have been billed."""
+    def give_up_calls(self, indices: Iterable[int] | None = None) -> None:
+        """Calls for these prompts, None for all, that an earlier process left under way count as spent in full: they
+        may have been billed."""
+        marks = None if indices is None else ", ".join(str(int(index)) for index in indices)
+        which = "" if marks is None else f" WHERE position IN ({marks})"
         with self.transaction() as db:
-            db.execute("UPDATE spent SET nanos = nanos + (SELECT COALESCE(SUM(nanos), 0) FROM calls)")
-            db.execute("DELETE FROM calls")
+            db.execute(f"UPDATE spent SET nanos = nanos + (SELECT COALESCE(SUM(nanos), 0) FROM calls{which})")  # noqa: S608
+            db.execute(f"DELETE FROM calls{which}")  # noqa: S608
 
     def forget_failures(self) -> None:
         """Let what failed be tried again; what it cost stays spent."""
@@ -51,14 +54,17 @@ class BatchFile(WorkingFile):
 
     def over(self, mapped: Mapped, *, kept: bool) -> None:
         """Write what became of a prompt and what it cost, at once; not `kept`, it is to be asked again."""
-        nanos = to_nanos(mapped.cost_usd, "cost_usd")
-        row = json.dumps(mapped.row(), ensure_ascii=False)
+        self.write(mapped.row(), mapped.cost_usd, failed=mapped.answer is None, kept=kept)
+
+    def write(self, row: dict[str, Any], cost_usd: float, *, failed: bool, kept: bool) -> None:
+        """`over`, for whoever has the row of a prompt only."""
+        nanos, index = to_nanos(cost_usd, "cost_usd"), row["index"]
+        text = json.dumps(row, ensure_ascii=False)
         with self.transaction() as db:
-            db.execute("DELETE FROM calls WHERE position = ?", (mapped.index,))
+            db.execute("DELETE FROM calls WHERE position = ?", (index,))
             db.execute("UPDATE spent SET nanos = nanos + ?", (nanos,))
             if kept:
-                failed = int(mapped.answer is None)
-                db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (mapped.index, failed, row))
+                db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (index, int(failed), text))
 
     @property
     def spent_usd(self) -> float:

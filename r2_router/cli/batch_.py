@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from r2_router.cli import common
 from r2_router.cli.options import add_wish_options, wishes
@@ -19,7 +20,9 @@ from r2_router.errors import InputError
 if TYPE_CHECKING:
     from r2_router.batches.batch_file import BatchFile
     from r2_router.batches.each import RunGuard
+    from r2_router.cluster.on_ray import Work
     from r2_router.generate import AnswerStream
+    from r2_router.lab.data.spans import Span
     from r2_router.router import R2Router
     from r2_router.routing.request import Request
 
@@ -47,6 +50,16 @@ def register(commands: common.Commands) -> None:
         "--at-once", type=common.count_above_zero, metavar="N", default=8, help="answers under way (default: 8)"
     )
     parser.add_argument("--system", metavar="S", help="a system message before each prompt")
+    parser.add_argument(
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="ray: on the cluster that RAY_ADDRESS names, or on one of this machine (default: here, in one process); "
+        "FILE may then be a folder of Parquet files, or an address such as s3://bucket/folder",
+    )
+    parser.add_argument(
+        "--workers", type=common.count_above_zero, metavar="N", help="with --engine ray (default: one a core)"
+    )
     add_wish_options(parser)
     common.add_router_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout at the end")
@@ -59,9 +72,17 @@ def run(args: argparse.Namespace) -> int:
     parquet_module(ROWS)  # before anything is paid, not after
     if args.max_usd is not None and not args.answer:
         raise InputError("--max-usd limits what answers cost, and routing is free: add --answer, or leave it out.")
+    if args.workers is not None and args.engine != "ray":
+        raise InputError("--workers is for --engine ray: here one process uses all cores.")
     common_read = _reader(args)
     common_read(".")  # a wish that cannot be used is an error of the command, and not of each prompt
+    if args.engine == "ray":
+        from r2_router.cluster.engine import ray_module
+
+        ray_module()
     router = common.make_router(args)
+    if args.engine == "ray" and not args.answer:
+        return _route_on_ray(args)
     output = Path(args.output).expanduser()
     return _answer(args, router, output) if args.answer else _route(args, router, output)
 
@@ -70,17 +91,39 @@ def _reader(args: argparse.Namespace) -> Any:
     from r2_router.routing.request import Request
 
     wished = {name: value for name, value in wishes(args).items() if value is not None}
-
-    def read(prompt: Any) -> Request:
-        return Request.read(prompt, system=args.system, **wished)
-
-    return read
+    return partial(Request.read, system=args.system, **wished)
 
 
 def _prompts(args: argparse.Namespace) -> Iterator[tuple[int, Any]]:
     from r2_router.lab.data.prompts import prompts
 
+    if args.engine == "ray":
+        from r2_router.lab.data.spans import read_span
+
+        return chain.from_iterable(map(read_span, _spans(args)))
     return enumerate(islice(prompts(Path(args.file).expanduser(), args.column), args.rows))
+
+
+def _spans(args: argparse.Namespace) -> list[Span]:
+    from r2_router.lab.data.spans import spans
+
+    return spans(_address(args.file), args.column, args.rows)
+
+
+def _address(stated: str) -> str:
+    """A path that every process understands alike, or an address as it is."""
+    return stated if "://" in stated else str(Path(stated).expanduser().absolute())
+
+
+def _work(args: argparse.Namespace) -> Work:
+    from r2_router.cluster.on_ray import Work
+    from r2_router.config.folders import is_path
+    from r2_router.router import router_for
+
+    names = {name: getattr(args, name) for name in ("checkpoint", "pool")}
+    places = {n: _address(v) if v and (is_path(v) or v.endswith(".toml")) else v for n, v in names.items()}
+    make = partial(router_for, "cli", places["checkpoint"], pool=places["pool"], embed_url=args.embed_url)
+    return Work(make, _reader(args))
 
 
 # -- only routed -----------------------------------------------------------------------------------------------
@@ -88,6 +131,7 @@ def _prompts(args: argparse.Namespace) -> Iterator[tuple[int, Any]]:
 
 def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
     from r2_router.batches.each import route_each
+    from r2_router.lab.data.mapped_rows import write_mapped_rows
 
     done = failed = 0
     began = said = time.monotonic()
@@ -103,8 +147,16 @@ def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
                 common.note(f"{done:,} prompts routed, {done / (said - began):,.0f} a second")
             yield page
 
-    _write(output / ROWS, pages())
+    write_mapped_rows(output / ROWS, pages())
     return _report(args, {"file": str(output / ROWS), "prompts": done, "failed": failed, "spent_usd": 0.0})
+
+
+def _route_on_ray(args: argparse.Namespace) -> int:
+    from r2_router.cluster.on_ray import route_on_ray
+
+    output = f"{_address(args.output).rstrip('/')}/rows"
+    prompts, failed = route_on_ray(_spans(args), _work(args), output, args.workers)
+    return _report(args, {"file": output, "prompts": prompts, "failed": failed, "spent_usd": 0.0})
 
 
 # -- answered --------------------------------------------------------------------------------------------------
@@ -113,29 +165,65 @@ def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
 def _answer(args: argparse.Namespace, router: R2Router, output: Path) -> int:
     from r2_router.batches.batch_file import BatchFile
     from r2_router.generate import run as run_loop
+    from r2_router.lab.data.mapped_rows import write_mapped_rows
 
     total, digest = _counted(args)
-    with BatchFile(output / _STORE) as store:
+    path = output / _STORE
+    with BatchFile(path) as store:
         store.settle_on({"prompts": digest, "wishes": _said(args)})
         store.max_usd = args.max_usd
         store.give_up_calls()
         store.forget_failures()
-        try:
-            whole = run_loop(_answered(args, router, store, total))
-        except KeyboardInterrupt:
-            common.note("Stopped. Every answer is kept: the same command goes on from here.")
-            raise
-        _write(output / ROWS, store.pages())
+        if args.engine == "here":
+            _stoppable(lambda: run_loop(_answered(args, router, store, total)))
+    if args.engine == "ray":  # its keeper opens the file
+        _stoppable(lambda: _answered_on_ray(args, path, total, digest))
+    with BatchFile(path) as store:
+        write_mapped_rows(output / ROWS, store.pages())
         answered, failed = store.counts()
         spent = store.spent_usd
     found = {"file": str(output / ROWS), "prompts": total, "answered": answered, "failed": failed, "spent_usd": spent}
-    if not whole:
+    if answered + failed < total:
         common.note(f"--max-usd {args.max_usd:g} leaves {total - answered - failed:,} prompts unanswered.")
     return _report(args, found)
 
 
-async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile, total: int) -> bool:
-    """Answer what is not answered yet; whether all prompts were gone through."""
+def _stoppable(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except KeyboardInterrupt:
+        common.note("Stopped. Every answer is kept: the same command goes on from here.")
+        raise
+
+
+def _answered_on_ray(args: argparse.Namespace, store: Path, total: int, key: str) -> None:
+    from r2_router.cluster.on_ray import answer_on_ray
+    from r2_router.words import usd
+
+    began = said = time.monotonic()
+    first: int | None = None
+
+    def tell(done: int, spent_usd: float) -> None:
+        nonlocal first, said
+        first = done if first is None else first
+        if time.monotonic() - said >= _SAID_EVERY_S and done > first:
+            said = time.monotonic()
+            common.note(_progress(done, total, (done - first) / (said - began), usd(spent_usd)))
+
+    answer_on_ray(
+        _spans(args),
+        _work(args),
+        store,
+        key=key,
+        max_usd=args.max_usd,
+        at_once=args.at_once,
+        workers=args.workers,
+        on_progress=tell,
+    )
+
+
+async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile, total: int) -> None:
+    """Answer what is not answered yet."""
     from r2_router.batches.each import answer_each
     from r2_router.show.tables import is_terminal
     from r2_router.words import usd
@@ -165,7 +253,6 @@ async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile
             if time.monotonic() - said >= every:
                 said = time.monotonic()
                 common.note(_progress(sum(store.counts()), total, now / (said - began), usd(store.spent_usd)))
-    return sum(store.counts()) == total
 
 
 def _progress(done: int, total: int, rate: float, spent: str) -> str:
@@ -187,35 +274,6 @@ def _said(args: argparse.Namespace) -> dict[str, Any]:
     wished = {name: value for name, value in wishes(args).items() if value is not None}
     named = {name: getattr(args, name) for name in ("system", "checkpoint", "pool") if getattr(args, name)}
     return {**wished, **named}
-
-
-# -- the output ------------------------------------------------------------------------------------------------
-
-_TYPES = {
-    **{"index": "int64", "model": "string", "budget": "string", "predicted_quality": "float64"},
-    **{"predicted_output_tokens": "float64", "predicted_cost_usd": "float64", "answer": "string"},
-    **{"finish_reason": "string", "partial": "bool", "prompt_tokens": "int64", "completion_tokens": "int64"},
-    **{"cost_usd": "float64", "latency_s": "float64", "error": "string"},
-}
-
-
-def _write(path: Path, pages: Iterable[list[dict[str, Any]]]) -> None:
-    """Pages of rows as one Parquet file, which appears when it is whole. Raises InputError where it cannot be
-    written."""
-    from importlib import import_module
-
-    from r2_router.config.safe_files import replacing
-    from r2_router.lab.data.files import parquet_module
-
-    pa, parquet = cast("Any", import_module("pyarrow")), parquet_module(path.name)
-    schema = pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in _TYPES.items()])
-    try:
-        with replacing(path) as stream, parquet.ParquetWriter(stream, schema, compression="zstd") as writer:
-            for page in pages:
-                columns = {name: [row[name] for row in page] for name in _TYPES}
-                writer.write_table(pa.Table.from_pydict(columns, schema))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def _report(args: argparse.Namespace, found: dict[str, Any]) -> int:

@@ -29,25 +29,27 @@ def prompts(file: Path, column: str = "") -> Iterator[Any]:
         raise InputError(f"No file of prompts at {file}.")
     try:
         for value in reader(file, column):
-            yield _messages(value) if isinstance(value, str) and value.startswith("[{") else value
+            yield as_prompt(value)
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file.name} cannot be read as {form_name(file)}: {error}") from error
 
 
-def _messages(text: str) -> Any:
-    """The messages that `text` is as JSON; itself where it is none."""
+def as_prompt(value: Any) -> Any:
+    """The messages that a text is as JSON; `value` itself where it is none."""
+    if not (isinstance(value, str) and value.startswith("[{")):
+        return value
     try:
-        found: object = json.loads(text)
+        found: object = json.loads(value)
     except (ValueError, RecursionError):
-        return text
-    return found if all(isinstance(m, dict) and "role" in m for m in cast("list[object]", found)) else text
+        return value
+    return found if all(isinstance(m, dict) and "role" in m for m in cast("list[object]", found)) else value
 
 
 def _parquet(file: Path, column: str) -> Iterator[Any]:
     with parquet_module(file.name).ParquetFile(file) as table:
-        name = _column(file, column, table.schema_arrow.names)
+        name = prompt_column(file, column, table.schema_arrow.names)
         for block in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name]):
             yield from block.column(0).to_pylist()
 
@@ -56,7 +58,7 @@ def _csv(file: Path, column: str) -> Iterator[Any]:
     form = _form(file, is_csv=True)
     with long_fields():
         reader = csv.DictReader(text_lines(file, form), delimiter=form.delimiter, strict=True)
-        name = _column(file, column, [*(reader.fieldnames or ())])
+        name = prompt_column(file, column, [*(reader.fieldnames or ())])
         for row in reader:
             yield row[name]
 
@@ -76,7 +78,7 @@ def _jsonl(file: Path, column: str) -> Iterator[Any]:
         if not isinstance(row, dict):
             raise InputError(f"{file.name}, line {number} is neither a JSON object nor a text.")
         fields = cast("dict[str, Any]", row)
-        name = name or _column(file, column, [*fields])
+        name = name or prompt_column(file, column, [*fields])
         yield fields.get(name)
 
 
@@ -87,7 +89,8 @@ def _form(file: Path, *, is_csv: bool) -> TextForm:
     return form
 
 
-def _column(file: Path, wanted: str, names: Sequence[str]) -> str:
+def prompt_column(file: Path, wanted: str, names: Sequence[str]) -> str:
+    """Which of the columns holds prompts: the `wanted` one, else the first of COLUMNS. Raises InputError."""
     if wanted and wanted not in names:
         raise lacking(file, [wanted], names)
     found = wanted or next((name for name in COLUMNS if name in names), "")

@@ -1,0 +1,1 @@
+"""A batch on Ray: many machines, one limit, one output."""
