@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Generator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from support.made_up import LetterEmbedder, make_checkpoint, make_pool
 
 from r2_router import R2Router
 from r2_router.errors import InputError, NoCandidateError, ProviderError
-from r2_router.generate import Options
+from r2_router.generate import AnswerStream, Options
 from r2_router.pools.pool import Pool
 
 QUICK = Options(backoff_s=0.001, tries=2)
@@ -291,3 +293,28 @@ def test_a_stream_of_calls_without_a_word_is_recorded_as_an_answer(server: ChatS
     answer = made.route_and_generate("Where is it?", tools=TOOLS)
     assert answer.tool_calls == (CALL,)
     assert answer.cost_usd > 0
+
+
+def test_parts_of_a_stream_are_recorded_when_it_ends_and_when_it_is_left(server: ChatServer, tmp_path: Path) -> None:
+    server.then(_calls_in_pieces)
+    made = router(server, tmp_path)
+
+    async def follow(most: int) -> tuple[list[Any], AnswerStream]:
+        stream = made.stream("Where is it?", tools=TOOLS)
+        got: list[Any] = []
+        async with aclosing(stream.parts()) as parts:
+            async for part in parts:
+                got.append(part)
+                if len(got) == most:
+                    break
+        return got, stream
+
+    whole, stream = asyncio.run(follow(100))
+    assert "".join(part.arguments for part in whole) == CALL["function"]["arguments"]
+    assert stream.answer is not None
+    assert (stream.answer.tool_calls, stream.answer.partial) == ((CALL,), False)
+    left, cut = asyncio.run(follow(1))
+    assert len(left) == 1
+    assert cut.answer is not None
+    assert (cut.answer.tool_calls, cut.answer.partial) == ((), True)
+    assert [made.ledger.find(each.id) is not None for each in (stream, cut)] == [True, True]

@@ -28,7 +28,7 @@ _WORDS: Mapping[Capability, re.Pattern[str]] = {
     "audio": re.compile(r"audio|content\W.{0,40}must be a string", re.I),
     "video": re.compile(r"video|content\W.{0,40}must be a string", re.I),
     "files": re.compile(r"\bfiles?\b|\bpdf|document|content\W.{0,40}must be a string", re.I),
-    "tools": re.compile(r"\btools?\b|tool_choice|tool.?choice|function.?call", re.I),
+    "tools": re.compile(r"\btools?\b|tool_use|function.?call", re.I),  # not tool_choice: another choice may do
     "json_schema": re.compile(r"response_format|json.?schema|structured.?output", re.I),
     "json_object": re.compile(r"response_format|json.?object|json.?mode", re.I),
     "prefill": re.compile(r"prefill|must end with|last role|last message|continu\w+ .{0,30}assistant", re.I),
@@ -43,4 +43,7 @@ def refused_need(failure: TryError, needs: Iterable[Need]) -> Need | None:
     said = failure.message or failure.reason
     if failure.status not in _STATUS or not _REFUSES.search(said) or _OF_CONTENT.search(said):
         return None
-    return next((need for need in needs if _WORDS[need.kind].search(said)), None)
+    named = [need for need in needs if _WORDS[need.kind].search(said)]
+    return min(
+        named, key=lambda need: need.kind != "prefill", default=None
+    )  # whose refusals name roles, tool among them

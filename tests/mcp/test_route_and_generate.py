@@ -73,6 +73,19 @@ async def test_model_and_budget_can_be_forced(answering: R2Router, provider: Cha
     assert len(provider.bodies) == 3
 
 
+async def test_an_image_in_an_earlier_turn_reaches_the_model_as_it_is(
+    answering: R2Router, provider: ChatServer
+) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    turns = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
+    turns += [{"role": "assistant", "content": "A dog."}]
+    async with Client(serve(answering)) as client:
+        found = _found(await client.call_tool(TOOL, {"query": "Which breed?", "messages": turns}))
+    assert provider.bodies[0]["messages"][:2] == turns
+    assert any("images (messages[0])" in warning for warning in found["warnings"])
+    assert any("Not measured for images" in warning for warning in found["warnings"])
+
+
 async def test_system_text_and_earlier_turns_reach_the_model(answering: R2Router, provider: ChatServer) -> None:
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello Ada."}]
     arguments = {"query": "Who am I?", "system": "Be kind.", "messages": turns, "budget": "unlimited"}
