@@ -191,6 +191,9 @@ def other_budget(budget: Budget) -> str:
     return f"budget is {budget_text(budget)}"
 
 
+CUTS_JSON = "could cut the JSON that is asked for"
+
+
 def needs_most(refusal: str, count: int, of: int) -> str:
     return f"{count} of {counted(of, 'model')} {refusal}: add one that can, or leave it out."
 

@@ -197,6 +197,9 @@ def test_trial_12_a_schema_is_a_limit_and_no_budget_stands_in_its_way(server: Ch
     decision = made.route_text("Which city?", response_format=FORMAT)
     assert {c.budget for c in decision.candidates} == {"unlimited"}
     assert "model-0" not in {c.model for c in decision.candidates}
+    assert {e.reasons for e in decision.excluded if e.candidate.model == "model-1"} == {
+        ("could cut the JSON that is asked for",)
+    }
     made.route_and_generate("Which city?", response_format=FORMAT, budget=10)
     body = server.bodies[0]
     assert body["response_format"] == FORMAT

@@ -324,7 +324,8 @@ def _over(table: CandidateTable, c: Candidate, i: int, input_tokens: float, limi
         most = float(table.longest_query[i])
         found.append((words.over_query(input_tokens, most), _excess(input_tokens, most)))
     if limits.budget not in (None, c.budget):
-        found.append((words.other_budget(limits.budget or UNLIMITED), 0.0))
+        whole = limits.budget == UNLIMITED and any(need.kind.startswith("json") for need in limits.needs)
+        found.append((words.CUTS_JSON if whole else words.other_budget(limits.budget or UNLIMITED), 0.0))
     return found
 
 
