@@ -216,6 +216,20 @@ def batches(found: dict) -> str:
     return "\n".join(lines)
 
 
+def batches_on_ray(found: dict) -> str:
+    lines = ["| | prompts | seconds | of them to the first 256 | a second beyond | bytes a row, out |"]
+    lines.append("|---|---|---|---|---|---|")
+    for e in found["routed"]:
+        way = f"Ray, {e['workers']} worker{'s' * (e['workers'] > 1)}" if e["workers"] else "one process"
+        figures = f"{e['seconds']:.1f} | {e['start_s']:.1f} | {e['per_second']:,.0f} | {e['bytes_a_row']:,.0f}"
+        lines.append(f"| {way} | {e['prompts']:,} | {figures} |")
+    said = (
+        f"Prompts of {found['bytes_a_prompt']:,.0f} bytes at the mean, on {found['machine']['cores']} cores shared "
+        f"with others' work (load {found['load']:.1f}); one process uses all cores, a worker one."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -253,6 +267,7 @@ def blocks() -> dict[str, str]:
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),
         "batch": batches(json.loads((RESULTS / "batch.json").read_text())),
+        "batch_ray": batches_on_ray(json.loads((RESULTS / "batch_ray.json").read_text())),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
 
