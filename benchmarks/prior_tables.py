@@ -47,6 +47,30 @@ def ways(tables: Mapping[str, Any], shown: Mapping[str, str]) -> str:
     return lines(["way to choose", *shown.values()], rows)
 
 
+def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of what labels add, of benchmarks/results/learning.json."""
+    shown = {"sweep": "own sweep, 3 models x 6 budgets", **ASKED}
+    curves = {name: found[name]["curve"]["ways"] for name in shown}
+    rows = []
+    for way in (way for way in curves["sweep"] if way != "oracle"):
+        cells = []
+        for of in (curves[name][way] for name in shown):
+            over = of["prior_over"]
+            gain = "" if over is None else f" ({-over['mean']:+.3f} ±{_half(over['interval_95']):.3f})"
+            cells.append(f"{of['audc_padded'][0]:.3f}{gain}; {of['surprise']:.3f}")
+        rows.append([way, *cells])
+    counts = next(iter(found.values()))["new_model"]
+    joined = [[way, *(f"{found[name]['new_model'][way]:.3f}" for name in shown)] for way in counts]
+    return {
+        "learning": lines(["heads", *shown.values()], rows),
+        "learning-new-model": lines(["the new model's heads", *shown.values()], joined),
+    }
+
+
+def _half(interval: Sequence[float]) -> float:
+    return (interval[1] - interval[0]) / 2
+
+
 def difficulty(found: Mapping[str, Any]) -> str:
     said = {
         **{f"penalty {float(alpha):g}": aucs for alpha, aucs in found["by_penalty"].items()},

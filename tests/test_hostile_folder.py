@@ -103,6 +103,7 @@ COMMANDS = [
     "ledger prune --days 30",
     "calibrate",
     "feedback last good",
+    "learn",
     "collect --queries OUT/queries.csv --dry-run --output OUT/measured",
     "train --data OUT/none.csv --instruction x --output OUT/heads",
     "evaluate --data OUT/none.csv --output OUT/report",

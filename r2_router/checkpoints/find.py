@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CHECKPOINT = "local"
 PRIOR = "prior"
+LEARNED = "learned-"  # how the folders begin that `r2-router learn` writes
 
 
 def is_prior(name: str) -> bool:
@@ -30,9 +32,12 @@ def is_prior(name: str) -> bool:
     return (Path(name).expanduser() / PRIOR_JSON).is_file()
 
 
-def checkpoint_and_pool(settings: Settings, pool: Pool | None = None) -> tuple[Checkpoint, Pool]:
+def checkpoint_and_pool(
+    settings: Settings, pool: Pool | None = None, *, learned: bool = True
+) -> tuple[Checkpoint, Pool]:
     """What the settings name; where they name one only, what goes with it: the checkpoint's own pool, the checkpoint
-    that was measured on the pool, else the prior. `pool` takes the place of the pool they name.
+    that was learned from use or measured on the pool, else the prior. `pool` takes the place of the pool they name;
+    without `learned` nothing that was learned from use counts.
 
     Raises CheckpointError or ConfigError.
     """
@@ -41,10 +46,25 @@ def checkpoint_and_pool(settings: Settings, pool: Pool | None = None) -> tuple[C
     if is_prior(settings.checkpoint):
         pool = pool or load_pool(DEFAULT_POOL)
         return composed(pool, settings.checkpoint), pool
-    if pool is not None and not settings.checkpoint:
-        return measured_on(pool) or composed(pool), pool
-    checkpoint = load_checkpoint(settings.checkpoint or DEFAULT_CHECKPOINT)
-    return checkpoint, pool or load_pool(checkpoint.pool or DEFAULT_POOL)
+    if settings.checkpoint:
+        checkpoint = load_checkpoint(settings.checkpoint)
+        return checkpoint, pool or load_pool(checkpoint.pool or DEFAULT_POOL)
+    if pool is None:
+        checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
+        pool = load_pool(checkpoint.pool or DEFAULT_POOL)
+        return (learned and _learned_on(pool)) or checkpoint, pool
+    return (learned and _learned_on(pool)) or measured_on(pool) or composed(pool), pool
+
+
+def learned_folder(pool: Pool) -> Path:
+    """Where what was learned from the use of that pool is kept."""
+    return user_data_dir() / "checkpoints" / (LEARNED + re.sub(r"[^\w.-]+", "-", pool.name))
+
+
+def _learned_on(pool: Pool) -> Checkpoint | None:
+    """What was learned from the use of that pool, else None. Raises CheckpointError where it is damaged."""
+    folder = learned_folder(pool)
+    return Checkpoint.load(folder) if (folder / JSON_NAME).is_file() else None
 
 
 def composed(pool: Pool, prior: str = PRIOR) -> Checkpoint:
@@ -86,6 +106,8 @@ def measured_on(pool: Pool) -> Checkpoint | None:
     this name and still knows one; None where there is none. Raises CheckpointError where it is damaged."""
     for place in (user_data_dir() / "checkpoints", shipped("checkpoints")):
         for file in sorted(place.glob(f"*/{JSON_NAME}")):
+            if file.parent.name.startswith(LEARNED):
+                continue
             with suppress(CheckpointError):  # one that cannot be read is told when it is asked for
                 about = FILES.about(file.parent)
                 known = pool.models.keys() & _names(about.get("models"))

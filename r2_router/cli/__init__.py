@@ -21,6 +21,7 @@ _MODULES = {
     "train": "train",
     "evaluate": "evaluate",
     "feedback": "feedback",
+    "learn": "learn",
     "calibrate": "calibrate",
     "stats": "stats",
     "ledger": "prune",

@@ -53,9 +53,15 @@ def register(commands: common.Commands) -> None:
     parser.add_argument("--no-evaluate", action="store_true", help="leave out the cross-validation")
     parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    adding = parser.add_argument_group("instead of a new checkpoint")
-    adding.add_argument("--add", metavar="MODEL", help="add this model of the table to --base; 50 to 200 queries do")
-    adding.add_argument("--base", metavar="DIR", help="the checkpoint it is added to; its other heads stay as they are")
+    parser.add_argument(
+        "--base",
+        metavar="CKPT",
+        help="start from this checkpoint, or `prior` for what is known of any pool: a few labels never hurt it, "
+        "hundreds decide",
+    )
+    parser.add_argument(
+        "--add", metavar="MODEL", help="add this model of the table to --base, whose other heads stay as they are"
+    )
     parser.add_argument(
         "--from-ledger", action="store_true", help="learn from labelled answers (see `feedback`), with --data's"
     )
@@ -66,8 +72,8 @@ def register(commands: common.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     output = Path(args.output).expanduser()
     common.check_output(output, force=args.force)
-    adding = args.add is not None or args.base is not None
-    checkpoint, table = (_add if adding else _train)(args)
+    learn = _add if args.add is not None else _train if args.base is None else _go_on
+    checkpoint, table = learn(args)
     try:
         checkpoint.save(output)
     except OSError as error:
@@ -76,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
         common.print_json({"checkpoint": str(output), "counts": table.counts(), "metrics": dict(checkpoint.metrics)})
         return 0
     _show(checkpoint, table)
-    print(f"{args.add} is added to '{args.base}'." if adding else checkpoint.metrics.get("verdict", "Not compared."))
-    print(_next(args, output, adding=adding))
+    print(_verdict(args, checkpoint, table))
+    print(_next(args, output, judged=args.base is not None))
     return 0
 
 
@@ -133,10 +139,7 @@ def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     from r2_router.pools.pool import load_pool
 
     if not (args.add and args.base):
-        raise InputError(
-            "--add MODEL and the checkpoint it is added to, --base DIR, go together. To learn from labels beside the "
-            "table a checkpoint was trained on: --from-ledger --data F."
-        )
+        raise InputError("--add MODEL names what is added; the checkpoint it is added to is missing: --base DIR.")
     if args.heads:
         raise InputError("--heads is for a new checkpoint: a model that is added is learned from the base's heads.")
     base = load_checkpoint(args.base)
@@ -148,6 +151,34 @@ def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     base.check_probes(embedder.embed(base.probe_texts), embedder.id)
     added = add_model(base, table, embed(embedder, table), data_card=card)
     return replace(added, name=_name(args), pool=_pool_name(args, pool) if args.pool else base.pool), table
+
+
+def _go_on(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
+    """The base as it is believed after the table's answers."""
+    from r2_router.checkpoints.find import checkpoint_and_pool
+    from r2_router.config.settings import load_settings
+    from r2_router.lab.learning.from_base import known_of, learn_from
+
+    if args.heads:
+        raise InputError("--heads is for a checkpoint from nothing: with --base, answers move the heads of the base.")
+    base, pool = checkpoint_and_pool(load_settings(checkpoint=args.base, pool=args.pool))
+    table, unknown = known_of(base, read_data(args, base)[0])
+    if unknown:
+        named = ", ".join(f"{model} @ {budget}" for model, budget in unknown)
+        common.note(f"note: left out, for '{base.name}' has no heads for them: {named}")
+    _check_priced(table, pool, only_say=True)
+    embedder, _ = make_embedder(args, base)
+    base.check_probes(embedder.embed(base.probe_texts), embedder.id)
+    learned = learn_from(base, table, embed(embedder, table), data_card=make_card(args, table))
+    return replace(learned, name=_name(args), pool=_pool_name(args, pool)), table
+
+
+def _verdict(args: argparse.Namespace, checkpoint: Checkpoint, table: Table) -> str:
+    if args.add is not None:
+        return f"{args.add} is added to '{args.base}'."
+    if args.base is None:
+        return str(checkpoint.metrics.get("verdict", "Not compared."))
+    return f"'{args.base}' as it is believed after {int(table.measured.sum()):,} answers."
 
 
 def _check_priced(table: Table, pool: Pool, *, only_say: bool) -> None:
@@ -205,7 +236,7 @@ def _r2(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
+def _next(args: argparse.Namespace, output: Path, *, judged: bool) -> str:
     """The command that uses what was made."""
     from r2_router.config.folders import spelled
     from r2_router.pools.pool import is_pool_file
@@ -213,8 +244,8 @@ def _next(args: argparse.Namespace, output: Path, *, adding: bool) -> str:
     folder = shlex.quote(spelled(output))
     used = f" --pool {shlex.quote(args.pool)}" if args.pool and is_pool_file(args.pool) else ""
     used += f" --embed-url {shlex.quote(args.embed_url)}" if args.embed_url else ""
-    judged = ""
-    if adding and args.data:
+    pays = ""
+    if judged and args.data:
         data = shlex.quote(args.data)
-        judged = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{used} --output report"
-    return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{used}{judged}'
+        pays = f"\nDoes it pay? r2-router evaluate --data {data} --checkpoint {folder}{used} --output report"
+    return f'Saved. Try it: r2-router route "..." --checkpoint {folder}{used}{pays}'

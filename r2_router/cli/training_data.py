@@ -58,12 +58,12 @@ def _with_labels(
     from r2_router.lab.data.outcomes import checkpoints_of, labelled, outcomes_table
 
     names = checkpoints_of(ledger, args.since)
-    known = _instructions(names)
+    known = instructions(names)
     about = table.about.get("instruction") if table else None
     if about is None and args.instruction is None and len(distinct := {_words(i) for i in known.values()}) == 1:
         about = dict(zip(_WORDS, distinct.pop(), strict=True))
     wanted = base.instruction if base else _instruction(args, about, table)
-    other = {name for name, instruction in known.items() if wanted.text and _words(instruction) != _words(wanted)}
+    other = other_words(known, wanted)
     found = labelled(ledger, since=args.since, candidates=table.candidates if table else (), other_words=other)
     both = outcomes_table(found, table)
     for line in found.lines():
@@ -76,7 +76,12 @@ def _with_labels(
     return both, wanted if base else _instruction(args, about, both)
 
 
-def _instructions(names: tuple[str, ...]) -> dict[str, Instruction]:
+def other_words(known: Mapping[str, Instruction], wanted: Instruction) -> set[str]:
+    """The checkpoints of `known` that ask for a length in other words than `wanted`."""
+    return {name for name, instruction in known.items() if wanted.text and _words(instruction) != _words(wanted)}
+
+
+def instructions(names: tuple[str, ...]) -> dict[str, Instruction]:
     """The instruction of each of these checkpoints that can be found."""
     from r2_router.checkpoints.find import instruction_of
     from r2_router.config.folders import is_path

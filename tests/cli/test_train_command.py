@@ -294,8 +294,10 @@ def test_a_model_without_a_price_is_said_before_anything_is_embedded(tmp_path, t
         (("--data", "DATA", "--instruction", "x", "--card", "missing.toml"), "missing.toml cannot be read"),
         (("--data", "DATA", "--instruction", "x", "--card", "missing.json"), "missing.json cannot be read"),
         (("--data", "DATA", "--instruction", "x", "--pool", "nowhere"), "No pool 'nowhere'"),
-        (("--data", "DATA", "--add", "new"), "go together"),
-        (("--data", "DATA", "--base", "local"), "go together"),
+        (("--data", "DATA", "--add", "new"), "--base DIR"),
+        (("--data", "DATA", "--base", "local"), "the table answers of none of them"),
+        (("--data", "DATA", "--base", "nowhere"), "No checkpoint 'nowhere'"),
+        (("--data", "DATA", "--base", "local", "--heads", "Ridge"), "--heads is for a checkpoint from nothing"),
         (("--from-ledger",), "no label to learn from"),
     ],
 )
@@ -338,6 +340,38 @@ def test_a_model_is_added_and_the_others_stay_as_they_were(data, train, tmp_path
     count = len(base.candidates)
     np.testing.assert_array_equal(more.weights[:count], base.weights[:count])
     assert more.pool == "mine"
+
+
+@pytest.mark.slow
+def test_the_prior_goes_on_from_a_few_answers(pool, train, tmp_path):
+    file = write(tmp_path / "few.csv", rows(5))
+    out, err = train("--data", file, "--base", "prior", "--pool", pool)
+    assert "believed after 20 answers" in out
+    assert err == ""
+    learned = heads(tmp_path)
+    assert learned.quality_scale == "logit"
+    assert learned.data_card["estimated_from"] == "public ratings"
+    assert learned.data_card["learned"][0]["counts"]["queries"] == 5
+    sum_, essay = EASY.format(411, 37), HARD.format("king", "poem")
+
+    def apart(checkpoint: str | Path) -> float:
+        """How much more is expected of the small model, brief, on a sum than on an essay."""
+        router = R2Router.from_pretrained(checkpoint, pool=pool)
+        return float(
+            np.subtract(*(router.route_text(text, model="small").best.predicted_quality for text in (sum_, essay)))
+        )
+
+    assert apart(tmp_path / "heads") > apart("prior")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_goes_on_from_answers_it_knows_and_says_which_it_does_not(data, train, tmp_path):
+    train("--data", data, "--instruction", INSTRUCTION, "--no-evaluate")
+    file = write(tmp_path / "more.csv", rows(8, ("new", "small"), seed=5))
+    out, err = train("--base", tmp_path / "heads", "--data", file, output="more")
+    assert "has no heads for them: new @ 30, new @ unlimited" in err
+    assert "believed after 16 answers" in out
+    assert heads(tmp_path, "more").models == ("small", "large")
 
 
 @pytest.mark.slow

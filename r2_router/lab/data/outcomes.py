@@ -15,7 +15,8 @@ from r2_router.ledger import Entry, Ledger
 from r2_router.ledger.store import iso
 from r2_router.records import UNLIMITED, Budget, Record
 
-_ASKED = "outcome = 'answered' AND quality IS NOT NULL AND time >= ?"
+_ANSWERED = "outcome = 'answered' AND time >= ?"
+_ASKED = f"{_ANSWERED} AND quality IS NOT NULL"
 _HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TEXT=1 set while asking."
 
 
@@ -72,13 +73,35 @@ def labelled(
     another. Raises LedgerError where the ledger cannot be read.
     """
     entries = ledger.entries(_ASKED, (iso(since) if since else "",))
+    return _outcomes(entries, candidates, other_words, MIN_QUERIES)
+
+
+def answered(
+    ledger: Ledger,
+    candidates: Sequence[tuple[str, Budget]],
+    *,
+    since: datetime | None = None,
+    other_words: Collection[str] = (),
+) -> Outcomes:
+    """The whole answers of `candidates`, labelled or not, as rows with their `time`; else as `labelled`."""
+    entries = ledger.entries(_ANSWERED, (iso(since) if since else "",))
+    return _outcomes(entries, candidates, other_words, None)
+
+
+def _outcomes(
+    entries: Sequence[Entry],
+    candidates: Sequence[tuple[str, Budget]],
+    other_words: Collection[str],
+    enough: int | None,
+) -> Outcomes:
+    """The entries of `candidates`, and of whatever has `enough` queries."""
     kept = [entry for entry in entries if (entry.query or "").strip()]
     long = [entry for entry in kept if entry.output_tokens is not None]
     fitting = [entry for entry in long if entry.budget == UNLIMITED or entry.checkpoint not in other_words]
     queries: dict[tuple[str, Budget], set[str]] = {}
     for entry in fitting:
         queries.setdefault((entry.model, entry.budget), set()).add(entry.query or "")
-    known = {*candidates, *(candidate for candidate, asked in queries.items() if len(asked) >= MIN_QUERIES)}
+    known = {*candidates, *(c for c, asked in queries.items() if enough is not None and len(asked) >= enough)}
     return Outcomes(
         rows=tuple(_row(entry) for entry in fitting if (entry.model, entry.budget) in known),
         without_text=len(entries) - len(kept),
@@ -88,8 +111,9 @@ def labelled(
     )
 
 
-def outcomes_table(outcomes: Outcomes, base: Table | None = None) -> Table:
-    """A training table of the outcomes, with the rows of `base` before them; equal texts are one query.
+def outcomes_table(outcomes: Outcomes, base: Table | None = None, *, ungraded: bool = False) -> Table:
+    """A training table of the outcomes, with the rows of `base` before them; equal texts are one query. Answers without
+    a label are left out, unless `ungraded` ones are wanted for their tokens.
 
     Raises InputError, saying what lacks, where there is no outcome.
     """
@@ -98,7 +122,7 @@ def outcomes_table(outcomes: Outcomes, base: Table | None = None) -> Table:
         raise InputError(f"The ledger holds no label to learn from. {stated or _HOW}")
     rows = [*(_rows(base) if base else ()), *outcomes.rows]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    table = make_table(columns, "the ledger")
+    table = make_table(columns, "the ledger", ungraded=ungraded)
     return table if base is None else replace(table, ungraded=base.ungraded, about=base.about)
 
 
@@ -118,6 +142,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "output_tokens": entry.output_tokens,
         "input_tokens": entry.input_tokens,
         "category": "ledger",
+        "time": entry.time,
     }
 
 
@@ -140,6 +165,7 @@ def _rows(table: Table) -> list[dict[str, Any]]:
                         "output_tokens": tokens,
                         "input_tokens": None if isnan(asked) else asked,
                         "category": category,
+                        "time": "",
                     }
                 )
     return found

@@ -117,11 +117,12 @@ class Table:
         }
 
 
-def make_table(columns: Columns, source: str) -> Table:
+def make_table(columns: Columns, source: str, *, ungraded: bool = False) -> Table:
     """A Table from columns of equal length: REQUIRED, perhaps OPTIONAL; others are ignored.
 
     A budget None, "" or "unlimited" is unlimited. A row of quality None was not graded: it is left out and
-    counted. Rows of the same query_id, model and budget are averaged and counted.
+    counted, unless `ungraded` ones are wanted for their tokens. Rows of the same query_id, model and budget are
+    averaged and counted.
     Raises InputError, naming `source`, column and row, for anything that cannot be used.
     """
     absent = [name for name in REQUIRED if name not in columns]
@@ -135,7 +136,7 @@ def make_table(columns: Columns, source: str) -> Table:
     inputs = np.full(len(quality), np.nan)
     if "input_tokens" in columns:
         inputs = _numbers(columns, "input_tokens", source, optional=True)
-    graded: list[int] = np.flatnonzero(~np.isnan(quality)).tolist()
+    graded: list[int] = np.flatnonzero(~np.isnan(quality) | ungraded).tolist()
     if not graded:
         raise InputError(f"{source} has no row with a quality: nothing can be learned from it.")
 
@@ -154,7 +155,7 @@ def make_table(columns: Columns, source: str) -> Table:
         rows=len(quality),
         repeated=len(cells) - len(np.unique(cells)),
         ungraded=len(quality) - len(graded),
-        dropped=_dropped(columns, np.flatnonzero(np.isnan(quality)).tolist()),
+        dropped={} if ungraded else _dropped(columns, np.flatnonzero(np.isnan(quality)).tolist()),
     )
 
 

@@ -1,0 +1,144 @@
+"""`r2-router learn`: the answers of one's own ledger move the expectations they are routed by."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from r2_router.cli import common
+from r2_router.errors import InputError
+
+if TYPE_CHECKING:
+    from r2_router.checkpoints.format import Checkpoint
+    from r2_router.config.settings import Settings
+    from r2_router.lab.learning.from_ledger import Learned
+    from r2_router.pools.pool import Pool
+
+
+def register(commands: common.Commands) -> None:
+    parser = commands.add_parser(
+        "learn",
+        help="learn from the answers you got and judged",
+        description="Go on from what is expected of the models of a pool: each answer in the ledger tells its length, "
+        "each label (`r2-router feedback`) its quality. Needs the queries' text (R2_LOG_TEXT=1 while asking). What is "
+        "learned is used from then on wherever no --checkpoint is named; every run starts anew from what was expected "
+        "before any use.",
+    )
+    parser.add_argument("--pool", metavar="NAME", help="the pool: its name or TOML file (default: the configured one)")
+    common.add_since_option(parser, "answers from this day on")
+    parser.add_argument(
+        "--half-life",
+        type=common.count_above_zero,
+        metavar="DAYS",
+        default=90,
+        help="days after which an answer counts half (default: 90)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    parser.add_argument("--undo", action="store_true", help="forget what was learned; the ledger stays")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from r2_router.checkpoints.find import checkpoint_and_pool, learned_folder
+    from r2_router.config.settings import load_settings
+
+    settings = load_settings(pool=args.pool)
+    base, pool = checkpoint_and_pool(replace(settings, checkpoint=""), learned=False)
+    folder = learned_folder(pool)
+    if args.undo:
+        return _undo(args, pool)
+    learned = _learn(args, base, settings, pool)
+    if not args.dry_run:
+        try:
+            learned.checkpoint.save(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    if args.json:
+        common.print_json({"checkpoint": str(folder), "changes": [change.to_dict() for change in learned.changes]})
+        return 0
+    _show(learned)
+    _tell_use(args, settings, learned.checkpoint.name)
+    return 0
+
+
+def _undo(args: argparse.Namespace, pool: Pool) -> int:
+    from r2_router.checkpoints.find import learned_folder
+
+    folder = learned_folder(pool)
+    known = folder.is_dir()
+    if known:
+        shutil.rmtree(folder)
+    if args.json:
+        common.print_json({"forgotten": known})
+    else:
+        print(
+            f"What was learned for pool '{pool.name}' is forgotten."
+            if known
+            else f"Nothing was learned for '{pool.name}'."
+        )
+    return 0
+
+
+def _learn(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> Learned:
+    from r2_router.checkpoints.find import checkpoint_and_pool, learned_folder
+    from r2_router.cli.training_data import embed, instructions, make_embedder, other_words
+    from r2_router.lab.data.outcomes import checkpoints_of
+    from r2_router.lab.learning.from_ledger import learn
+    from r2_router.ledger import Ledger
+
+    in_use, _ = checkpoint_and_pool(replace(settings, checkpoint=""))
+    args.embedder = args.embed_url = None
+    embedder, _ = make_embedder(args, base)
+    base.check_probes(embedder.embed(base.probe_texts), embedder.id)
+    with Ledger.configured(settings) as ledger:
+        words = other_words(instructions(checkpoints_of(ledger, args.since)), base.instruction)
+        learned = learn(
+            ledger,
+            base,
+            lambda table: embed(embedder, table),
+            in_use=in_use,
+            since=args.since,
+            half_life_days=args.half_life,
+            other_words=words,
+        )
+    named = replace(learned.checkpoint, name=learned_folder(pool).name, pool=pool.name)
+    return replace(learned, checkpoint=named)
+
+
+def _show(learned: Learned) -> None:
+    from r2_router.show.tables import show_table
+
+    for line in learned.outcomes.lines()[1:]:
+        common.note(f"note: {line}")
+    rows = [
+        (
+            *(c.model, f"{c.answers:,}", f"{c.labels:,}"),
+            *(f"{c.quality_before:.2f}", f"{c.quality:.2f}", f"{c.tokens_before:,.0f}", f"{c.tokens:,.0f}"),
+        )
+        for c in learned.changes
+    ]
+    head = ("model", "answers", "labels", "quality before", "now", "tokens before", "now")
+    show_table(head, rows, range(1, len(head)))
+    for c in learned.changes:
+        if c.drifted:
+            way = "worse" if (c.surprise or 0) < 0 else "better"
+            common.note(
+                f"note: the newest answers of {c.model} were judged {way} than expected, beyond chance ("
+                f"{c.surprise:+.1f} standard errors): perhaps another model stands behind its name now. A shorter "
+                "--half-life forgets the old one sooner."
+            )
+
+
+def _tell_use(args: argparse.Namespace, settings: Settings, name: str) -> None:
+    if args.dry_run:
+        print("Nothing was changed: --dry-run.")
+        return
+    named = (
+        f" Your settings name checkpoint '{settings.checkpoint}', so it is not: unset it."
+        if settings.checkpoint
+        else ""
+    )
+    print(f"Learned, and used from now on.{named} `r2-router learn --undo` forgets it. (checkpoint {name})")

@@ -1,0 +1,169 @@
+"""A checkpoint, the composed prior too, and measured answers -> the checkpoint as it is believed after them.
+
+Ridge from nothing shrinks towards zero; here heads shrink towards what was believed before. Five labels hardly move
+them, hundreds decide, and a length that nobody measured learns from those that somebody did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from r2_router.arrays import Floats
+from r2_router.checkpoints.format import Checkpoint
+from r2_router.errors import InputError
+from r2_router.lab.data.table import Table
+from r2_router.lab.learning.posterior import Beliefs, Cells, Link, Shift, Spread
+from r2_router.lab.learning.targets import log_tokens, token_bounds, unit_rows
+from r2_router.records import Budget
+from r2_router.routing.predict import Predictor
+
+# In logits, and in logarithms of tokens. Chosen on the own sweep, ZeroEval and MMLU-Pro: benchmarks/learning.py.
+QUALITY = Beliefs(levels=Spread(0.7, 0.3, 0.3, 0.15), slopes=Spread(1.0, 0.5, 1.0, 0.25), query=2.0)
+TOKENS = Beliefs(levels=Spread(0.7, 0.4, 0.3, 0.15), slopes=Spread(1.0, 0.5, 0.5, 0.2), query=0.3)
+TOKENS_NOISE = 0.5
+_LOGIT = 0.2  # quality a logit is worth, between 0.15 and 0.85 about: the scale of heads that give quality itself
+_SMEARING = 0.15  # what heads of log tokens hold of it (see `targets.smearing`) before an answer is seen,
+_SMEARED = 20  # and how many answers that is worth
+
+
+def learn_from(
+    base: Checkpoint,
+    table: Table,
+    embeddings: ArrayLike,
+    *,
+    weights: Floats | None = None,
+    data_card: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """`base` as it is believed after the answers of `table`, of which `embeddings` (n, d) are the queries' unit
+    vectors and `weights` (n,) say how much each query counts, 1 in full; any number of answers will do.
+
+    Quality learns from the labels; tokens from the lengths, of answers without a label too, where the base foretells
+    their logarithm, and elsewhere they stay. Every candidate of the table is one of the base's (`known_of`). Raises
+    InputError for vectors that do not fit.
+    """
+    vectors = unit_rows(table, embeddings)
+    if vectors.shape[1] != base.embedder.dim:
+        raise InputError(
+            f"Embeddings of {vectors.shape[1]} dimensions do not fit '{base.name}', which has {base.embedder.dim} from "
+            f"{base.embedder.id}."
+        )
+    columns = [base.candidates.index(candidate) for candidate in table.candidates]
+    predictor = Predictor(base)
+    middle = vectors.mean(axis=0) if predictor.middle is None else predictor.middle.astype(np.float64)
+    outputs = predictor.outputs(vectors.astype(np.float32)).astype(np.float64)
+
+    def cells(rows: Floats, came: Floats) -> Cells:
+        spread = np.full(rows.shape, np.nan)
+        spread[:, columns] = came
+        return Cells(
+            base.candidates, vectors, middle, rows, spread, np.ones(len(table)) if weights is None else weights
+        )
+
+    count = len(base.candidates)
+    logit = base.quality_scale == "logit"
+    qualities = cells(outputs[:, :count], table.quality)
+    quality = qualities.shift_of_shares(QUALITY if logit else QUALITY.times(_LOGIT), _link(base))
+    tokens = None
+    if base.token_scale == "log":
+        given = np.full((len(table), count), np.nan)
+        given[:, list(base.token_heads)] = outputs[:, count:] - _SMEARING
+        logs = cells(given, log_tokens(table))
+        logs.came[np.isnan(given)] = np.nan  # of a candidate without a token head
+        tokens = _smeared(logs, logs.shift_of_values(TOKENS, TOKENS_NOISE))
+    return _shifted(base, table, columns, quality, tokens, data_card)
+
+
+def _link(base: Checkpoint) -> Link:
+    """What the base's quality heads mean, and how steeply."""
+
+    def logistic(z: Floats) -> tuple[Floats, Floats]:
+        quality = base.quality_ceiling / (1 + np.exp(-np.clip(z, -30, 30)))
+        return quality, quality * (1 - quality / base.quality_ceiling)
+
+    def itself(z: Floats) -> tuple[Floats, Floats]:
+        return z.clip(0.0, 1.0), np.ones_like(z)
+
+    return logistic if base.quality_scale == "logit" else itself
+
+
+def _smeared(logs: Cells, shift: Shift) -> Shift:
+    """`shift` with what makes the exponential of each head the mean of its tokens, the fewer its answers the closer to
+    what all of them say, and that to what the base held."""
+    ratios = np.exp(logs.came - logs.given - shift(logs.vectors))
+    sums, counts = np.nansum(ratios, axis=0), (~np.isnan(ratios)).sum(axis=0)
+    overall = (sums.sum() + _SMEARED * np.exp(_SMEARING)) / (counts.sum() + _SMEARED)
+    smearing = np.log((sums + _SMEARED * overall) / (counts + _SMEARED))
+    return Shift(shift.weights, shift.bias + smearing - _SMEARING)
+
+
+def _shifted(
+    base: Checkpoint,
+    table: Table,
+    columns: list[int],
+    quality: Shift,
+    tokens: Shift | None,
+    data_card: Mapping[str, Any] | None,
+) -> Checkpoint:
+    """`base` with its heads shifted, and what it says of itself."""
+    heads, with_tokens = len(base.bias), list(base.token_heads)
+    weights, bias = np.zeros((heads, base.embedder.dim)), np.zeros(heads)
+    count = len(base.candidates)
+    weights[:count], bias[:count] = quality.weights, quality.bias
+    floor, ceiling = base.token_floor.copy(), base.token_ceiling.copy()
+    if tokens is not None:
+        weights[count:], bias[count:] = tokens.weights[with_tokens], tokens.bias[with_tokens]
+        low, high = token_bounds(table, base.instruction)
+        floor[columns] = np.minimum(floor[columns], low)
+        ceiling[columns] = np.maximum(ceiling[columns], high)
+    entry = {**(data_card or {}), "counts": table.counts()}
+    return replace(
+        base,
+        weights=(base.weights + weights).astype(np.float32),
+        bias=(base.bias + bias).astype(np.float32),
+        token_floor=floor,
+        token_ceiling=ceiling,
+        quality_error=_surer(base, table, columns),
+        release=None,
+        data_card={**base.data_card, "learned": [*base.data_card.get("learned", ()), entry]},
+    )
+
+
+def _surer(base: Checkpoint, table: Table, columns: list[int]) -> Any:
+    """(C,): the base's standard errors less what the answers tell of the levels, where they are on the logit scale;
+    elsewhere as they were, which is too much.
+
+    A label of variance about a quarter, of slope about a fifth, tells of the level what is left beside the query's own
+    part; the levels' posterior covariance is (A⁻¹ + D)⁻¹.
+    """
+    if base.quality_error is None or base.quality_scale != "logit":
+        return base.quality_error
+    levels = QUALITY.levels.covariance(base.candidates)
+    slopes = np.diag(QUALITY.slopes.covariance(base.candidates))
+    told = np.zeros(len(base.candidates))
+    told[columns] = table.measured.sum(axis=0)
+    told /= 0.25 / _LOGIT**2 + slopes + QUALITY.query**2
+    after = np.diag(np.linalg.inv(np.linalg.inv(levels) + np.diag(told)))
+    before = base.quality_error.astype(np.float64) ** 2
+    least = 0.04 * before  # no count of labels makes a single query's quality certain
+    return np.sqrt(np.maximum(before - (np.diag(levels) - after), least)).astype(np.float32)
+
+
+def known_of(base: Checkpoint, table: Table) -> tuple[Table, list[tuple[str, Budget]]]:
+    """The candidates of `table` that `base` has heads for, with the queries they were measured on; and the others.
+
+    Raises InputError, saying what the base has, where none is left.
+    """
+    unknown = [candidate for candidate in table.candidates if candidate not in base.candidates]
+    columns = [j for j, candidate in enumerate(table.candidates) if candidate not in unknown]
+    if not columns:
+        raise InputError(
+            f"'{base.name}' has heads for {', '.join(base.models)} at {', '.join(map(str, base.budgets))} tokens, and "
+            "the table answers of none of them. Another model is added with --add."
+        )
+    known = table.among(columns)
+    return known.take(np.flatnonzero((~np.isnan(known.output_tokens)).any(axis=1))), unknown

@@ -1,0 +1,132 @@
+"""What the answers of the user's own ledger teach: the checkpoint in use, gone on from, and what changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r2_router.arrays import Floats, Singles
+from r2_router.checkpoints.format import Checkpoint
+from r2_router.lab.data.outcomes import Outcomes, answered, outcomes_table
+from r2_router.lab.data.table import Table
+from r2_router.lab.learning.from_base import learn_from
+from r2_router.ledger import Ledger
+from r2_router.records import Record
+from r2_router.routing.predict import Predictor
+
+HALF_LIFE_DAYS = 90.0
+_RECENT = 50  # labels of a model that are held against what was expected of it,
+_ENOUGH = 20  # how many of them there must be,
+_BEYOND_CHANCE = 3.0  # and the standard errors by which they must differ
+_LEAST_VARIANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Record):
+    """What a model was, and is now, expected to do on the queries learned from, in the mean over what it answered:
+    quality 0..1 and output tokens. `surprise`: how its newest labels differ from what was expected of them, in standard
+    errors, None where there are too few."""
+
+    model: str
+    answers: int
+    labels: int
+    quality_before: float
+    quality: float
+    tokens_before: float
+    tokens: float
+    surprise: float | None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether its newest answers disagree with what was expected, beyond chance."""
+        return self.surprise is not None and abs(self.surprise) > _BEYOND_CHANCE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """The checkpoint as it is believed now, what it learned from, and what changed, by model."""
+
+    checkpoint: Checkpoint
+    outcomes: Outcomes
+    changes: tuple[Change, ...]
+
+
+def learn(
+    ledger: Ledger,
+    base: Checkpoint,
+    embed: Callable[[Table], Singles],
+    *,
+    in_use: Checkpoint | None = None,
+    since: datetime | None = None,
+    half_life_days: float = HALF_LIFE_DAYS,
+    other_words: Collection[str] = (),
+) -> Learned:
+    """`base` and every whole answer of its candidates whose text was kept: lengths teach tokens, labels quality.
+
+    An answer counts half after `half_life_days`, for models change behind their names. `in_use` is what was expected
+    so far (default: `base`). Raises InputError, saying what lacks, where there is nothing to learn from, LedgerError.
+    """
+    outcomes = answered(ledger, base.candidates, since=since, other_words=other_words)
+    table = outcomes_table(outcomes, ungraded=True)
+    newest = {str(row["query_id"]): str(row["time"]) for row in sorted(outcomes.rows, key=lambda row: row["time"])}
+    times = [datetime.fromisoformat(newest[query]) for query in table.query_ids]
+    days = np.array([(ledger.now() - time).total_seconds() / 86_400 for time in times])
+    vectors = embed(table)
+    card = {"ledger": "answers of the user's ledger", "half_life_days": half_life_days}
+    weights = 0.5 ** (np.maximum(days, 0.0) / half_life_days)
+    learned = learn_from(base, table, vectors, weights=weights, data_card=card)
+    known = in_use if in_use is not None and set(table.candidates) <= set(in_use.candidates) else base
+    before, after = (_expected(checkpoint, table, vectors) for checkpoint in (known, learned))
+    models = dict.fromkeys(model for model, _ in table.candidates)
+    changes = [_change(table, model, np.argsort(days), before, after) for model in sorted(models)]
+    return Learned(learned, outcomes, tuple(changes))
+
+
+def _expected(checkpoint: Checkpoint, table: Table, vectors: Singles) -> tuple[Floats, Floats]:
+    """Quality and tokens (n, K) of the table's candidates."""
+    predictor = Predictor(checkpoint)
+    outputs = predictor.outputs(vectors)
+    tokens = np.broadcast_to(predictor.budget_tokens, (len(vectors), len(checkpoint.candidates))).copy()
+    tokens[:, predictor.heads] = predictor.head_tokens(outputs)
+    columns = [checkpoint.candidates.index(candidate) for candidate in table.candidates]
+    return predictor.quality(outputs)[:, columns], tokens[:, columns]
+
+
+def _change(
+    table: Table,
+    model: str,
+    newest_first: NDArray[np.intp],
+    before: tuple[Floats, Floats],
+    after: tuple[Floats, Floats],
+) -> Change:
+    columns = [j for j, (name, _) in enumerate(table.candidates) if name == model]
+    answers = ~np.isnan(table.output_tokens[:, columns])
+
+    def mean(part: Floats) -> float:
+        return float(part[:, columns][answers].mean())
+
+    came = table.quality[newest_first][:, columns].ravel()
+    expected = before[0][newest_first][:, columns].ravel()
+    labels = np.flatnonzero(~np.isnan(came))
+    return Change(
+        model=model,
+        answers=int(answers.sum()),
+        labels=len(labels),
+        quality_before=mean(before[0]),
+        quality=mean(after[0]),
+        tokens_before=mean(before[1]),
+        tokens=mean(after[1]),
+        surprise=_surprise(came[labels[:_RECENT]], expected[labels[:_RECENT]]),
+    )
+
+
+def _surprise(came: Floats, expected: Floats) -> float | None:
+    """Standard errors between labels (m,) and what was expected of them, a coin's fall each."""
+    if len(came) < _ENOUGH:
+        return None
+    variance = np.maximum(expected * (1 - expected), _LEAST_VARIANCE).sum()
+    return float((came - expected).sum() / np.sqrt(variance))

@@ -1,0 +1,81 @@
+"""`r2-router learn`: from answers in the ledger to other choices, and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from r2_router import R2Router
+from r2_router.cli import main
+from r2_router.ledger import Entry, Ledger
+
+MODEL = "Qwen2.5-Coder-0.5B-Instruct"
+QUERY = "What is the capital of {}?"
+PLACES = ("France", "Peru", "Chad", "Japan", "Fiji", "Malta", "Cuba", "Iran", "Oman", "Laos", "Mali", "Togo")
+
+
+def write(count: int, quality: float | None, *, log_text: bool = True) -> None:
+    with Ledger(log_text=log_text) as ledger:
+        for place in PLACES[:count]:
+            fields = {
+                "face": "cli",
+                "outcome": "answered",
+                "model": MODEL,
+                "budget": "unlimited",
+                "checkpoint": "local",
+            }
+            ledger.record(Entry(query=QUERY.format(place), quality=quality, output_tokens=9, **fields))  # type: ignore[arg-type]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
+    assert main(["learn", *arguments]) == code
+    return capsys.readouterr()
+
+
+def expected() -> float:
+    decision = R2Router.from_pretrained().route_text(QUERY.format("Spain"), model=MODEL, budget="unlimited")
+    return decision.best.predicted_quality
+
+
+@pytest.mark.slow
+def test_what_is_learned_is_used_until_it_is_undone(capsys):
+    write(12, 0.0)
+    before = expected()
+    out, err = run(capsys, "--dry-run")
+    assert "Nothing was changed" in out
+    assert err == ""
+    assert expected() == before
+    out, _ = run(capsys)
+    assert [line.split()[:3] for line in out.splitlines() if MODEL in line] == [[MODEL, "12", "12"]]
+    assert "used from now on" in out
+    assert expected() < before - 0.05
+    again, _ = run(capsys, "--json")
+    assert json.loads(again)["changes"][0]["labels"] == 12
+    out, _ = run(capsys, "--undo")
+    assert out == "What was learned for pool 'local' is forgotten.\n"
+    assert expected() == before
+    assert run(capsys, "--undo")[0] == "Nothing was learned for 'local'.\n"
+
+
+@pytest.mark.slow
+def test_what_is_learned_does_not_pile_up(capsys):
+    write(12, 0.0)
+    run(capsys)
+    once = expected()
+    run(capsys)
+    assert expected() == pytest.approx(once, abs=1e-4)
+
+
+def test_without_text_nothing_can_be_learned_and_it_says_how(capsys):
+    write(3, 1.0, log_text=False)
+    _, err = run(capsys, code=1)
+    assert "R2_LOG_TEXT=1 keeps those to come" in err
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_users_own_choice_is_said_to_come_first(capsys, monkeypatch):
+    monkeypatch.setenv("R2_CHECKPOINT", "local")
+    write(2, 1.0)
+    out, _ = run(capsys)
+    assert "Your settings name checkpoint 'local', so it is not: unset it." in out

@@ -1,0 +1,89 @@
+"""What the ledger's answers teach: lengths without labels, labels, the newest most; and what is said of a change."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from lab.learning.test_from_base import believed
+
+from r2_router.errors import InputError
+from r2_router.lab.learning.from_ledger import learn
+from r2_router.ledger import Entry, Ledger
+from r2_router.records import Budget
+
+TODAY = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite3", log_text=True, now=lambda: TODAY) as ledger:
+        yield ledger
+
+
+def write(ledger: Ledger, query: str, *, days: int = 0, quality: float | None = None, **changes: object) -> None:
+    fields: dict[str, object] = {"face": "cli", "outcome": "answered", "model": "small", "budget": "unlimited"}
+    ledger.now = lambda: TODAY - timedelta(days=days)
+    ledger.record(Entry(query=query, quality=quality, **{**fields, "output_tokens": 100, **changes}))  # type: ignore[arg-type]
+    ledger.now = lambda: TODAY
+
+
+def embed(table):
+    """A vector by each query's text alone."""
+    rows = np.array([np.random.default_rng(len(text)).normal(size=6) for text in table.queries])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_lengths_need_no_label_and_labels_tell_quality(ledger):
+    for i in range(40):
+        write(ledger, "q" * (i + 1), output_tokens=400)
+        write(ledger, "q" * (i + 1), model="large", output_tokens=100, quality=1.0)
+    large, small = learn(ledger, believed(), embed).changes
+    assert (small.model, small.answers, small.labels, small.surprise) == ("small", 40, 0, None)
+    assert small.tokens == pytest.approx(400, rel=0.1)
+    assert small.tokens_before == pytest.approx(100)
+    assert (large.answers, large.labels) == (40, 40)
+    assert large.quality > 0.8 > large.quality_before
+    assert 0.5 < small.quality < large.quality  # something is learned of every model
+
+
+def test_what_is_old_counts_less(ledger):
+    for i in range(30):
+        write(ledger, "q" * (i + 1), days=400, quality=0.0)
+        write(ledger, "r" * (i + 50), days=1, quality=1.0)
+    even = learn(ledger, believed(), embed, half_life_days=100_000).changes[0]
+    fading = learn(ledger, believed(), embed, half_life_days=30).changes[0]
+    assert even.quality == pytest.approx(0.5, abs=0.1)
+    assert fading.quality > 0.7
+
+
+def test_a_model_that_got_worse_is_seen_and_chance_is_not(ledger):
+    for i in range(60):
+        write(ledger, "q" * (i + 1), days=60 - i, quality=float(i % 2))
+        write(ledger, "q" * (i + 1), days=60 - i, quality=float(i < 10), model="large")
+    large, small = learn(ledger, believed(), embed).changes
+    assert not small.drifted
+    assert large.drifted
+    assert large.surprise is not None
+    assert large.surprise < -3
+
+
+def test_answers_of_others_count_for_nothing(ledger):
+    write(ledger, "known")
+    for changes in ({"model": "other"}, {"budget": 77}, {"outcome": "partial"}, {"output_tokens": None}):
+        write(ledger, "not known", **changes)
+    found = learn(ledger, believed(), embed)
+    assert [change.answers for change in found.changes] == [1]
+    assert found.outcomes.without_tokens == 1
+
+
+def test_an_empty_ledger_says_what_lacks(ledger):
+    with pytest.raises(InputError, match="R2_LOG_TEXT=1"):
+        learn(ledger, believed(), embed)
+
+
+@pytest.mark.parametrize("budget", [20, "unlimited"])
+def test_a_limited_answer_in_other_words_is_left_out(ledger, budget: Budget):
+    write(ledger, "one", budget=20)
+    write(ledger, "two", budget=budget, checkpoint="elsewhere")
+    found = learn(ledger, believed(), embed, other_words={"elsewhere"})
+    assert found.outcomes.other_words == (budget == 20)
