@@ -22,7 +22,7 @@ Candidates: TypeAlias = Sequence[tuple[str, Budget]]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]  # what heads give -> expected quality, and its slope there
 
 _NEWTON_STEPS = 25
-_SETTLED = 1e-2  # Newton's steps end where none moves a head by more
+_SETTLED = 1e-3  # Newton's steps end where none moves a head by more
 _EXACT = 1e-3  # of the right side: where conjugate gradients end
 _MOST_STEPS = 200
 _LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
