@@ -10,8 +10,10 @@ from traitlets import Bool, Enum, Float, Int, Unicode
 
 from r2_magic import options
 from r2_magic.session import Session
+from r2_router.words import usd
 
 if TYPE_CHECKING:
+    from r2_router.batches.each import RunGuard
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
 
@@ -27,6 +29,7 @@ class Configured(Magics):
     history = Int(0, min=0, help="Earlier turns given as context.").tag(config=True)
     format = Enum(options.FORMATS, "markdown", help="How the answer is shown.").tag(config=True)
     stream = Bool(True, help="Show the answer as it comes.").tag(config=True)
+    budget = Float(None, allow_none=True, help="Most dollars the cells of this notebook may spend.").tag(config=True)
     quiet = Bool(False, help="Show the answer only.").tag(config=True)
     checkpoint = Unicode("", help="A checkpoint's name or folder.").tag(config=True)
     pool = Unicode("", help="A pool's name or TOML file.").tag(config=True)
@@ -41,6 +44,21 @@ class Configured(Magics):
     def router(self) -> R2Router:
         """The router that `%config R2Magics` and the settings describe."""
         return self.session.router(self.checkpoint, self.pool, self.embed_url)
+
+    def left_usd(self) -> float | None:
+        """What the notebook's budget leaves to spend, None without a budget."""
+        return None if self.budget is None else max(0.0, self.budget - self.session.spent_usd)
+
+    def guard(self) -> RunGuard:
+        """Keeps the notebook's budget, and the user's own limits, for one answer."""
+        from r2_router.batches.each import MemoryLimit, RunGuard
+
+        limited = "R2Magics.budget leaves less: all cells together"
+        return RunGuard(0, MemoryLimit(self.left_usd()), self.budget, self.router().guard, limited)
+
+    def spent_here(self) -> str:
+        """What the notebook has spent of its budget, in words; "" without a budget."""
+        return "" if self.budget is None else f"spent here: {usd(self.session.spent_usd)} of {usd(self.budget)}"
 
     def decide(self, query: str, args: argparse.Namespace) -> Decision:
         """The decision for `query` after the turns that --history says, kept as the last one and written to the

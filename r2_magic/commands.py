@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 _NO_CELL = "There is no {} yet. Write a cell: %%r2 on its first line, the prompt below."
 
+_LABELS = ("good", "bad")
 OF_A_PROMPT = ("explain", "curve")
 
 
 def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> None:
     """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
-    if name in OF_A_PROMPT:
+    if name in _LABELS:
+        _label(text or name, magics)
+    elif name in OF_A_PROMPT:
         _OF_DECISION[name](_decision(text, args, magics), args, magics)
     else:
         _PLAIN[name](magics)
@@ -152,6 +155,18 @@ def _changed(magics: Configured) -> set[str]:
 
 def _value(value: Any) -> str:
     return "-" if value is None or value == "" else str(value)
+
+
+def _label(label: str, magics: Configured) -> None:
+    """Note how good the last answer of this notebook was."""
+    from r2_router.ledger.labels import read_quality
+
+    session = magics.session
+    if session.answer is None or not session.answer_id:
+        raise InputError(_NO_CELL.format("answer"))
+    quality = read_quality(label)
+    magics.router().ledger.set_quality(session.answer_id, quality)
+    say(f"{session.answer.model} @ {session.answer.budget}: quality {quality:g}. `r2-router learn` learns from it.")
 
 
 def _reset(magics: Configured) -> None:

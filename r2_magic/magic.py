@@ -69,6 +69,13 @@ class R2Magics(Configured):
 
             set_up(options.setup_parser().parse_args(options.split(rest)), self)
             return
+        if name == "map":
+            from r2_magic.mapping import map_prompts
+
+            expression, words = options.split_map(rest)
+            args = options.map_parser().parse_args(words)
+            self._keep(args, map_prompts(expression, self._filled(args), self))
+            return
         if rest.startswith("-"):
             args = options.parse(options.split(rest))
             rest = " ".join(args.words)
@@ -107,7 +114,8 @@ class R2Magics(Configured):
         session = self.session
         conversation = session.history.messages(query, args.history)
         request = options.request(conversation, args, system=self._system(args.system))
-        stream = self.router().ask(request)
+        guard = self.guard()
+        stream = self.router().ask(request, guard=guard)
         session.decision, session.answer = stream.decision, None
         if not args.quiet:
             self._show_ranking(stream.decision, args)
@@ -117,7 +125,11 @@ class R2Magics(Configured):
             session.answer = answer
             self._keep(args, answer)
 
-        answer = answered(self.shell, stream, args.format, show=streamed, keep=keep)
+        try:
+            answer = answered(self.shell, stream, args.format, show=streamed, keep=keep)
+        finally:
+            session.spent_usd += guard.billed_usd
+            session.answer_id = stream.id if session.answer else ""
         session.history.add(query, answer.text)
         if args.format == "code":
             self.shell.set_next_input(answer.code, replace=False)
@@ -134,9 +146,9 @@ class R2Magics(Configured):
         """`args` with the configured defaults where the line says nothing."""
         given = any(getattr(args, name) is not None for name in _TRADE_OFF)
         for name in _DEFAULTS:
-            if getattr(args, name) is None and not (given and name in _TRADE_OFF):
+            if name in args and getattr(args, name) is None and not (given and name in _TRADE_OFF):
                 setattr(args, name, getattr(self, name))
-        if args.no_stream is None:
+        if "no_stream" in args and args.no_stream is None:
             args.no_stream = not self.stream
         return args
 
@@ -174,7 +186,7 @@ class R2Magics(Configured):
 
         if answer is self._streamed:
             self._streamed = None
-            facts = answer_facts(answer)
+            facts = "; ".join(filter(None, (answer_facts(answer), self.spent_here())))
             if not in_notebook(self.shell):
                 return {"text/plain": facts}
             return {"text/plain": f"{answer.text}\n\n{facts}", "text/html": html.page(html.paragraph(facts))}

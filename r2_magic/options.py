@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -22,6 +23,9 @@ COMMANDS = {
     "stats": "what was spent and saved, and whether the predictions came true",
     "config": "the settings in force and where each comes from",
     "setup": "a pool of your own models, from keys and servers that are here; --yes writes it",
+    "good": "the last answer was good: a label to learn from",
+    "bad": "it was not; `%r2 good 0.7` says how good",
+    "map": "route many prompts, `%r2 map df.prompt`; with --max-usd answer them",
     "reset": "forget the conversation; read settings, keys and pools again",
 }
 
@@ -36,6 +40,9 @@ examples:
 {name} in a cell is replaced by your variable of that name, if there is one.
 Defaults: %config R2Magics.worth_usd = 0.01 (%config R2Magics shows all).
 """
+
+
+_MAP = re.compile(r"(.*?)(\s-{1,2}[A-Za-z].*)?", re.DOTALL)  # an expression, and the options behind it
 
 
 class OptionError(ValueError):
@@ -73,6 +80,26 @@ def setup_parser() -> argparse.ArgumentParser:
     )
     add_setup_options(p)
     return p
+
+
+def map_parser() -> argparse.ArgumentParser:
+    """The parser of the options of `%r2 map`; it raises as `parse` does."""
+    p = _Parser(
+        prog="%r2 map",
+        usage="%%r2 map PROMPTS [options]",
+        description="PROMPTS is an expression, such as df.prompt. They are routed, which is free; with --max-usd they "
+        "are answered too, and never cost more.",
+    )
+    _add_asking(p, one=False)
+    p.add_argument("--max-usd", type=float, metavar="USD", help="answer, for so many dollars all together at most")
+    p.add_argument("-o", "--out", type=_variable, metavar="VAR", help="keep the table in this variable")
+    return p
+
+
+def split_map(line: str) -> tuple[str, list[str]]:
+    """The expression of a line `%r2 map`, as typed, and the words of the options behind it. Raises OptionError."""
+    expression, options = _MAP.fullmatch(line).groups()  # type: ignore[union-attr]  # anything matches
+    return expression.strip(), split(options or "")
 
 
 def split(line: str) -> list[str]:
@@ -115,10 +142,12 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _add_asking(group: Any) -> None:
+def _add_asking(group: Any, *, one: bool = True) -> None:
     from r2_router.cli.options import add_wish_options
 
     add_wish_options(group)
+    if not one:
+        return
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
 

@@ -20,6 +20,8 @@ class Session:
         self.history = History()
         self.decision: Decision | None = None  # the last one
         self.answer: CellAnswer | None = None
+        self.answer_id = ""  # its id in the ledger
+        self.spent_usd = 0.0  # by the cells of this notebook
         self._routers: dict[tuple[str, str, str], R2Router] = {}
         self._lock = threading.Lock()
 
@@ -44,3 +46,4 @@ class Session:
             self._routers.clear()
         self.history.clear()
         self.decision = self.answer = None
+        self.answer_id = ""

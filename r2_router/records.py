@@ -98,6 +98,14 @@ class Record:
         """The names of the fields, so that `dict(record)` works."""
         return list(_field_names(type(self)))
 
+    def values(self) -> list[Any]:
+        """The fields, in the order of `keys`."""
+        return [getattr(self, name) for name in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """The fields with their names."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
     def __contains__(self, key: object) -> bool:
         return key in self.keys()
 

@@ -74,30 +74,41 @@ class RunLimit(Protocol):
 
 
 class MemoryLimit:
-    """A limit of `max_usd` dollars, None for none, for as long as the process lives."""
+    """A limit of `max_usd` dollars, None for none, for as long as the process lives; `spent_usd` is spent of it."""
 
     def __init__(self, max_usd: float | None) -> None:
-        self._max_usd = max_usd
-        self._spent_usd = 0.0
+        self.max_usd = max_usd
+        self.spent_usd = 0.0
         self._held: dict[int, float] = {}
 
     def begin(self, index: int, most_usd: float) -> bool:
         others = sum(self._held.values()) - self._held.get(index, 0.0)
-        if self._max_usd is not None and self._spent_usd + others + most_usd > self._max_usd:
+        if self.max_usd is not None and self.spent_usd + others + most_usd > self.max_usd:
             return False
         self._held[index] = most_usd
         return True
 
     def over(self, mapped: Mapped, *, kept: bool) -> None:
         self._held.pop(mapped.index, None)
-        self._spent_usd += mapped.cost_usd
+        self.spent_usd += mapped.cost_usd
 
 
 class RunGuard:
-    """Holds the tries of one prompt against the run's limit, then asks `guard`, which keeps the user's own limits."""
+    """Holds the tries of one prompt against the run's limit, then asks `guard`, which keeps the user's own limits.
 
-    def __init__(self, index: int, limit: RunLimit, max_usd: float | None, guard: Guard) -> None:
+    `limited` says what is limited: "max_usd leaves less: all prompts together".
+    """
+
+    def __init__(
+        self,
+        index: int,
+        limit: RunLimit,
+        max_usd: float | None,
+        guard: Guard,
+        limited: str = "max_usd leaves less: all prompts together",
+    ) -> None:
         self.index, self._limit, self._max_usd, self._guard = index, limit, max_usd, guard
+        self._limited = limited
         self.billed_usd = 0.0
         self.refused = False
 
@@ -106,8 +117,8 @@ class RunGuard:
         if not self._limit.begin(self.index, self.billed_usd + worst_case_usd):
             self.refused = True
             raise SpendLimitError(
-                f"{candidate.label} may cost up to {usd(worst_case_usd)}, and max_usd leaves less: all prompts "
-                f"together may cost {usd(self._max_usd or 0.0)}."
+                f"{candidate.label} may cost up to {usd(worst_case_usd)}, and {self._limited} may cost "
+                f"{usd(self._max_usd or 0.0)}."
             )
         self.refused = False
         return await self._guard.reserve(candidate, worst_case_usd)

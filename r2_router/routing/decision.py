@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from abc import ABCMeta
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, cast, overload
@@ -64,6 +65,9 @@ class Candidate(Record):
     def label(self) -> str:
         """`model @ budget`, for messages."""
         return f"{self.model} @ {self.budget}"
+
+
+cast("ABCMeta", Mapping).register(Candidate)  # so that a list of them is a table: a row each, a column a field
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 import reference as ref
 from support.snapshots import assert_snapshot
 
-from r2_magic.options import COMMANDS, setup_parser
+from r2_magic.options import COMMANDS, map_parser, setup_parser
 
 PAGES = [*sorted(ref.DOCS.glob("*.md")), *sorted(ref.ROOT.glob("*.md"))]
 VARIABLE = re.compile(r"\bR2_[A-Z][A-Z_]*[A-Z]\b")
@@ -107,7 +107,8 @@ def unknown(program: str, words: list[str]) -> Iterator[str]:
             below = subcommands(below[name])
         elif place == 0 and re.fullmatch(r"[a-z][a-z-]+", name):
             if program == "%r2" and name in COMMANDS:
-                known |= options(setup_parser()) if name == "setup" else set()
+                own = {"setup": setup_parser, "map": map_parser}
+                known |= options(own[name]()) if name in own else set()
                 continue
             if program != "%%r2":
                 yield f"{program} {name}"

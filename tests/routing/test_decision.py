@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,13 @@ def test_a_frame_has_a_row_a_candidate_and_a_column_a_field(router: R2Router, mo
     monkeypatch.setitem(sys.modules, "pandas", pandas)
     decision = router.route_text("Hello")
     assert decision.to_pandas().rows == [candidate.to_dict() for candidate in decision.candidates]
+
+
+def test_a_candidate_is_a_mapping_of_its_fields_which_tables_are_made_of(router: R2Router) -> None:
+    best = router.route_text("Hello").best
+    assert isinstance(best, Mapping)
+    assert dict(best.items()) == dict(best) == dict(zip(best.keys(), best.values(), strict=True))
+    assert dict(best)["model"] == best.model
 
 
 def test_without_pandas_it_says_what_to_install(router: R2Router, monkeypatch: pytest.MonkeyPatch) -> None:
