@@ -74,6 +74,7 @@ def wish_options() -> Mapping[str, Wish]:
     return {"worth_usd": named.pop("worth_usd"), "lambda_val": LAMBDA_VAL, **named}
 
 
+@cache
 def form_options() -> Mapping[str, Wish]:
     """The wishes that say in which form a model is asked, and answers."""
     return {name: wish for name, wish in _annotated().items() if wish.kind == "form"}
