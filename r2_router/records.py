@@ -1,4 +1,4 @@
-"""What every result has in common: attributes, the seed release's dict reading, and JSON."""
+"""What every result has in common: attributes, the seed release's dict reading, and JSON, written and read."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -40,6 +40,16 @@ def to_json(value: object) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in cast("list[object]", value)]
     return value
+
+
+def as_dict(value: object) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_texts(value: object) -> list[str]:
+    """The texts in `value` if it is a JSON array, else none."""
+    return [each for each in cast("list[object]", value) if isinstance(each, str)] if isinstance(value, list) else []
 
 
 class Later(Generic[_T]):

@@ -128,6 +128,18 @@ def text(value: object) -> str:
     return value.strip()
 
 
+def texts(value: object, what: str = "texts") -> tuple[str, ...]:
+    """A list of texts; `what` they are."""
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of {what} in quotes, not {shown(value)}")
+    return tuple(text(item) for item in cast("list[object]", value))
+
+
+def globs(value: object) -> tuple[str, ...]:
+    """A list of globs."""
+    return texts(value, "globs")
+
+
 def table(value: object) -> Table:
     if not isinstance(value, dict):
         raise ValueError(f"must be a table, not {shown(value)}")

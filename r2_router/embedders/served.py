@@ -20,6 +20,7 @@ from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import ConfigError, EmbedderError
 from r2_router.net.loopback import is_loopback
 from r2_router.net.retry_after import retry_after
+from r2_router.records import as_dict
 
 if TYPE_CHECKING:
     import httpx
@@ -189,7 +190,7 @@ class ServerEmbedder:
         except EmbedderError:
             return []
         known = cast("list[object]", entries) if isinstance(entries, list) else []
-        return [str(_object(entry)["id"])[:100] for entry in known if "id" in _object(entry)]
+        return [str(as_dict(entry)["id"])[:100] for entry in known if "id" in as_dict(entry)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ class _Reply:
         except (ValueError, RecursionError):
             found = self.body.decode(errors="replace")
         for field in ("error", "message", "detail"):
-            found = _object(found).get(field, found)
+            found = as_dict(found).get(field, found)
         text = shown(str(found or ""), self.key, _SHOWN_CHARS)  # some servers quote the key
         return "" if text.startswith("<") else text.rstrip(".")
 
@@ -310,17 +311,12 @@ def _in_order(data: object, n: int, source: str) -> list[object]:
     items = cast("list[object]", data) if isinstance(data, list) else []
     by_index: dict[object, object] = {}
     for item in items:
-        known = _object(item)
+        known = as_dict(item)
         if isinstance(known.get("index"), int):
             by_index[known["index"]] = known.get("embedding")
     if len(items) != n or by_index.keys() != set(range(n)):
         raise EmbedderError(f"{source} does not return one embedding for each of the {n} texts.")
     return [by_index[i] for i in range(n)]
-
-
-def _object(value: object) -> Mapping[str, object]:
-    """`value` if it is a JSON object, else an empty one."""
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _check_model(served: object, asked: str, source: str) -> None:

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from r2_router.generate.usage import Document, as_dict
-from r2_router.records import Record
+from r2_router.generate.usage import Document
+from r2_router.records import Record, as_dict
 
 _MAX_CALLS = 1000  # what is more is no answer
 

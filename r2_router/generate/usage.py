@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from r2_router.records import as_dict
+
 Document: TypeAlias = dict[str, Any]
 
 _MAX_TOKENS = 10**9  # what is more is not a count
@@ -135,11 +137,6 @@ def _cost(usage: Document) -> float | None:
 
 def _largest(a: Any, b: Any) -> Any:
     return max((value for value in (a, b) if value is not None), default=None)
-
-
-def as_dict(value: object) -> Document:
-    """`value` if it is a JSON object, else an empty one."""
-    return cast("Document", value) if isinstance(value, dict) else {}
 
 
 def _any(usage: Document, names: tuple[str, ...]) -> object:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from r2_router.generate.tool_calls import ToolCallDelta, ToolCalls
-from r2_router.generate.usage import Document, Usage, as_dict, find_usage
+from r2_router.generate.usage import Document, Usage, find_usage
+from r2_router.records import as_dict
 from r2_router.words import whole_characters
 
 _DONE = b"[DONE]"

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from r2_router.pools.listed_capabilities import listed_capabilities
 from r2_router.pools.model import Capability
-from r2_router.records import Record
+from r2_router.records import Record, as_dict, as_texts
 
 UNFIXED: Literal["unfixed"] = "unfixed"  # the provider says that the price depends
 
@@ -91,13 +91,13 @@ def read_entry(entry: object, today: str) -> Listed | None:
     ]
     if not names:
         return None
-    top, limits = _table(given.get("top_provider")), _table(given.get("per_request_limits"))
-    about = {**_table(given.get("metadata")), **given}
+    top, limits = as_dict(given.get("top_provider")), as_dict(given.get("per_request_limits"))
+    about = {**as_dict(given.get("metadata")), **given}
     input_limit = _tokens(given, ("inputTokenLimit",)) or _tokens(limits, ("prompt_tokens",))
     can, cannot = listed_capabilities(given)
     return Listed(
         id=names[0],
-        aliases=(*_texts(given.get("aliases")), *_texts([given.get("canonical_slug")])),
+        aliases=(*as_texts(given.get("aliases")), *as_texts([given.get("canonical_slug")])),
         prices=_prices(about, today),
         offered=not (given.get("available") is False or given.get("active") is False or given.get("archived") is True),
         chats=_chats(given),
@@ -119,7 +119,7 @@ def _prices(entry: Mapping[str, Any], today: str) -> Prices | Literal["unfixed"]
     if _XAI[0] in entry:
         price_in, price_out, cached = (_usd(_amount(entry.get(key)), 1 / _XAI_UNIT) for key in _XAI)
         return _made((price_in, price_out), {"cache_read_usd_per_million": cached}, (), today)
-    stated = _table(entry.get("pricing")) or _table(entry.get("price"))
+    stated = as_dict(entry.get("pricing")) or as_dict(entry.get("price"))
     sides = [_first(stated, names) for names in (_IN, _OUT)]
     hourly = (_amount(stated.get("hourly")) or 0) > 0 and not any(sides)  # Together's dedicated ones
     if hourly or any(side is not None and side < 0 for side in sides):  # OpenRouter's "-1"
@@ -158,7 +158,7 @@ def _unit(stated: Mapping[str, Any], sides: Sequence[Decimal | None]) -> Decimal
 def _overrides(stated: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     found = stated.get("overrides")
     if isinstance(found, list):
-        yield from (_table(each) for each in cast("list[object]", found))
+        yield from (as_dict(each) for each in cast("list[object]", found))
 
 
 def _dearest(stated: Mapping[str, Any], sides: Sequence[Decimal | None], unit: Decimal) -> list[float | None]:
@@ -212,10 +212,10 @@ def _usd(amount: Decimal | None, unit: Decimal) -> float | None:
 
 def _chats(given: Mapping[str, Any]) -> bool | None:
     """By the kinds of output, by a flag, or by a type."""
-    gives = _table(given.get("architecture")).get("output_modalities")
+    gives = as_dict(given.get("architecture")).get("output_modalities")
     if isinstance(gives, list) and gives:
         return gives == ["text"]
-    for flag in (_table(given.get("capabilities")).get("completion_chat"), given.get("supports_chat")):
+    for flag in (as_dict(given.get("capabilities")).get("completion_chat"), given.get("supports_chat")):
         if isinstance(flag, bool):
             return flag
     kind = given.get("type")
@@ -223,14 +223,6 @@ def _chats(given: Mapping[str, Any]) -> bool | None:
 
 
 # -- other fields --------------------------------------------------------------------------------------------
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _texts(value: object) -> list[str]:
-    return [each for each in cast("list[object]", value) if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _tokens(given: Mapping[str, Any], names: Sequence[str]) -> int | None:

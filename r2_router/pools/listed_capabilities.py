@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 from r2_router.pools.model import Capability
+from r2_router.records import as_dict, as_texts
 
 # Kinds of input, as architecture.input_modalities (OpenRouter) or input_modalities (xAI) name them. A list that leaves
 # files out says nothing: OpenRouter reads a PDF for any model.
@@ -35,13 +36,13 @@ def listed_capabilities(
 ) -> tuple[tuple[Capability, ...], tuple[Capability, ...]]:
     """What an entry says its model can, and cannot; what it is silent about is in neither."""
     said: dict[Capability, bool] = {}
-    architecture, flags = _table(entry.get("architecture")), _table(entry.get("capabilities"))
-    inputs = _names(architecture.get("input_modalities")) or _names(entry.get("input_modalities"))
+    architecture, flags = as_dict(entry.get("architecture")), as_dict(entry.get("capabilities"))
+    inputs = as_texts(architecture.get("input_modalities")) or as_texts(entry.get("input_modalities"))
     if "text" in inputs:  # else it lists something else
         said |= {capability: name in inputs for name, capability in _INPUTS.items()}
         if "file" in inputs:
             said["files"] = True
-    if parameters := _names(entry.get("supported_parameters")):
+    if parameters := as_texts(entry.get("supported_parameters")):
         said |= {capability: name in parameters for name, capability in _PARAMETERS.items()}
         said["json_object"] = said["json_object"] or said["json_schema"]
     for name, capability in _FLAGS.items():
@@ -49,11 +50,3 @@ def listed_capabilities(
         if isinstance(flag, bool):
             said[capability] = flag
     return tuple(c for c, can in said.items() if can), tuple(c for c, can in said.items() if not can)
-
-
-def _names(value: object) -> Sequence[str]:
-    return [name for name in cast("list[object]", value) if isinstance(name, str)] if isinstance(value, list) else []
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import cast
 
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_config_dir
@@ -76,14 +75,8 @@ def _rules() -> tuple[PartTokens, ...]:
     return tuple(found)
 
 
-def _globs(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"must be a list of globs in quotes, not {cf.shown(value)}")
-    return tuple(cf.text(item) for item in cast("list[object]", value))
-
-
 _KEYS: Mapping[str, cf.Check] = {
-    "models": _globs,
+    "models": cf.globs,
     **dict.fromkeys(("image", "image_low", "audio", "video", "file"), cf.count),
     "date": cf.day,
     "source": cf.text,

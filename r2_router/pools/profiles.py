@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_config_dir
@@ -81,14 +81,8 @@ def profile_of(host: str) -> Profile:
     return next(found, _UNKNOWN)
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"must be a list of texts in quotes, not {cf.shown(value)}")
-    return tuple(cf.text(item) for item in cast("list[object]", value))
-
-
 def _variables(value: object) -> tuple[str, ...]:
-    return tuple(cf.variable(item) for item in _texts(value))
+    return tuple(cf.variable(item) for item in cf.texts(value))
 
 
 def _query(value: object) -> Mapping[str, str]:
@@ -104,13 +98,13 @@ def _header(value: object) -> str:
 
 _KEYS: Mapping[str, cf.Check] = {
     "base_url": cf.url,
-    "hosts": _texts,
+    "hosts": cf.texts,
     "api_key_env": cf.variable,
     "other_keys": _variables,
     "key_header": _header,
     "query": _query,
     "thinking_off": cf.table,
     "thinking_on": cf.table,
-    "refuses": _texts,
-    "unserved": _texts,
+    "refuses": cf.texts,
+    "unserved": cf.texts,
 }

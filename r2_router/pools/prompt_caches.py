@@ -111,12 +111,6 @@ def _rule(file: cf.ConfigFile, name: str) -> CacheRule:
     return CacheRule(**values)
 
 
-def _globs(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"must be a list of globs in quotes, not {cf.shown(value)}")
-    return tuple(cf.text(item) for item in cast("list[object]", value))
-
-
 def _asks(value: object) -> str:
     if value not in (known := ("", "cache_control", "prompt_cache_key")):
         raise ValueError(f"must be one of {', '.join(map(repr, known))}, not {cf.shown(value)}")
@@ -125,7 +119,7 @@ def _asks(value: object) -> str:
 
 _KEYS: Mapping[str, cf.Check] = {
     "provider": cf.text,
-    "models": _globs,
+    "models": cf.globs,
     "read": cf.amount,
     "write": cf.amount,
     "min_tokens": cf.count,
