@@ -79,7 +79,7 @@ class CandidateTable:
 
         `input_tokens` is one count, or one a candidate, (C,).
         """
-        input_price, output_price = self.prices(float(np.max(input_tokens)))
+        input_price, output_price = self.prices(largest(input_tokens))
         usd = answer_usd(self.instruction_tokens + input_tokens, input_price, tokens, output_price)
         return usd + self.request_usd
 
@@ -182,6 +182,11 @@ def matches(name: str, label: str) -> bool:
     if any(sign in name for sign in "*?["):
         return glob_matches(label, name)
     return label.casefold().startswith(name.casefold())
+
+
+def largest(input_tokens: float | Floats) -> float:
+    """The largest of counts that are one for all candidates, as nearly always, or one a candidate."""
+    return float(input_tokens.max()) if isinstance(input_tokens, np.ndarray) else input_tokens
 
 
 def barred_by(limits: Limits, models: Sequence[Model]) -> dict[str, str]:

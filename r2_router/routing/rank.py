@@ -15,7 +15,7 @@ from r2_router import words
 from r2_router.arrays import Floats
 from r2_router.errors import InputError, NoCandidateError
 from r2_router.records import UNLIMITED, Budget, Later
-from r2_router.routing.candidates import Allowed, CandidateTable, Indices, Mask
+from r2_router.routing.candidates import Allowed, CandidateTable, Indices, Mask, largest
 from r2_router.routing.decision import (
     NO_ERRORS,
     Candidate,
@@ -150,7 +150,7 @@ class _Bounds:
         """None where nothing can bind: no limit is set and every answer fits its context window. `longer`: an answer
         may be longer than the checkpoint's ceiling.
         """
-        if np.max(input_tokens) <= allowed.input_limit and not limits.numbers and not longer:
+        if largest(input_tokens) <= allowed.input_limit and not limits.numbers and not longer:
             return None
         room = np.full(len(tokens), _longest(limits))
         if table.windows is not None:
