@@ -303,7 +303,7 @@ def continuations(data: Path) -> dict:
                 for kind, made in chats.items():
                     expected = meant if way == MEANT else np.stack([outputs(turns) for turns in made])
                     quality = predictor.quality(expected)
-                    cost = cost_usd(held, pool, np.stack([predictor.tokens(row) for row in expected]))
+                    cost = cost_usd(held, pool, predictor.tokens(expected))
                     got = [
                         np.take_along_axis(net, (w * quality - cost).argmax(axis=1)[:, None], 1)[:, 0]
                         for w, net in zip(WORTHS, truth, strict=True)

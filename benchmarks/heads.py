@@ -46,9 +46,7 @@ OTHERS = {
 
 def ours(seen, known, others, instruction):
     checkpoint = train(seen, known, embedder=EmbedderInfo("e", known.shape[1]), instruction=instruction, name="heads")
-    predictor = Predictor(checkpoint)
-    outputs = predictor.outputs(others.astype(np.float32))
-    return predictor.quality(outputs), np.array([predictor.tokens(row) for row in outputs])
+    return Predictor(checkpoint).foretell(others)
 
 
 def calibrated(seen, known, quality):

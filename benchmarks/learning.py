@@ -91,13 +91,6 @@ def at_budgets(base: Checkpoint, table: Table) -> Checkpoint:
     )
 
 
-def foretold(checkpoint: Checkpoint, vectors: Floats) -> tuple[Floats, Floats]:
-    """Expected quality and tokens, (n, C) each."""
-    predictor = Predictor(checkpoint)
-    outputs = predictor.outputs(vectors.astype(np.float32))
-    return predictor.quality(outputs), predictor.head_tokens(outputs)
-
-
 def one_each(table: Table, rng: np.random.Generator) -> Table:
     """One answer of each query, of a candidate drawn at random."""
     drawn = rng.integers(len(table.candidates), size=len(table))
@@ -109,7 +102,7 @@ def one_each(table: Table, rng: np.random.Generator) -> Table:
 
 def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[str, tuple[Floats, Floats]]:
     """What is foretold of each query from labels of others, for each count of them."""
-    found = {"prior": foretold(base, vectors)}
+    found = {"prior": Predictor(base).foretell(vectors)}
     for kept, out in random_folds(table, 5, seed):
         rng = np.random.default_rng(seed)
         drawn = rng.permutation(kept)
@@ -120,7 +113,7 @@ def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[
             for way, few in ways.items():
                 empty = np.empty(table.quality.shape), np.empty(table.quality.shape)
                 pair = found.setdefault(f"prior, {count} queries, {way}", empty)
-                got = foretold(learn_from(base, few, vectors[rows]), vectors[out])
+                got = Predictor(learn_from(base, few, vectors[rows])).foretell(vectors[out])
                 for part, values in zip(pair, got, strict=True):
                     part[out] = values
     return found
@@ -157,9 +150,9 @@ def new_model(table: Table, vectors: Floats, base: Checkpoint) -> dict[str, floa
         for count in NEW_LABELS:
             rows = known[200 : 200 + count]
             after = learn_from(before, table.among(own).take(rows), vectors[rows]) if count else before
-            got = foretold(after, vectors[rest])[0][:, own]
+            got = Predictor(after).foretell(vectors[rest])[0][:, own]
             found.setdefault(f"{count} labels", []).append(surprise(table.quality[np.ix_(rest, own)], got))
-        unknown = foretold(base, vectors[rest])[0][:, own]
+        unknown = Predictor(base).foretell(vectors[rest])[0][:, own]
         found.setdefault("prior alone", []).append(surprise(table.quality[np.ix_(rest, own)], unknown))
         fit = of_prior.Ridge.of(vectors[known])
         weights, bias = fit.weights(table.quality[np.ix_(known, own)], of_prior.OWN_ALPHA)

@@ -52,8 +52,8 @@ def checkpoint_and_pool(
     if pool is None:
         checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
         pool = load_pool(checkpoint.pool or DEFAULT_POOL)
-        return (learned and _learned_on(pool)) or checkpoint, pool
-    return (learned and _learned_on(pool)) or measured_on(pool) or composed(pool), pool
+        return (learned and learned_on(pool)) or checkpoint, pool
+    return (learned and learned_on(pool)) or measured_on(pool) or composed(pool), pool
 
 
 def learned_folder(pool: Pool) -> Path:
@@ -61,7 +61,7 @@ def learned_folder(pool: Pool) -> Path:
     return user_data_dir() / "checkpoints" / (LEARNED + re.sub(r"[^\w.-]+", "-", pool.name))
 
 
-def _learned_on(pool: Pool) -> Checkpoint | None:
+def learned_on(pool: Pool) -> Checkpoint | None:
     """What was learned from the use of that pool, else None. Raises CheckpointError where it is damaged."""
     folder = learned_folder(pool)
     return Checkpoint.load(folder) if (folder / JSON_NAME).is_file() else None

@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint is not None:
         table = _known(table, checkpoint)
     pool = _pool(args, checkpoint, table)
-    embedder, info = make_embedder(args, checkpoint)
-    if checkpoint is not None:
-        checkpoint.check_probes(embedder.embed(checkpoint.probe_texts), embedder.id)
+    embedder, info = make_embedder(checkpoint, args.embedder, args.embed_url)
     # What an instruction says decides nothing here; where it cuts does, and tables without one were not cut.
     fields: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
     instruction = Instruction(**fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
@@ -49,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     base, pool = checkpoint_and_pool(replace(settings, checkpoint=""), learned=False)
     folder = learned_folder(pool)
     if args.undo:
-        return _undo(args, pool)
+        return _undo(args, pool.name, folder)
     learned = _learn(args, base, settings, pool)
+    learned = replace(learned, checkpoint=replace(learned.checkpoint, name=folder.name, pool=pool.name))
     if not args.dry_run:
         try:
             learned.checkpoint.save(folder)
@@ -64,48 +66,36 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _undo(args: argparse.Namespace, pool: Pool) -> int:
-    from r2_router.checkpoints.find import learned_folder
-
-    folder = learned_folder(pool)
+def _undo(args: argparse.Namespace, pool: str, folder: Path) -> int:
     known = folder.is_dir()
     if known:
         shutil.rmtree(folder)
     if args.json:
         common.print_json({"forgotten": known})
     else:
-        print(
-            f"What was learned for pool '{pool.name}' is forgotten."
-            if known
-            else f"Nothing was learned for '{pool.name}'."
-        )
+        print(f"What was learned for pool '{pool}' is forgotten." if known else f"Nothing was learned for '{pool}'.")
     return 0
 
 
 def _learn(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> Learned:
-    from r2_router.checkpoints.find import checkpoint_and_pool, learned_folder
+    from r2_router.checkpoints.find import learned_on
     from r2_router.cli.training_data import embed, instructions, make_embedder, other_words
     from r2_router.lab.data.outcomes import checkpoints_of
     from r2_router.lab.learning.from_ledger import learn
     from r2_router.ledger import Ledger
 
-    in_use, _ = checkpoint_and_pool(replace(settings, checkpoint=""))
-    args.embedder = args.embed_url = None
-    embedder, _ = make_embedder(args, base)
-    base.check_probes(embedder.embed(base.probe_texts), embedder.id)
+    embedder, _ = make_embedder(base)
     with Ledger.configured(settings) as ledger:
         words = other_words(instructions(checkpoints_of(ledger, args.since)), base.instruction)
-        learned = learn(
+        return learn(
             ledger,
             base,
             lambda table: embed(embedder, table),
-            in_use=in_use,
+            in_use=learned_on(pool),
             since=args.since,
             half_life_days=args.half_life,
             other_words=words,
         )
-    named = replace(learned.checkpoint, name=learned_folder(pool).name, pool=pool.name)
-    return replace(learned, checkpoint=named)
 
 
 def _show(learned: Learned) -> None:

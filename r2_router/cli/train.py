@@ -107,7 +107,7 @@ def _train(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     if message := dropped_warning(table):
         common.note(f"warning: {message}")
     card = make_card(args, table)
-    embedder, info = make_embedder(args, None)
+    embedder, info = make_embedder(None, args.embedder, args.embed_url)
     vectors = embed(embedder, table)
     name = _name(args)
     pool_name = _pool_name(args, pool)
@@ -147,8 +147,7 @@ def _add(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
     pool = load_pool(args.pool or base.pool or "local")
     _check_priced(table, pool, only_say=True)
     card = make_card(args, table)
-    embedder, _ = make_embedder(args, base)
-    base.check_probes(embedder.embed(base.probe_texts), embedder.id)
+    embedder, _ = make_embedder(base, args.embedder, args.embed_url)
     added = add_model(base, table, embed(embedder, table), data_card=card)
     return replace(added, name=_name(args), pool=_pool_name(args, pool) if args.pool else base.pool), table
 
@@ -167,8 +166,7 @@ def _go_on(args: argparse.Namespace) -> tuple[Checkpoint, Table]:
         named = ", ".join(f"{model} @ {budget}" for model, budget in unknown)
         common.note(f"note: left out, for '{base.name}' has no heads for them: {named}")
     _check_priced(table, pool, only_say=True)
-    embedder, _ = make_embedder(args, base)
-    base.check_probes(embedder.embed(base.probe_texts), embedder.id)
+    embedder, _ = make_embedder(base, args.embedder, args.embed_url)
     learned = learn_from(base, table, embed(embedder, table), data_card=make_card(args, table))
     return replace(learned, name=_name(args), pool=_pool_name(args, pool)), table
 

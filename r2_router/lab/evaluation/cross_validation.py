@@ -212,9 +212,7 @@ def _foretold(learned: Learned, vectors: Floats) -> Pair:
     """Expected quality and tokens (q, C') of each candidate that was learned."""
     if isinstance(learned, Regressed):
         return learned.expect(vectors)
-    predictor = Predictor(learned)
-    outputs = predictor.outputs(vectors.astype(np.float32))
-    return predictor.quality(outputs), np.array([predictor.tokens(row) for row in outputs])
+    return Predictor(learned).foretell(vectors)
 
 
 def _priced_ways(truth: Table, pool: Pool, seed: Mapping[str, Pair]) -> Expectation:

@@ -17,8 +17,8 @@ from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.table import Table
-from r2_router.lab.learning.posterior import Beliefs, Cells, Link, Shift, Spread
-from r2_router.lab.learning.targets import log_tokens, token_bounds, unit_rows
+from r2_router.lab.learning.posterior import Beliefs, Cells, Shift, Spread
+from r2_router.lab.learning.targets import base_rows, log_tokens, token_bounds
 from r2_router.records import Budget
 from r2_router.routing.predict import Predictor
 
@@ -46,12 +46,7 @@ def learn_from(
     their logarithm, and elsewhere they stay. Every candidate of the table is one of the base's (`known_of`). Raises
     InputError for vectors that do not fit.
     """
-    vectors = unit_rows(table, embeddings)
-    if vectors.shape[1] != base.embedder.dim:
-        raise InputError(
-            f"Embeddings of {vectors.shape[1]} dimensions do not fit '{base.name}', which has {base.embedder.dim} from "
-            f"{base.embedder.id}."
-        )
+    vectors = base_rows(base, table, embeddings)
     columns = [base.candidates.index(candidate) for candidate in table.candidates]
     predictor = Predictor(base)
     middle = vectors.mean(axis=0) if predictor.middle is None else predictor.middle.astype(np.float64)
@@ -67,7 +62,7 @@ def learn_from(
     count = len(base.candidates)
     logit = base.quality_scale == "logit"
     qualities = cells(outputs[:, :count], table.quality)
-    quality = qualities.shift_of_shares(QUALITY if logit else QUALITY.times(_LOGIT), _link(base))
+    quality = qualities.shift_of_shares(QUALITY if logit else QUALITY.times(_LOGIT), predictor.link)
     tokens = None
     if base.token_scale == "log":
         given = np.full((len(table), count), np.nan)
@@ -76,19 +71,6 @@ def learn_from(
         logs.came[np.isnan(given)] = np.nan  # of a candidate without a token head
         tokens = _smeared(logs, logs.shift_of_values(TOKENS, TOKENS_NOISE))
     return _shifted(base, table, columns, quality, tokens, data_card)
-
-
-def _link(base: Checkpoint) -> Link:
-    """What the base's quality heads mean, and how steeply."""
-
-    def logistic(z: Floats) -> tuple[Floats, Floats]:
-        quality = base.quality_ceiling / (1 + np.exp(-np.clip(z, -30, 30)))
-        return quality, quality * (1 - quality / base.quality_ceiling)
-
-    def itself(z: Floats) -> tuple[Floats, Floats]:
-        return z.clip(0.0, 1.0), np.ones_like(z)
-
-    return logistic if base.quality_scale == "logit" else itself
 
 
 def _smeared(logs: Cells, shift: Shift) -> Shift:

@@ -14,15 +14,14 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.lab.data.outcomes import Outcomes, answered, outcomes_table
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.from_base import learn_from
+from r2_router.lab.learning.posterior import LEAST_VARIANCE
 from r2_router.ledger import Ledger
 from r2_router.records import Record
 from r2_router.routing.predict import Predictor
 
-HALF_LIFE_DAYS = 90.0
 _RECENT = 50  # labels of a model that are held against what was expected of it,
 _ENOUGH = 20  # how many of them there must be,
 _BEYOND_CHANCE = 3.0  # and the standard errors by which they must differ
-_LEAST_VARIANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def learn(
     *,
     in_use: Checkpoint | None = None,
     since: datetime | None = None,
-    half_life_days: float = HALF_LIFE_DAYS,
+    half_life_days: float,
     other_words: Collection[str] = (),
 ) -> Learned:
     """`base` and every whole answer of its candidates whose text was kept: lengths teach tokens, labels quality.
@@ -80,20 +79,17 @@ def learn(
     weights = 0.5 ** (np.maximum(days, 0.0) / half_life_days)
     learned = learn_from(base, table, vectors, weights=weights, data_card=card)
     known = in_use if in_use is not None and set(table.candidates) <= set(in_use.candidates) else base
-    before, after = (_expected(checkpoint, table, vectors) for checkpoint in (known, learned))
+    before, after = (_foretold(checkpoint, table, vectors) for checkpoint in (known, learned))
     models = dict.fromkeys(model for model, _ in table.candidates)
     changes = [_change(table, model, np.argsort(days), before, after) for model in sorted(models)]
     return Learned(learned, outcomes, tuple(changes))
 
 
-def _expected(checkpoint: Checkpoint, table: Table, vectors: Singles) -> tuple[Floats, Floats]:
+def _foretold(checkpoint: Checkpoint, table: Table, vectors: Singles) -> tuple[Floats, Floats]:
     """Quality and tokens (n, K) of the table's candidates."""
-    predictor = Predictor(checkpoint)
-    outputs = predictor.outputs(vectors)
-    tokens = np.broadcast_to(predictor.budget_tokens, (len(vectors), len(checkpoint.candidates))).copy()
-    tokens[:, predictor.heads] = predictor.head_tokens(outputs)
+    quality, tokens = Predictor(checkpoint).foretell(vectors)
     columns = [checkpoint.candidates.index(candidate) for candidate in table.candidates]
-    return predictor.quality(outputs)[:, columns], tokens[:, columns]
+    return quality[:, columns], tokens[:, columns]
 
 
 def _change(
@@ -128,5 +124,5 @@ def _surprise(came: Floats, expected: Floats) -> float | None:
     """Standard errors between labels (m,) and what was expected of them, a coin's fall each."""
     if len(came) < _ENOUGH:
         return None
-    variance = np.maximum(expected * (1 - expected), _LEAST_VARIANCE).sum()
+    variance = np.maximum(expected * (1 - expected), LEAST_VARIANCE).sum()
     return float((came - expected).sum() / np.sqrt(variance))

@@ -14,7 +14,7 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.heads import Heads
-from r2_router.lab.learning.targets import check_counts, left_out_error, log_tokens, smearing, token_bounds, unit_rows
+from r2_router.lab.learning.targets import base_rows, check_counts, left_out_error, log_tokens, smearing, token_bounds
 from r2_router.lab.learning.training import shares
 from r2_router.records import UNLIMITED
 
@@ -38,12 +38,7 @@ def add_model(
     or a (model, budget) with fewer than MIN_QUERIES queries.
     """
     _check_fits(base, table)
-    vectors = unit_rows(table, embeddings)
-    if vectors.shape[1] != base.embedder.dim:
-        raise InputError(
-            f"Embeddings of {vectors.shape[1]} dimensions do not fit '{base.name}', which has {base.embedder.dim} from "
-            f"{base.embedder.id}."
-        )
+    vectors = base_rows(base, table, embeddings)
     check_counts(table)
     count, added = len(base.candidates), len(table.candidates)
     log = base.token_scale == "log"

@@ -25,7 +25,7 @@ _NEWTON_STEPS = 25
 _SETTLED = 1e-3  # Newton's steps end where none moves a head by more
 _EXACT = 1e-3  # of the right side: where conjugate gradients end
 _MOST_STEPS = 200
-_LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
+LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Cells:
         f, scaled, dual = (np.zeros_like(share) for _ in range(3))
         for _ in range(_NEWTON_STEPS):
             expected, slope = link(given + f)
-            scale = counted / np.sqrt(np.maximum(expected * (1 - expected), _LEAST_VARIANCE))
+            scale = counted / np.sqrt(np.maximum(expected * (1 - expected), LEAST_VARIANCE))
             root = scale * slope
             scaled = process.solve(root, scale * (share - expected) + root * f, scaled)
             dual = root * scaled

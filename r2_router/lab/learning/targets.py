@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from r2_router.arrays import Floats
-from r2_router.checkpoints.format import Instruction
+from r2_router.checkpoints.format import Checkpoint, Instruction
 from r2_router.errors import InputError
 from r2_router.lab.data.table import MIN_QUERIES, Table
 
@@ -21,6 +21,17 @@ def unit_rows(table: Table, embeddings: ArrayLike) -> Floats:
     if not np.isfinite(array).all() or (np.abs(np.linalg.norm(array, axis=1) - 1) > 1e-2).any():
         raise InputError("Embeddings must be finite and of unit length, one row a query.")
     return array
+
+
+def base_rows(base: Checkpoint, table: Table, embeddings: ArrayLike) -> Floats:
+    """As `unit_rows`, of the dimension that `base` was trained on; else InputError."""
+    vectors = unit_rows(table, embeddings)
+    if vectors.shape[1] != base.embedder.dim:
+        raise InputError(
+            f"Embeddings of {vectors.shape[1]} dimensions do not fit '{base.name}', which has {base.embedder.dim} from "
+            f"{base.embedder.id}."
+        )
+    return vectors
 
 
 def check_counts(table: Table) -> None:

@@ -37,7 +37,7 @@ def test_lengths_need_no_label_and_labels_tell_quality(ledger):
     for i in range(40):
         write(ledger, "q" * (i + 1), output_tokens=400)
         write(ledger, "q" * (i + 1), model="large", output_tokens=100, quality=1.0)
-    large, small = learn(ledger, believed(), embed).changes
+    large, small = learn(ledger, believed(), embed, half_life_days=90).changes
     assert (small.model, small.answers, small.labels, small.surprise) == ("small", 40, 0, None)
     assert small.tokens == pytest.approx(400, rel=0.1)
     assert small.tokens_before == pytest.approx(100)
@@ -60,7 +60,7 @@ def test_a_model_that_got_worse_is_seen_and_chance_is_not(ledger):
     for i in range(60):
         write(ledger, "q" * (i + 1), days=60 - i, quality=float(i % 2))
         write(ledger, "q" * (i + 1), days=60 - i, quality=float(i < 10), model="large")
-    large, small = learn(ledger, believed(), embed).changes
+    large, small = learn(ledger, believed(), embed, half_life_days=90).changes
     assert not small.drifted
     assert large.drifted
     assert large.surprise is not None
@@ -71,19 +71,19 @@ def test_answers_of_others_count_for_nothing(ledger):
     write(ledger, "known")
     for changes in ({"model": "other"}, {"budget": 77}, {"outcome": "partial"}, {"output_tokens": None}):
         write(ledger, "not known", **changes)
-    found = learn(ledger, believed(), embed)
+    found = learn(ledger, believed(), embed, half_life_days=90)
     assert [change.answers for change in found.changes] == [1]
     assert found.outcomes.without_tokens == 1
 
 
 def test_an_empty_ledger_says_what_lacks(ledger):
     with pytest.raises(InputError, match="R2_LOG_TEXT=1"):
-        learn(ledger, believed(), embed)
+        learn(ledger, believed(), embed, half_life_days=90)
 
 
 @pytest.mark.parametrize("budget", [20, "unlimited"])
 def test_a_limited_answer_in_other_words_is_left_out(ledger, budget: Budget):
     write(ledger, "one", budget=20)
     write(ledger, "two", budget=budget, checkpoint="elsewhere")
-    found = learn(ledger, believed(), embed, other_words={"elsewhere"})
+    found = learn(ledger, believed(), embed, half_life_days=90, other_words={"elsewhere"})
     assert found.outcomes.other_words == (budget == 20)
