@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from r2_magic.screen import publish, say
+from r2_magic.screen import say
 from r2_router.errors import InputError
+from r2_router.ledger.money import check_amount
 from r2_router.words import usd
 
 if TYPE_CHECKING:
@@ -26,15 +27,16 @@ def map_prompts(expression: str, args: argparse.Namespace, magics: Configured) -
     """
     from r2_router.cli.options import wishes
 
+    most = None if args.max_usd is None else check_amount(args.max_usd, "--max-usd")
+    if (left := magics.left_usd()) is not None and most is not None:
+        most = min(most, left)
     given = _evaluated(expression, magics)
     prompts = list(cast("Iterable[Any]", given))
     router, wished = magics.router(), wishes(args)
     routed = list(router.map(prompts, **wished))
-    say(_expected(routed, args.max_usd))
-    if args.max_usd is None:
+    say(_expected(routed, most))
+    if most is None:
         return _table(routed, given)
-    left = magics.left_usd()
-    most = args.max_usd if left is None else min(args.max_usd, left)
     found: list[Mapped] = []
     try:
         for mapped in _with_progress(router.map(prompts, answer=True, max_usd=most, **wished), len(prompts)):
@@ -72,11 +74,10 @@ def _with_progress(found: Iterator[Mapped], count: int) -> Iterator[Mapped]:
     from IPython import display
 
     bar: Any = cast("Any", display).ProgressBar(count)
-    handle = publish(bar, display_id=True)
+    bar.display()
     for done, mapped in enumerate(found, 1):
         yield mapped
-        bar._progress = done  # its own setter shows it under an id of its own, which a saved notebook loses
-        handle.update(bar)
+        bar.progress = done
 
 
 def _outcome(found: Sequence[Mapped], count: int) -> str:

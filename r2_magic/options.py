@@ -84,13 +84,15 @@ def setup_parser() -> argparse.ArgumentParser:
 
 def map_parser() -> argparse.ArgumentParser:
     """The parser of the options of `%r2 map`; it raises as `parse` does."""
+    from r2_router.cli.options import add_wish_options
+
     p = _Parser(
         prog="%r2 map",
         usage="%%r2 map PROMPTS [options]",
         description="PROMPTS is an expression, such as df.prompt. They are routed, which is free; with --max-usd they "
         "are answered too, and never cost more.",
     )
-    _add_asking(p, one=False)
+    add_wish_options(p)
     p.add_argument("--max-usd", type=float, metavar="USD", help="answer, for so many dollars all together at most")
     p.add_argument("-o", "--out", type=_variable, metavar="VAR", help="keep the table in this variable")
     return p
@@ -142,12 +144,10 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _add_asking(group: Any, *, one: bool = True) -> None:
+def _add_asking(group: Any) -> None:
     from r2_router.cli.options import add_wish_options
 
     add_wish_options(group)
-    if not one:
-        return
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
 

@@ -437,8 +437,9 @@ class R2Router:
         if not answer:
             return route_each(rows, read, self.decide_all)
         from r2_router.generate import iterate
+        from r2_router.ledger.money import check_amount
 
-        most = None if max_usd is None else finite("max_usd", max_usd)
+        most = None if max_usd is None else check_amount(finite("max_usd", max_usd), "max_usd")
         found = answer_each(
             rows, read, self._asked_within, guard=self.guard, limit=MemoryLimit(most), max_usd=most, at_once=at_once
         )

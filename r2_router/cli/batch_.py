@@ -72,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
     parquet_module(ROWS)  # before anything is paid, not after
     if args.max_usd is not None and not args.answer:
         raise InputError("--max-usd limits what answers cost, and routing is free: add --answer, or leave it out.")
+    if args.max_usd is not None:
+        from r2_router.ledger.money import check_amount
+
+        check_amount(args.max_usd, "--max-usd")
     if args.workers is not None and args.engine != "ray":
         raise InputError("--workers is for --engine ray: here one process uses all cores.")
     common_read = _reader(args)

@@ -18,14 +18,19 @@ def is_amount(usd: float) -> bool:
     return 0 <= usd <= _MOST_USD
 
 
+def check_amount(usd: float, what: str) -> float:
+    """`usd`, where it is money. Raises InputError, naming `what`, where it is not."""
+    if not is_amount(usd):
+        raise InputError(f"{what} is an amount in dollars, from 0 to {_MOST_USD:,.0f}; got {usd}.")
+    return usd
+
+
 def to_nanos(usd: float, what: str) -> int:
     """`usd` dollars in nano-dollars, to the nearest; what is not free costs at least one.
 
     Raises InputError, naming `what`, for what is no amount.
     """
-    if not is_amount(usd):
-        raise InputError(f"{what} is an amount in dollars, from 0 to {_MOST_USD:,.0f}; got {usd}.")
-    return max(round(usd * _NANOS), int(usd > 0))
+    return max(round(check_amount(usd, what) * _NANOS), int(usd > 0))
 
 
 def to_usd(nanos: int) -> float:

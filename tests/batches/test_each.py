@@ -99,6 +99,12 @@ def test_all_together_cost_no_more_than_max_usd(router: R2Router, server: ChatSe
     assert list(router.map(["Hello"] * 5, answer=True, max_usd=0.0)) == []
 
 
+@pytest.mark.parametrize("most", [float("nan"), -1.0])
+def test_a_limit_that_is_none_is_an_error_of_the_call(router: R2Router, most: float) -> None:
+    with pytest.raises(InputError, match="max_usd"):
+        router.map(["Hello"], answer=True, max_usd=most)
+
+
 def test_who_stops_taking_stops_the_asking(router: R2Router, server: ChatServer) -> None:
     server.then(says("four"))
     found = router.map(["Hello"] * 200, answer=True, at_once=2)

@@ -87,6 +87,8 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, name: str, text:
     ("more", "said"),
     [
         (("--max-usd", 1), "routing is free"),
+        (("--answer", "--max-usd", "nan"), "--max-usd is an amount in dollars"),
+        (("--answer", "--max-usd", "-1"), "--max-usd is an amount in dollars"),
         (("--worth-usd", -1), "worth_usd is dollars"),
         (("--column", "prmpt"), "lacks column prmpt"),
     ],

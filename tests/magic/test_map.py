@@ -46,12 +46,19 @@ def test_no_answer_is_begun_beyond_the_limit(shell, server) -> None:
         ("%r2 map nothing_here", "NameError"),
         ("%r2 map 'one text'", "is str, and no list or column of prompts"),
         ("%r2 map 7 --max-usd 1", "is int, and no list"),
+        ("%r2 map ['hi'] --max-usd nan", "--max-usd is an amount in dollars"),
+        ("%r2 map ['hi'] --max-usd=-1", "--max-usd is an amount in dollars"),
     ],
 )
 def test_what_is_no_prompts_is_said(shell, line: str, said: str) -> None:
     ran = shell.run(line)
     assert isinstance(ran.error, InputError)
     assert said in str(ran.error)
+
+
+def test_the_limit_said_is_what_the_notebooks_budget_leaves(shell) -> None:
+    shell.run("%config R2Magics.budget = 0.25")
+    assert "and at most $0.25." in shell.run("%r2 map ['Name a river.'] --max-usd 3").printed
 
 
 def test_the_last_answer_is_judged(shell) -> None:
