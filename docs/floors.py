@@ -26,6 +26,7 @@ FLOORS: Mapping[str, str] = {
     "words": "numbers as people read them",
     "config": "settings, keys, folders, TOML with line numbers",
     "net": "connections, downloads, loopback, Retry-After",
+    "serving": "HTTP: sockets, who may ask, how much",
     "pools": "models, prices, availability",
     "checkpoints": "heads as they are stored, the released pickles",
     "routing": "predictions, candidates, filters, decision, explanation",

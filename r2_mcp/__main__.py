@@ -89,9 +89,10 @@ def _serve_stdio() -> None:
 
 
 def _serve_http(args: argparse.Namespace) -> int:
-    from r2_mcp.http import TOKEN_VARIABLE, http_app, http_server, listen
+    from r2_mcp.http import TOKEN_VARIABLE, http_app
     from r2_mcp.loading import RouterLoader
     from r2_mcp.server import create_server
+    from r2_router.serving.sockets import http_server, listen
 
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     loader = RouterLoader()

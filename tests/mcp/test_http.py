@@ -24,10 +24,12 @@ from support.chat_server import ChatServer, hangs, says
 from support.mcp_client import ERAS, QUERY, Letters, make_router, words
 
 from r2_mcp.__main__ import main
-from r2_mcp.http import HttpLimits, http_app, http_server, listen
+from r2_mcp.http import http_app
 from r2_mcp.loading import RouterLoader
 from r2_mcp.server import create_server
 from r2_router import R2Router
+from r2_router.serving.gate import HttpLimits
+from r2_router.serving.sockets import http_server, listen
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +51,8 @@ HEADERS = {
 async def _serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
     """The address of a server of its own on a port the system chose."""
     server = create_server(RouterLoader(lambda: router), shared_secret=token)
-    running = http_server(http_app(server, token=token, **options), options.get("limits"))
+    limits = options.get("limits") or HttpLimits()
+    running = http_server(http_app(server, token=token, **options), receive_s=limits.receive_s)
     listening = listen("127.0.0.1", 0)
     task = asyncio.create_task(running.serve(listening))
     try:
