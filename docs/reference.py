@@ -44,6 +44,7 @@ SETTINGS = {
     "max_usd_per_call": "most dollars one call may cost",
     "max_usd_per_day": "most dollars a day (UTC), over all processes of this user",
     "max_usd_per_month": "most dollars a month (UTC), over all processes of this user",
+    "confirm_above_usd": "the MCP server, and it alone, asks its user before a call that may cost more ([MCP](mcp.md))",
     "ledger_days": "days of entries the ledger keeps; sums by day stay",
     "first_token_s": "seconds of patience with a model that has not begun to answer",
 }

@@ -43,12 +43,11 @@ class Progress:
 
 
 @asynccontextmanager
-async def reporting(ctx: Context[Any, Any]) -> AsyncGenerator[Progress]:
-    """A Progress whose news the client is told, until the block ends. Its number is seconds: only they always rise."""
-    progress = Progress()
+async def reporting(ctx: Context[Any, Any], progress: Progress) -> AsyncGenerator[None]:
+    """Tell the client the news of `progress` until the block ends. Its number is seconds: only they always rise."""
     task = asyncio.create_task(_report(ctx, progress))
     try:
-        yield progress
+        yield
     finally:
         task.cancel()
 

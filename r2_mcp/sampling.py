@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver.resolve import Sample
 from mcp_types import CreateMessageResult, ModelHint, ModelPreferences, SamplingMessage, TextContent
-from mcp_types.version import is_version_at_least
 
+from r2_mcp.consent import has_way_back
 from r2_mcp.replies import sampled_reply
 
 if TYPE_CHECKING:
@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from r2_router.router import R2Router
     from r2_router.routing.request import Request
 
-_ASKS_IN_RESULTS = "2026-07-28"  # from here on a question to the client rides on a result
 _MAX_TOKENS = 4096  # of an unlimited answer: the protocol wants a number
 
 
 def client_offers_sampling(ctx: Context[Any, Any]) -> bool:
     """Whether the client's LLM may be asked, and this connection has a way back to it."""
-    capabilities, version = ctx.client_capabilities, ctx.protocol_version
-    if capabilities is None or capabilities.sampling is None or version is None:
-        return False
-    return is_version_at_least(version, _ASKS_IN_RESULTS) or ctx.session.can_send_request
+    capabilities = ctx.client_capabilities
+    return capabilities is not None and capabilities.sampling is not None and has_way_back(ctx)
 
 
 def question(router: R2Router, request: Request) -> Sample:

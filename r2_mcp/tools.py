@@ -2,26 +2,29 @@
 
 # No `from __future__ import annotations`: the SDK reads the types of tools and resolvers as objects.
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, cast
 
 from anyio.to_thread import run_sync
+from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.resolve import Resolve, Sample
+from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, CreateMessageResult, ToolAnnotations
 
 from r2_mcp import schemas as s
+from r2_mcp.consent import Begun, GoOn, Quote, can_ask_user
 from r2_mcp.loading import RouterLoader
-from r2_mcp.progress import reporting
+from r2_mcp.progress import Progress, reporting
 from r2_mcp.replies import answer_reply, explain_reply, reply, route_reply
 from r2_mcp.sampling import client_offers_sampling, client_reply, question
 from r2_router.errors import NoCandidateError, R2Error
 
 if TYPE_CHECKING:  # numpy and all that stands on it are loaded after the handshake
     from r2_router.generate import AnswerStream
+    from r2_router.ledger.consent_guard import ConsentGuard
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
     from r2_router.routing.request import Request
@@ -93,30 +96,62 @@ async def sample(
 
 
 @s.takes_wishes("preset")
+async def begin(
+    ctx: RouterContext,
+    query: str,
+    system: str,
+    messages: list[dict[str, Any]],
+    sampled: Annotated[CreateMessageResult | None, Resolve(sample)],
+    **wishes: Any,
+) -> Begun | None:
+    """The answer, before its first piece is asked for; None where the client's own LLM gave one."""
+    if sampled is not None:
+        return None
+    progress = Progress()
+
+    def ask(router: "R2Router") -> "tuple[AnswerStream, ConsentGuard | None]":
+        from r2_router.ledger.consent_guard import ConsentGuard
+
+        above = router.confirm_above_usd
+        guard = None if above is None else ConsentGuard(router.guard, above)
+        request = _request(query, wishes, system, messages)
+        return router.ask(request, on_event=progress.on_event, guard=guard), guard
+
+    stream, guard = await beside(ctx, ask)
+    if guard is None:
+        return Begun(stream, progress)
+    with said_as_tool_error():
+        return Begun(stream, progress, Quote(guard, *await stream.quote(guard.limits)))
+
+
+async def confirm(ctx: RouterContext, begun: Annotated[Begun | None, Resolve(begin)]) -> Elicit[GoOn] | None:
+    """The question to the user, where there is one and the client can put it."""
+    question = begun.quote.question if begun and begun.quote else ""
+    return Elicit(question, GoOn) if question and can_ask_user(ctx) else None
+
+
+@s.takes_wishes("preset")
 async def route_and_generate(
     ctx: RouterContext,
     query: s.Query,
     sampled: Annotated[CreateMessageResult | None, Resolve(sample)],
+    begun: Annotated[Begun | None, Resolve(begin)],
+    told: Annotated[ElicitationResult[GoOn], Resolve(confirm)],
     *,
     system: s.System = "",
     messages: s.History = [],  # noqa: B006  (never changed; a schema needs a plain default)
     **wishes: Any,
 ) -> Annotated[CallToolResult, s.GenerateResult]:
     """Choose the LLM and answer length worth their price for a query, ask it, and return the answer with its real cost. Costs money unless the model is local."""  # noqa: E501
-    if sampled is not None:
-        return await beside(ctx, lambda r: client_reply(r, _request(query, wishes, system, messages), sampled))
-
-    def ask(router: "R2Router") -> "AnswerStream":
-        return router.ask(_request(query, wishes, system, messages), on_event=progress.on_event)
-
-    async with reporting(ctx) as progress:
-        stream = await beside(ctx, ask)
-        try:
-            async with aclosing(stream):
-                async for _ in stream:
-                    progress.on_text()
-        except R2Error as error:
-            raise ToolError(str(error)) from error
+    if begun is None:
+        answered = cast("CreateMessageResult", sampled)
+        return await beside(ctx, lambda r: client_reply(r, _request(query, wishes, system, messages), answered))
+    stream = begun.stream
+    with said_as_tool_error():
+        begun.hold_to(told)
+        async with reporting(ctx, begun.progress), aclosing(stream):
+            async for _ in stream:
+                begun.progress.on_text()
     if (answer := stream.answer) is None:
         raise ToolError("The model ended its answer before any text came. Ask again, or another model.")
     return await beside(ctx, lambda _: answer_reply(answer, stream.decision, stream.id))
@@ -158,8 +193,15 @@ async def beside(ctx: RouterContext, work: "Callable[[R2Router], _T]") -> _T:
     Raises ToolError with the words of any R2Error.
     """
     loader = ctx.request_context.lifespan_context
-    try:
+    with said_as_tool_error():
         return await run_sync(lambda: work(loader.router()), abandon_on_cancel=True)
+
+
+@contextmanager
+def said_as_tool_error() -> Generator[None]:
+    """Within it an R2Error becomes a ToolError with its words."""
+    try:
+        yield
     except R2Error as error:
         raise ToolError(str(error)) from error
 

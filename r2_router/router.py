@@ -210,6 +210,11 @@ class R2Router:
         """What keeps the user's spending limits: every call that is to be paid asks it first."""
         return self._recorder().guard
 
+    @property
+    def confirm_above_usd(self) -> float | None:
+        """Dollars above which a face that acts for others asks its user first; None: it need not."""
+        return self._settings.confirm_above_usd
+
     def record(self, decision: Decision) -> str:
         """Write a decision that nobody is asked to answer to the ledger; the id of its entry.
 

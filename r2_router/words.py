@@ -28,6 +28,14 @@ def usd(amount: float | None, digits: int = 3) -> str:
     return f"{sign}${whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
+def usd_at_most(amount: float, digits: int = 3) -> str:
+    """Dollars in `digits` digits that are not less than `amount`: what may be spent is not rounded down."""
+    if amount <= 0:
+        return usd(amount, digits)
+    step = 10.0 ** (math.floor(math.log10(amount)) + 1 - digits) if amount < 0.995 else 0.01
+    return usd(math.ceil(amount / step - 1e-9) * step, digits)  # 0.29 / 0.001 is no whole number to a computer
+
+
 def bar(quality: float) -> str:
     """A bar of block characters for a quality in 0..1."""
     full = round(quality * _BAR)

@@ -72,3 +72,18 @@ def test_an_excerpt_is_one_short_line(text: str) -> None:
 def test_an_excerpt_of_a_long_text_costs_no_more() -> None:
     assert words.excerpt("a" * 10**7) == "a" * 48 + " …"
     assert words.excerpt(" " * 1000 + "a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (0, "$0.00"),
+        (0.12, "$0.12"),
+        (0.29, "$0.29"),
+        (0.120_01, "$0.121"),
+        (0.000_218_9, "$0.000219"),
+        (1.231, "$1.24"),
+    ],
+)
+def test_what_may_be_spent_is_not_rounded_down(amount: float, said: str) -> None:
+    assert words.usd_at_most(amount) == said

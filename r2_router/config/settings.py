@@ -80,6 +80,7 @@ class Settings(Record):
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
+    confirm_above_usd: float | None = None  # the MCP server asks its user before a call that may cost more
     key_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # variable -> origins
     first_token_s: float = 60.0  # patience with a model that has not begun to answer
     sources: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
@@ -196,6 +197,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,
     "max_usd_per_month": cf.amount,
+    "confirm_above_usd": cf.amount,
     "first_token_s": cf.speed,
 }
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from r2_router.errors import R2Error
     from r2_router.generate.answer import Answer
-    from r2_router.generate.generation import Generation
+    from r2_router.generate.generation import Generation, Guard
     from r2_router.generate.tool_calls import ToolCallDelta
-    from r2_router.routing.decision import Decision
+    from r2_router.routing.decision import Candidate, Decision
 
 
 class AnswerStream:
@@ -55,6 +56,20 @@ class AnswerStream:
             self._close(error)
             raise
         self._close(None)
+
+    async def quote(self, guard: Guard) -> tuple[Candidate, float]:
+        """What will be asked first, as `guard` allows now, and the most dollars that try may cost; nothing is asked
+        yet. Raises what iterating raises."""
+        try:
+            return await self._generation.quote(guard)
+        except BaseException as error:
+            self._close(error)
+            raise
+
+    def refuse(self, error: R2Error) -> NoReturn:
+        """Nothing is to be asked: the ledger notes why. Raises `error`."""
+        self._close(error)
+        raise error
 
     async def aclose(self) -> None:
         """Stop; `answer` keeps what came."""

@@ -164,6 +164,7 @@ class Generation:
         self._tried = False
         self._loading_since: float | None = None
         self._room_usd: float | None = None  # what a spending limit left when it refused a try
+        self._first: _Request | None = None  # as it was quoted
         self._pieces = self._run()
 
     def __aiter__(self) -> Generation:
@@ -193,6 +194,22 @@ class Generation:
             raise ProviderError("The generation was ended before any text came.", tuple(self._attempts))
         return self.answer
 
+    async def quote(self, guard: Guard) -> tuple[Candidate, float]:
+        """What will be asked first, as `guard` allows now, and the most dollars that try may cost. Nothing is asked yet
+        and nothing stays set aside. Errors as in iterating, which comes after."""
+        self._start_clock()
+        request = await self._next_model()
+        while request is not None:
+            try:
+                held = await guard.reserve(request.candidate, request.worst_case_usd)
+            except SpendLimitError as refusal:
+                request = await self._cheaper(request, refusal)
+            else:
+                guard.settle(held, 0.0)
+                self._first = request
+                return request.candidate, request.worst_case_usd
+        raise self._error()
+
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every try so far, with what it costs."""
@@ -201,10 +218,8 @@ class Generation:
     # -- the course of it ------------------------------------------------------------------------------------
 
     async def _run(self) -> AsyncGenerator[str | ToolCallDelta]:
-        self._now = asyncio.get_running_loop().time
-        self._start = self._now()
-        self._until = self._start + self._options.total_s
-        request = await self._next_model()
+        self._start_clock()
+        request = self._first or await self._next_model()
         while request is not None:
             try:
                 reservation = await self._guard.reserve(request.candidate, request.worst_case_usd)
@@ -223,6 +238,11 @@ class Generation:
                 failure = error
             request = await self._after(request, failure)
         raise self._error()
+
+    def _start_clock(self) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._start = self._now()
+        self._until = self._start + self._options.total_s
 
     async def _try(self, request: _Request, reservation: object) -> AsyncGenerator[str | ToolCallDelta]:
         """One try, from reservation to bill. Raises TryError where no text came, or none of the format asked for."""

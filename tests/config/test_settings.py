@@ -65,6 +65,7 @@ LEVELS = [
     ("max_usd_per_call", "max_usd_per_call = 0.1", 0.1, "R2_MAX_USD_PER_CALL", "0", 0.0, 2.0),
     ("max_usd_per_day", "max_usd_per_day = 1", 1.0, "R2_MAX_USD_PER_DAY", "2e-3", 0.002, 3.0),
     ("max_usd_per_month", "max_usd_per_month = 1", 1.0, "R2_MAX_USD_PER_MONTH", "9", 9.0, 8.0),
+    ("confirm_above_usd", "confirm_above_usd = 0", 0.0, "R2_CONFIRM_ABOVE_USD", "0.05", 0.05, 1.0),
 ]
 
 

@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,12 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, TextContent
 from support.chat_server import ChatServer, hangs, says
-from support.mcp_client import ERAS, QUERY, Letters, make_router, words
+from support.mcp_client import ERAS, QUERY, Letters, make_router, serving, words
 
 from r2_mcp.__main__ import main
-from r2_mcp.http import http_app
-from r2_mcp.loading import RouterLoader
-from r2_mcp.server import create_server
 from r2_router import R2Router
 from r2_router.serving.gate import HttpLimits
-from r2_router.serving.sockets import http_server, listen
+from r2_router.serving.sockets import listen
 
 pytestmark = pytest.mark.anyio
 
@@ -47,21 +43,6 @@ HEADERS = {
 }
 
 
-@asynccontextmanager
-async def _serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
-    """The address of a server of its own on a port the system chose."""
-    server = create_server(RouterLoader(lambda: router), shared_secret=token)
-    limits = options.get("limits") or HttpLimits()
-    running = http_server(http_app(server, token=token, **options), receive_s=limits.receive_s)
-    listening = listen("127.0.0.1", 0)
-    task = asyncio.create_task(running.serve(listening))
-    try:
-        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
-    finally:
-        running.should_exit = True
-        await task
-
-
 async def _post(url: str, headers: Any = None, body: Any = ROUTE) -> httpx.Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with httpx.AsyncClient() as client:
@@ -72,7 +53,7 @@ async def _post(url: str, headers: Any = None, body: Any = ROUTE) -> httpx.Respo
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_three_tools_over_http(answering: R2Router, provider: ChatServer, era: Any) -> None:
     provider.then(says("over ", "HTTP"))
-    async with _serving(answering) as url, Client(f"{url}/mcp", mode=era) as client:
+    async with serving(answering) as url, Client(f"{url}/mcp", mode=era) as client:
         for tool in ("route", "explain_candidates", "route_and_generate"):
             result = await client.call_tool(tool, {"query": QUERY})
             assert not result.is_error, words(result)
@@ -83,7 +64,7 @@ async def test_the_three_tools_over_http(answering: R2Router, provider: ChatServ
 
 @pytest.mark.slow
 async def test_no_session_is_kept_so_any_replica_can_answer(router: R2Router) -> None:
-    async with _serving(router) as url:
+    async with serving(router) as url:
         response = await _post(url)
     assert response.status_code == 200
     assert "mcp-session-id" not in response.headers
@@ -92,7 +73,7 @@ async def test_no_session_is_kept_so_any_replica_can_answer(router: R2Router) ->
 
 async def test_cancelling_over_http_stops_the_call_to_the_provider(answering: R2Router, provider: ChatServer) -> None:
     """Since 2026-07-28. Before, cancelling is a message of a session, and there are none: see the next test."""
-    async with _serving(answering) as url, Client(f"{url}/mcp") as client:
+    async with serving(answering) as url, Client(f"{url}/mcp") as client:
         asked = _when_asked(provider)
         call = asyncio.create_task(client.call_tool("route_and_generate", {"query": QUERY}))
         await asyncio.wait_for(asked.wait(), 20)
@@ -106,7 +87,7 @@ async def test_cancelling_over_http_stops_the_call_to_the_provider(answering: R2
 async def test_a_client_of_the_older_era_that_goes_stops_the_call_to_the_provider(
     answering: R2Router, provider: ChatServer
 ) -> None:
-    async with _serving(answering) as url:
+    async with serving(answering) as url:
         asked = _when_asked(provider)
         call = asyncio.create_task(
             _post(url, body={**ROUTE, "params": {**ROUTE["params"], "name": "route_and_generate"}})
@@ -154,8 +135,8 @@ async def test_replicas_with_one_secret_go_on_with_each_others_questions(tmp_pat
 
     names = ["127.0.0.1"]
     async with (
-        _serving(router, token=TOKEN, allowed_hosts=names) as one,
-        _serving(router, token=TOKEN, allowed_hosts=names) as two,
+        serving(router, token=TOKEN, allowed_hosts=names) as one,
+        serving(router, token=TOKEN, allowed_hosts=names) as two,
         httpx.AsyncClient(
             transport=Alternate([one, two]), headers={"authorization": f"Bearer {TOKEN}"}, timeout=20
         ) as http,
@@ -172,7 +153,7 @@ async def test_replicas_with_one_secret_go_on_with_each_others_questions(tmp_pat
 
 @pytest.mark.slow
 async def test_only_the_token_opens(router: R2Router) -> None:
-    async with _serving(router, token=TOKEN) as url:
+    async with serving(router, token=TOKEN) as url:
         for said in (b"", b"Bearer " + TOKEN.encode()[:-1], b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"):
             refused = await _post(url, {b"authorization": said} if said else {})
             assert refused.status_code == 401
@@ -184,7 +165,7 @@ async def test_only_the_token_opens(router: R2Router) -> None:
 
 @pytest.mark.slow
 async def test_health_needs_no_token_and_tells_no_secret(router: R2Router) -> None:
-    async with _serving(router, token=TOKEN) as url, httpx.AsyncClient() as client:
+    async with serving(router, token=TOKEN) as url, httpx.AsyncClient() as client:
         response = await client.get(f"{url}/health")
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
@@ -203,7 +184,7 @@ async def test_health_needs_no_token_and_tells_no_secret(router: R2Router) -> No
     ],
 )
 async def test_names_and_origins_are_checked(router: R2Router, headers: dict[str, str], status: int) -> None:
-    async with _serving(router, allowed_hosts=["r2.example"]) as url:
+    async with serving(router, allowed_hosts=["r2.example"]) as url:
         assert (await _post(url, headers)).status_code == status
 
 
@@ -234,7 +215,7 @@ def test_an_address_others_reach_needs_a_token_and_a_name(
 
 @pytest.mark.slow
 async def test_a_request_too_large_is_refused(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(max_bytes=1000)) as url:
+    async with serving(router, limits=HttpLimits(max_bytes=1000)) as url:
         large = {**ROUTE, "params": {"name": "route", "arguments": {"query": "x" * 2000}}}
         assert (await _post(url, body=large)).status_code == 413
         assert (await _post(url)).status_code == 200
@@ -251,7 +232,7 @@ async def test_more_requests_at_once_than_allowed_are_told_to_wait(tmp_path: Pat
             return super().embed(texts)
 
     router = make_router(tmp_path, embedder=Slow())
-    async with _serving(router, limits=HttpLimits(max_requests=1)) as url, httpx.AsyncClient() as client:
+    async with serving(router, limits=HttpLimits(max_requests=1)) as url, httpx.AsyncClient() as client:
         first = asyncio.create_task(_post(url))
         await asyncio.to_thread(entered.wait, 20)
         refused = await _post(url)
@@ -297,13 +278,13 @@ async def _status(reader: asyncio.StreamReader) -> int:
 
 @pytest.mark.slow
 async def test_a_request_that_dribbles_in_is_ended(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+    async with serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
         assert await _status(await slow.request("POST", "{", content_length=100)) == 408
 
 
 @pytest.mark.slow
 async def test_without_sessions_there_is_no_stream_to_wait_on(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(max_requests=2)) as url, Clients(url) as idle:
+    async with serving(router, limits=HttpLimits(max_requests=2)) as url, Clients(url) as idle:
         streams = [await idle.request("GET") for _ in range(300)]
         assert {await _status(reader) for reader in streams} == {405}
         assert (await _post(url)).status_code == 200
@@ -316,7 +297,7 @@ async def test_without_sessions_there_is_no_stream_to_wait_on(router: R2Router) 
 async def test_streams_of_sessions_that_wait_for_news_take_no_room(router: R2Router) -> None:
     begin = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
     limits = HttpLimits(max_requests=2)
-    async with _serving(router, stateless=False, limits=limits) as url, Clients(url) as idle:
+    async with serving(router, stateless=False, limits=limits) as url, Clients(url) as idle:
         for _ in range(10):
             made = await _post(url, body={**ROUTE, "method": "initialize", "params": begin})
             session = made.headers["mcp-session-id"]
@@ -327,7 +308,7 @@ async def test_streams_of_sessions_that_wait_for_news_take_no_room(router: R2Rou
 @pytest.mark.slow
 @pytest.mark.parametrize("begun", ["", "POST /mcp HTTP/1.1\r\nhost: 127"])
 async def test_a_client_that_does_not_send_its_head_is_left_and_others_are_served(router: R2Router, begun: str) -> None:
-    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+    async with serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
         readers = [await slow.begin(begun) for _ in range(5)]
         assert (await _post(url)).status_code == 200
         for reader in readers:
@@ -336,7 +317,7 @@ async def test_a_client_that_does_not_send_its_head_is_left_and_others_are_serve
 
 @pytest.mark.slow
 async def test_so_is_one_that_does_not_send_the_head_of_its_next_request(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
+    async with serving(router, limits=HttpLimits(receive_s=0.2)) as url, Clients(url) as slow:
         reader = await slow.begin("GET /health HTTP/1.1\r\nhost: 127.0.0.1:1\r\n\r\n")
         assert await _status(reader) == 200
         await reader.readuntil(b"}")
@@ -346,7 +327,7 @@ async def test_so_is_one_that_does_not_send_the_head_of_its_next_request(router:
 
 @pytest.mark.slow
 async def test_requests_that_dribble_in_take_no_room(router: R2Router) -> None:
-    async with _serving(router, limits=HttpLimits(max_requests=1)) as url, Clients(url) as slow:
+    async with serving(router, limits=HttpLimits(max_requests=1)) as url, Clients(url) as slow:
         for _ in range(5):
             await slow.request("POST", "{", content_length=100)
         assert (await _post(url)).status_code == 200
@@ -362,7 +343,7 @@ async def test_an_answer_that_never_comes_is_ended(tmp_path: Path) -> None:
             return super().embed(texts)
 
     router = make_router(tmp_path, embedder=Stuck())
-    async with _serving(router, limits=HttpLimits(answer_s=0.2)) as url:
+    async with serving(router, limits=HttpLimits(answer_s=0.2)) as url:
         try:
             response = await _post(url)
             ended = response.status_code == 504 or '"result"' not in response.text
@@ -394,7 +375,7 @@ async def test_what_is_unknown_is_an_error_to_the_client_and_no_traceback(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with _serving(router) as url:
+    async with serving(router) as url:
         response = await _post(url, body={**ROUTE, "method": method, "params": params})
     error = json.loads(response.text.partition("data: ")[2] or response.text)["error"]
     assert said in error["message"]
@@ -408,7 +389,7 @@ async def test_clients_that_go_midway_are_no_news(
     answering: R2Router, provider: ChatServer, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     body = json.dumps({**ROUTE, "params": {**ROUTE["params"], "name": "route_and_generate"}})
-    async with _serving(answering) as url, Clients(url) as clients:
+    async with serving(answering) as url, Clients(url) as clients:
         asked = _when_asked(provider)
         await clients.request("POST", "{", content_length=100)
         reader = await clients.request("POST", body, content_length=len(body))

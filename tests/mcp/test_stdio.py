@@ -20,7 +20,7 @@ from mcp import Client, StdioServerParameters
 from support import offers
 from support.chat_server import chat_server, hangs, says
 from support.command import run_command
-from support.mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, words
+from support.mcp_client import ERAS, KEY, KEY_VARIABLE, QUERY, own_pool, words
 
 from r2_router.pools.pool import load_pool
 
@@ -42,16 +42,6 @@ def _call(tool: str, **arguments: Any) -> dict[str, Any]:
 
 def _parameters(**env: str) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=["-m", "r2_mcp"], env={**os.environ, **env})
-
-
-def _pool(url: str) -> Path:
-    """The default checkpoint's models, all answering at `url`: a pool of the user's own, so that they get the key."""
-    names = ("SmolLM2-135M-Instruct", "Qwen2.5-Coder-0.5B-Instruct", "Qwen2.5-Coder-1.5B-Instruct")
-    tables = [f'[models."{name}"]\nid = "test/{name}"\nusd_per_million = [0.1, 0.2]\n' for name in names]
-    file = Path(os.environ["R2_HOME"]) / "pools" / "pool.toml"
-    file.parent.mkdir()
-    file.write_text(f'[pool]\nbase_url = "{url}"\napi_key_env = "{KEY_VARIABLE}"\n' + "\n".join(tables))
-    return file
 
 
 @contextmanager
@@ -85,7 +75,7 @@ def _hear(process: subprocess.Popen[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_three_tools_over_stdio(tmp_path: Path, era: Any) -> None:
     with chat_server(says("It is ", "Rome.")) as provider:
-        env = {"R2_POOL": str(_pool(provider.url)), KEY_VARIABLE: KEY}
+        env = {"R2_POOL": str(own_pool(provider.url)), KEY_VARIABLE: KEY}
         async with Client(_parameters(**env), mode=era) as client:
             routed = await client.call_tool("route", {"query": QUERY})
             explained = await client.call_tool("explain_candidates", {"query": QUERY})
@@ -156,7 +146,7 @@ def test_nothing_but_the_protocol_is_on_stdout() -> None:
 @pytest.mark.slow
 def test_the_end_of_stdin_ends_it_in_the_middle_of_an_answer(tmp_path: Path) -> None:
     with chat_server(hangs("some text")) as provider:
-        env = {"R2_POOL": str(_pool(provider.url)), KEY_VARIABLE: KEY}
+        env = {"R2_POOL": str(own_pool(provider.url)), KEY_VARIABLE: KEY}
         with _process(**env) as process:
             _say(process, INITIALIZE)
             _hear(process)
@@ -172,7 +162,7 @@ def test_the_end_of_stdin_ends_it_in_the_middle_of_an_answer(tmp_path: Path) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_the_middle_of_an_answer(tmp_path: Path, number: signal.Signals) -> None:
     with chat_server(hangs("some text")) as provider:
-        env = {"R2_POOL": str(_pool(provider.url)), KEY_VARIABLE: KEY}
+        env = {"R2_POOL": str(own_pool(provider.url)), KEY_VARIABLE: KEY}
         with _process(**env) as process:
             _say(process, INITIALIZE)
             _hear(process)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,14 @@ from typing import Any
 import numpy as np
 from mcp_types import CallToolResult, TextContent
 
+from r2_mcp.http import http_app
 from r2_mcp.loading import RouterLoader
 from r2_mcp.server import R2Server, create_server
 from r2_router import R2Router
 from r2_router.pools.pool import Pool
 from r2_router.router import router_for
+from r2_router.serving.gate import HttpLimits
+from r2_router.serving.sockets import http_server, listen
 from support.made_up import DIM, make_checkpoint, make_pool
 
 KEY = "sk-not-for-anyones-eyes"
@@ -55,6 +61,31 @@ def make_router(tmp_path: Path, pool: Pool | None = None, embedder: Any = None, 
 
 def serve(router: R2Router | Callable[[], R2Router]) -> R2Server:
     return create_server(RouterLoader(router if not isinstance(router, R2Router) else lambda: router))
+
+
+@asynccontextmanager
+async def serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
+    """The address of a server over HTTP of its own, on a port the system chose."""
+    server = create_server(RouterLoader(lambda: router), shared_secret=token)
+    limits = options.get("limits") or HttpLimits()
+    running = http_server(http_app(server, token=token, **options), receive_s=limits.receive_s)
+    listening = listen("127.0.0.1", 0)
+    task = asyncio.create_task(running.serve(listening))
+    try:
+        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        await task
+
+
+def own_pool(url: str) -> Path:
+    """The default checkpoint's models, all answering at `url`: a pool of the user's own, so that they get the key."""
+    names = ("SmolLM2-135M-Instruct", "Qwen2.5-Coder-0.5B-Instruct", "Qwen2.5-Coder-1.5B-Instruct")
+    tables = [f'[models."{name}"]\nid = "test/{name}"\nusd_per_million = [0.1, 0.2]\n' for name in names]
+    file = Path(os.environ["R2_HOME"]) / "pools" / "pool.toml"
+    file.parent.mkdir()
+    file.write_text(f'[pool]\nbase_url = "{url}"\napi_key_env = "{KEY_VARIABLE}"\n' + "\n".join(tables))
+    return file
 
 
 def words(result: CallToolResult) -> str:
