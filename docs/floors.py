@@ -40,6 +40,7 @@ FLOORS: Mapping[str, str] = {
     "show": "decisions and answers in words and tables",
     "lab": "collect, grade, train, evaluate",
     "cluster": "a batch on the machines of a Ray cluster",
+    "gateway": "chat APIs that programs speak, answered",
     "cli": "the command r2-router",
 }
 

@@ -56,6 +56,7 @@ OTHERS = {
     "R2_EMBED_API_KEY": "the key of the server at `embed_url`; may stand in `keys.toml`",
     "R2_LEDGER_URL": "`postgresql://USER:PASSWORD@HOST/DATABASE`, where the ledger lies then; may stand in `keys.toml`",
     "R2_GRADED": "set by us for code that the code grader runs, so that what it started can be found and ended",
+    "R2_GATEWAY_TOKEN": "what clients of `r2-router serve` send as their API key; see [gateway](gateway.md)",
     "R2_MCP_TOKEN": "what HTTP clients of `r2-mcp` send as `Authorization: Bearer ...`; see [MCP](mcp.md)",
 }
 

@@ -20,9 +20,7 @@ from types import FrameType
 
 from r2_router.errors import R2Error
 
-_LAST_PORT = 65535
 _LAST_WRITES_S = 2.0
-_SWITCH_S = 0.0005
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     import r2_router
     from r2_mcp import install
+    from r2_router.serving.address_options import add_address_options
 
     parser = argparse.ArgumentParser(
         prog="r2-mcp",
@@ -45,31 +44,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"r2-mcp {r2_router.__version__}")
     parser.add_argument("--transport", choices=("stdio", "streamable-http"), default="stdio")
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve HTTP on (default: this machine only)")
-    parser.add_argument("--port", type=_port, default=8000, help="port to serve HTTP on; 0: one that is free")
-    parser.add_argument(
-        "--allowed-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name by which HTTP clients reach this server, with or without :PORT; may be repeated",
-    )
+    add_address_options(parser, 8000)
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     install.register(commands)
     return parser
 
 
-def _port(message: str) -> int:
-    if not message.isdecimal() or int(message) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to {_LAST_PORT}; got '{message}'")
-    return int(message)
-
-
 def _serve(args: argparse.Namespace) -> int:
-    # After each read or write the event loop waits this long for the interpreter while a thread decides: Python's own
-    # 5 ms make many clients slower than one.
-    sys.setswitchinterval(_SWITCH_S)
+    from r2_router.serving.sockets import switch_often
+
+    switch_often()
     if args.transport == "stdio":
         _serve_stdio()
     return _serve_http(args)
@@ -92,7 +77,7 @@ def _serve_http(args: argparse.Namespace) -> int:
     from r2_mcp.http import TOKEN_VARIABLE, http_app
     from r2_mcp.loading import RouterLoader
     from r2_mcp.server import create_server
-    from r2_router.serving.sockets import http_server, listen
+    from r2_router.serving.sockets import address, http_server, listen
 
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     loader = RouterLoader()
@@ -101,8 +86,7 @@ def _serve_http(args: argparse.Namespace) -> int:
     )
     sockets = listen(args.host, args.port)
     loader.start()
-    host = f"[{args.host}]" if ":" in args.host else args.host
-    sys.stderr.write(f"r2-mcp: http://{host}:{sockets[0].getsockname()[1]}/mcp\n")
+    sys.stderr.write(f"r2-mcp: {address(args.host, sockets)}/mcp\n")
     sys.stderr.flush()
     _end_on_signals()  # uvicorn ends what runs, then raises the signal anew
     http_server(app).run(sockets=sockets)

@@ -95,6 +95,7 @@ COMMANDS = [
     "ask hi --checkpoint mine",
     "ask hi --pool mine",
     "batch OUT/queries.csv --output OUT/batch",
+    "serve --host 0.0.0.0",
     "models",
     "models --pool paper --json",
     "models pull mine",

@@ -15,6 +15,7 @@ _MODULES = {
     "route": "route",
     "explain": "explain",
     "batch": "batch_",
+    "serve": "serve",
     "models": "models",
     "import": "import_",
     "collect": "collect",

@@ -8,7 +8,6 @@ from typing import Any
 from r2_router.routing.wishes import Wish, wish_options
 
 _FURTHER_NAMES = {"lambda_val": ("--lambda_val", "--lambda")}
-_READ_AS = {"number": float, "whole": int}
 
 
 def add_wish_options(parser: Any) -> None:
@@ -42,4 +41,4 @@ def option(name: str) -> str:
 
 def _add(group: Any, name: str, wish: Wish) -> None:
     spellings = (option(name), *_FURTHER_NAMES.get(name, ()))
-    group.add_argument(*spellings, dest=name, type=_READ_AS.get(wish.kind, str), metavar=wish.unit, help=wish.help)
+    group.add_argument(*spellings, dest=name, type=wish.reads, metavar=wish.unit, help=wish.help)

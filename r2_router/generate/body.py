@@ -35,6 +35,7 @@ class Options(Record):
     loading_s: float = 60.0  # for a model that its server is loading
     max_wait_s: float = 20.0  # between tries; where Retry-After asks for more, the next model is asked
     max_tokens: int | None = None  # of an unlimited budget
+    cap_tokens: int | None = None  # of any budget, thoughts included: more is never asked for
     max_bytes: int = 16 << 20  # of a response, unpacked
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     request_key: str = ""
@@ -44,7 +45,7 @@ class Options(Record):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is seconds and more than 0; got {value!r}.")
-        for name in ("tries", "models", "max_tokens", "max_bytes"):
+        for name in ("tries", "models", "max_tokens", "cap_tokens", "max_bytes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is a whole number of at least 1; got {value!r}.")

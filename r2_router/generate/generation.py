@@ -28,6 +28,7 @@ from r2_router.generate.wire import Reply
 from r2_router.pools.can import lacks, remember_refusal
 from r2_router.pools.model import Model
 from r2_router.pools.part_tokens import part_tokens
+from r2_router.records import MAX_BUDGET
 from r2_router.routing.decision import Candidate, Decision
 from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
 from r2_router.routing.needs import PLAIN, Form, read_needs
@@ -41,6 +42,7 @@ _LOADING_SECONDS = 2.0  # between looks at a model that is being loaded
 _UNLIMITED_TOKENS = 8192
 _UNLIMITED_TIMES = 4
 _LEAST_TOKENS = 16  # of a cap that makes room for a prompt
+_NO_CAP = MAX_BUDGET
 
 
 class Guard(Protocol):
@@ -469,7 +471,8 @@ class Generation:
             reads,
             self._hits,
         )
-        body = chat_body(model, sent, self._cap(candidate, model, reads), {**hints, **sampling})
+        cap = min(self._cap(candidate, model, reads), self._options.cap_tokens or _NO_CAP)
+        body = chat_body(model, sent, cap, {**hints, **sampling})
         refused = set(endpoint.profile.refuses).difference(CAPS)
         body = {name: value for name, value in body.items() if name not in refused}
         return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))

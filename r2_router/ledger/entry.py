@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from r2_router.records import UNLIMITED, Budget, Record, read_budget
 
-Face = Literal["cli", "mcp", "magic", "python"]
+Face = Literal["cli", "mcp", "magic", "python", "gateway"]
 Outcome = Literal["decided", "answered", "partial", "failed", "refused"]
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # in ASCII order, without i, l, o, u: nothing is misread

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypedDict, TypeVar, get_type_hints
 from r2_router.records import Budget
 
 Kind = Literal["number", "whole", "name", "names", "budget", "form"]
+_READ_AS: Mapping[Kind, Callable[[str], Any]] = {"number": float, "whole": int}
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -26,6 +27,11 @@ class Wish:
     unit: str
     kind: Kind
     trade_off: bool = False
+
+    @property
+    def reads(self) -> Callable[[str], Any]:
+        """What makes the wish of a text; raises ValueError where that is to be a number and is none."""
+        return _READ_AS.get(self.kind, str)
 
 
 class Wishes(TypedDict, total=False):

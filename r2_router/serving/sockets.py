@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from r2_router.errors import ConfigError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _KEEP_ALIVE_S = 30
 _BACKLOG = 2048
+_SWITCH_S = 0.0005
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -39,6 +42,17 @@ def listen(host: str, port: int) -> list[socket.socket]:
         why = "another program listens there already" if taken else (error.strerror or str(error)).lower()
         raise ConfigError(f"Cannot serve on {host}, port {port}: {why}. Choose with --host and --port.") from None
     return sockets
+
+
+def address(host: str, sockets: Sequence[socket.socket]) -> str:
+    """The address that clients on this machine find what listens on `sockets` at."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
+
+
+def switch_often() -> None:
+    """After each read or write the event loop waits for the interpreter while a thread decides: Python's own 5 ms make
+    many clients slower than one."""
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def http_server(app: ASGIApp, *, receive_s: float = 30.0, drain_s: int = 1) -> uvicorn.Server:

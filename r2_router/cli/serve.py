@@ -1,0 +1,40 @@
+"""`r2-router serve`: the gateway, for programs that speak a chat API."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from r2_router.cli import common
+from r2_router.serving.address_options import add_address_options
+
+PORT = 4280
+_DRAIN_S = 600
+
+
+def register(commands: common.Commands) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="an OpenAI-compatible gateway: change a program's address, nothing else",
+        description="Serve the chat APIs that programs speak. Model r2 is the router's choice, r2:economy, r2:balanced "
+        "and r2:quality name a worth, other names a model of the pool. SIGTERM finishes what runs.",
+    )
+    add_address_options(parser, PORT)
+    common.add_router_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from r2_router.gateway.app import TOKEN_VARIABLE, gateway_app
+    from r2_router.router import router_for
+    from r2_router.serving.sockets import address, http_server, listen, switch_often
+
+    router = router_for("gateway", args.checkpoint, pool=args.pool, embed_url=args.embed_url)
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    app = gateway_app(router, host=args.host, allowed_hosts=args.allowed_host, token=token)
+    sockets = listen(args.host, args.port)
+    router.preload()
+    switch_often()
+    common.note(f"r2-router: {address(args.host, sockets)}/v1 answers model r2 from the pool {router.pool.name}")
+    http_server(app, drain_s=_DRAIN_S).run(sockets=sockets)
+    return 0

@@ -1,0 +1,47 @@
+"""A gateway on a port the system chose, over a small checkpoint, and the provider behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from r2_router import R2Router
+from r2_router.gateway.app import gateway_app
+from r2_router.pools.pool import Pool
+from r2_router.router import router_for
+from r2_router.serving.sockets import http_server, listen
+from support.chat_server import ChatServer
+from support.made_up import LetterEmbedder, make_checkpoint, make_pool
+
+KEY = "sk-not-for-anyones-eyes"
+KEY_VARIABLE = "PROVIDER_API_KEY"
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+
+
+def make_router(provider: ChatServer, tmp_path: Path, embedder: Any = None, **said: dict[str, Any]) -> R2Router:
+    """Three models at `provider`, which wants KEY; `said` are changes of theirs: m0={...}."""
+    saved = make_checkpoint().save(tmp_path / "ckpt")
+    models = {
+        m.name: replace(m, base_url=provider.url, api_key_env=KEY_VARIABLE, **said.get(f"m{m.name[-1]}", {}))
+        for m in make_pool()
+    }
+    return router_for(
+        "gateway", str(saved), pool=Pool("here", models), embedder=embedder or LetterEmbedder(), worth_usd=0.01
+    )
+
+
+@asynccontextmanager
+async def serving(router: R2Router, **options: Any) -> AsyncGenerator[str]:
+    """The address of a gateway, without a path."""
+    running = http_server(gateway_app(router, **options))
+    listening = listen("127.0.0.1", 0)
+    task = asyncio.create_task(running.serve(listening))
+    try:
+        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        await task
