@@ -345,7 +345,7 @@ class R2Router:
                 learns = decided.warm is not None and not request.cached and not decided.closing
                 expected = decided.cached_tokens(answer.model, answer.budget) if learns else None
                 self._memory.answered(request.messages, instruction, answer, model, expected)
-            return self._recorder().record(decided, answer=answer, **told)
+            return self._recorder().record(decided, answer=answer, alone=request.is_alone, **told)
 
         table = {m.name: m for m in decider.table.models}
         generation = Generation(

@@ -68,7 +68,8 @@ def _label(ledger: Ledger, reference: str, label: str, *, as_json: bool) -> None
     if as_json:
         common.print_json({**entry.to_dict(), "quality": quality, "previous_quality": entry.quality})
     else:
-        before = "" if entry.quality is None else f" (it was {entry.quality:g})"
+        said = f"{entry.quality_by} said" if entry.quality_by else "it was"
+        before = "" if entry.quality is None else f" ({said} {entry.quality:g})"
         expected = "" if entry.predicted_quality is None else f", predicted {entry.predicted_quality:.2f}"
         print(f"{entry.id}: quality {quality:g}{before}{expected}. {_described(entry)}")
     if entry.outcome == "partial":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,25 @@ def register(commands: common.Commands) -> None:
         default=90,
         help="days after which an answer counts half (default: 90)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    judging = parser.add_argument_group("labels from a judge")
+    judging.add_argument(
+        "--judge",
+        metavar="MODEL",
+        help="first have this model of the pool judge answers that have no label; yours always count before its own",
+    )
+    judging.add_argument(
+        "--share",
+        type=_share,
+        metavar="0..1",
+        default=0.05,
+        help="the share of the answers that it judges, drawn by chance, the same in every run (default: 0.05)",
+    )
+    judging.add_argument(
+        "--max-usd", type=float, metavar="USD", default=1.0, help="most dollars that this run may cost (default: 1)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what a judge would cost and what would change; change nothing"
+    )
     parser.add_argument("--undo", action="store_true", help="forget what was learned; the ledger stays")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.set_defaults(run=run)
@@ -51,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     folder = learned_folder(pool)
     if args.undo:
         return _undo(args, pool.name, folder)
+    if args.judge:
+        for line in _judge(args, settings, pool):
+            common.note(line)
     learned = _learn(args, base, settings, pool)
     learned = replace(learned, checkpoint=replace(learned.checkpoint, name=folder.name, pool=pool.name))
     if not args.dry_run:
@@ -64,6 +86,36 @@ def run(args: argparse.Namespace) -> int:
     _show(learned)
     _tell_use(args, settings, learned.checkpoint.name)
     return 0
+
+
+def _share(text: str) -> float:
+    """The option's share."""
+    with suppress(ValueError):
+        if 0 < (share := float(text)) <= 1:
+            return share
+    raise argparse.ArgumentTypeError(f"a number above 0, at most 1; got '{text}'")
+
+
+def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str]:
+    """Have the judge look at what waits, or find out what that would cost; in words."""
+    from r2_router.batches.each import MemoryLimit
+    from r2_router.generate import run as run_loop
+    from r2_router.generate.providers import Providers
+    from r2_router.lab.collecting.judging import RunJudge, find_judge
+    from r2_router.lab.learning.judged import ahead, judge_answers
+    from r2_router.ledger.labels import sampled
+    from r2_router.ledger.money import check_amount
+    from r2_router.ledger.recorder import Recorder
+
+    most = check_amount(args.max_usd, "--max-usd")
+    providers, recorder = Providers(settings), Recorder(settings, "cli")
+    judge = find_judge(pool, args.judge, providers)
+    with recorder.ledger as ledger:
+        waiting = sampled(ledger, args.share, args.since)
+        if args.dry_run:
+            return ahead(judge, waiting).lines(most)
+        ask = RunJudge(judge, providers.resolve, recorder.guard, MemoryLimit(most))
+        return run_loop(judge_answers(ledger, waiting, ask)).lines()
 
 
 def _undo(args: argparse.Namespace, pool: str, folder: Path) -> int:

@@ -27,8 +27,9 @@ class Entry(Record):
     broke or the user interrupted), failed or refused (a limit), the last two with the error's class as
     `reason`. `baseline_cost_usd` is what always asking the strongest model, unlimited, was expected to cost;
     `cost_usd` and `output_tokens` are what was billed, all attempts together. `quality` (0..1) is None until
-    somebody judges. Of the answering try: the tokens that the provider read, those of them that came from its prompt
-    cache and went into it, and what that saved, less than 0 where more was written than read.
+    somebody judges; `quality_by` is then the judge's name, None for the user. Of the answering try: the tokens that
+    the provider read, those of them that came from its prompt cache and went into it, and what that saved, less than
+    0 where more was written than read.
 
     The ledger fills `id`, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told to.
     """
@@ -56,6 +57,7 @@ class Entry(Record):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_saved_usd: float | None = None
+    quality_by: str | None = None
     id: str = ""
     time: str = ""
     query_sha256: str = ""

@@ -20,8 +20,10 @@ def first_kept(now: datetime, days: int) -> str:
 
 
 def drop(db: Connection, first_day: str, most: int) -> int:
-    """Delete the oldest entries from before `first_day`, at most so many; how many they were."""
+    """Delete the oldest entries from before `first_day`, at most so many, with what goes with them; how many they
+    were."""
     expired = "SELECT id FROM entries WHERE time < ? ORDER BY time LIMIT ?"
+    db.execute(f"DELETE FROM answer_texts WHERE id IN ({expired})", (first_day, most))  # noqa: S608
     return db.execute(f"DELETE FROM entries WHERE id IN ({expired})", (first_day, most)).rowcount  # noqa: S608
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
+
 from r2_router.errors import InputError
 from r2_router.ledger.entry import Entry
-from r2_router.ledger.store import Ledger
+from r2_router.ledger.store import Ledger, iso
 
 LAST = "last"  # no id holds an l
 _LEAST_PART = 3
 _SHOWN = 5
 _ANSWERED = "outcome IN ('answered', 'partial')"
+_KEPT = "outcome = 'answered' AND query IS NOT NULL AND id IN (SELECT id FROM answer_texts)"
+_UNSEEN = f"{_KEPT} AND quality IS NULL AND quality_by IS NULL"
+_AT_ONCE = 500  # ids in one statement
 _WAYS = {"good": 1.0, "bad": 0.0}
 
 
@@ -37,6 +43,31 @@ def find_answer(ledger: Ledger, reference: str) -> Entry:
 def unjudged(ledger: Ledger, count: int) -> list[Entry]:
     """The last `count` answers without a label, newest first. Raises LedgerError."""
     return ledger.entries(f"{_ANSWERED} AND quality IS NULL", last=count)
+
+
+def sampled(ledger: Ledger, share: float, since: datetime | None = None) -> list[tuple[Entry, str]]:
+    """The whole answers whose text was kept and that nobody has looked at, with that text, newest first: of all there
+    ever were the same `share`, 0 to 1, drawn by their ids, so that a second look draws no others. Raises LedgerError.
+    """
+    found = [e for e in ledger.entries(f"{_UNSEEN} AND time >= ?", (iso(since) if since else "",)) if _draw(e) < share]
+    said = texts(ledger, [entry.id for entry in found])
+    return [(entry, said[entry.id]) for entry in reversed(found) if entry.id in said]
+
+
+def texts(ledger: Ledger, ids: list[str]) -> dict[str, str]:
+    """What was said in the answers of these ids, of which it was kept. Raises LedgerError."""
+    found: dict[str, str] = {}
+    with ledger.reading() as db:
+        for start in range(0, len(ids) if db else 0, _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            found |= dict(db.execute(f"SELECT id, text FROM answer_texts WHERE id IN ({marks})", some).fetchall())  # noqa: S608  # pyright: ignore[reportOptionalMemberAccess]
+    return found
+
+
+def _draw(entry: Entry) -> float:
+    """By chance, from 0 to 1, and always the same."""
+    return int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8]) / 2**64
 
 
 def read_quality(reference: str) -> float:

@@ -52,8 +52,10 @@ class Recorder:
         answer: Answer | None = None,
         error: BaseException | None = None,
         attempts: tuple[Attempt, ...] = (),
+        alone: bool = False,
     ) -> str:
-        """Write a decision, its answer or its failure to the ledger; the entry's id."""
+        """Write a decision, its answer or its failure to the ledger; the entry's id. What was answered is kept, where
+        text is, if the query was all that was asked (`alone`): else nobody could judge it later."""
         best = decision.best
         obvious = baseline(decision)
         outcome, reason = _outcome(answer, error)
@@ -83,7 +85,8 @@ class Recorder:
                 cache_read_tokens=told and told.cache_read_tokens,
                 cache_write_tokens=told and told.cache_write_tokens,
                 cache_saved_usd=told and told.cache_saved_usd,
-            )
+            ),
+            said=answer.text if answer and alone else "",
         )
 
 

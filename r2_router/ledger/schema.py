@@ -85,6 +85,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "ALTER TABLE entries ADD COLUMN quality_by TEXT",
+        # What models said, only if the user asked for it; for whoever judges answers later.
+        "CREATE TABLE answer_texts (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

@@ -36,9 +36,11 @@ _FIELDS = tuple(field.name for field in fields(Entry))
 _COLUMNS = ", ".join("cost_nanos" if name == "cost_usd" else name for name in _FIELDS)
 _MARKS = f"({', '.join('?' * len(_FIELDS))})"
 _INSERT = f"INSERT INTO entries ({_COLUMNS})"
+_KEEP_TEXT = "INSERT INTO answer_texts VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
 _SELECT = f"SELECT {_COLUMNS} FROM entries WHERE id = ?"  # noqa: S608
 
 _ID = _FIELDS.index("id")
+_SAID = len(_FIELDS)  # where a row that waits has what the model said
 _TOLD_BY = [_FIELDS.index(name) for name in ("time", "face", "outcome", "model", "budget", "cost_usd", "query_sha256")]
 _DROPPED_A_WRITE = 100  # more than come, so that what is too old goes in the end, and no write takes long
 
@@ -56,9 +58,9 @@ class Ledger:
     """Every decision and answer of this user, in one database that all processes share.
 
     It is the SQLite file `path`, by default ledger.sqlite3 in the user's data folder, made for its owner only by the
-    first write; or the Postgres database at `url`, which all machines share. `log_text` keeps the queries' text and not
-    only their hash; `keep_days` is how many UTC days entries are kept, today included, None for ever. `wait_s`: longest
-    wait for another process's lock. Raises ConfigError for a `url` that cannot be used.
+    first write; or the Postgres database at `url`, which all machines share. `log_text` keeps the text of queries and
+    answers and not only the queries' hash; `keep_days` is how many UTC days entries are kept, today included, None for
+    ever. `wait_s`: longest wait for another process's lock. Raises ConfigError for a `url` that cannot be used.
 
     Entries are written by a thread of the ledger's own, within milliseconds: what reads, `flush`, `close` and the
     end of the process wait for it. All methods may be called from several threads and after a fork.
@@ -100,13 +102,13 @@ class Ledger:
         self._drawn_at = ""
         self._noting = threading.RLock()
 
-    def record(self, entry: Entry) -> str:
-        """Have `entry` written soon, and return the id it got. Where it cannot be written that is a warning in the
-        log of `r2_router`, once, and no error: no answer is lost for its ledger."""
+    def record(self, entry: Entry, said: str = "") -> str:
+        """Have `entry` written soon, where text is kept with what was `said`; the id it got. Where it cannot be written
+        that is a warning in the log of `r2_router`, once, and no error: no answer is lost for its ledger."""
         now = self.now()
         with self._noting:
             answer_id = self._draw(now)
-            self._waiting.append(self._row(entry, answer_id, now))
+            self._waiting.append(self._row(entry, answer_id, now, said))
             if len(self._waiting) > _MOST_WAITING:
                 self._waiting.pop()
             self._call()
@@ -145,16 +147,20 @@ class Ledger:
             rows = [] if db is None else db.execute(query, (*values, *([] if last is None else [last]))).fetchall()
         return [_entry(row) for row in rows]
 
-    def set_quality(self, answer_id: str, quality: float) -> None:
-        """Note the real quality, 0..1, of an answer.
+    def set_quality(self, answer_id: str, quality: float | None, by: str | None = None) -> None:
+        """Note the real quality, 0..1, of an answer, as the user found it or as somebody else, `by`, did, who may have
+        come to None. What the user said stays, whoever judges later.
 
         Raises InputError for an unknown id or a quality out of range, LedgerError if it cannot be written.
         """
-        if not 0 <= quality <= 1:
+        if (quality is None and by is None) or (quality is not None and not 0 <= quality <= 1):
             raise InputError(f"quality is a number from 0 to 1; got {quality}.")
         self.flush()
+        free = "" if by is None else " AND (quality IS NULL OR quality_by IS NOT NULL)"
+        change = f"UPDATE entries SET quality = ?, quality_by = ? WHERE id = ?{free}"  # noqa: S608
         with self.transaction() as db:
-            known = db.execute("UPDATE entries SET quality = ? WHERE id = ?", (quality, answer_id)).rowcount
+            known = db.execute(change, (quality, by, answer_id)).rowcount
+            known = known or db.execute("SELECT 1 FROM entries WHERE id = ?", (answer_id,)).fetchone()
         if not known:
             raise InputError(f"The ledger has no answer '{answer_id}'.")
 
@@ -228,14 +234,16 @@ class Ledger:
 
     def _insert(self, db: Connection, rows: list[list[Any]]) -> None:
         """All rows in one statement: between two, this thread would wait for its turn, with the database locked."""
-        values = ", ".join([_MARKS] * len(rows))
-        done = db.execute(f"{_INSERT} VALUES {values} ON CONFLICT (id) DO NOTHING", [*chain.from_iterable(rows)])
-        if done.rowcount == len(rows):
-            return
-        for row in rows:  # another process drew one of the ids, by chance; or a server took them and never said so
-            while not _is_there(db, row):
-                if db.execute(f"{_INSERT} VALUES {_MARKS} ON CONFLICT (id) DO NOTHING", row).rowcount == 0:
-                    row[_ID] = new_id(self.now())
+        marks = ", ".join([_MARKS] * len(rows))
+        values = [*chain.from_iterable(row[:_SAID] for row in rows)]
+        if db.execute(f"{_INSERT} VALUES {marks} ON CONFLICT (id) DO NOTHING", values).rowcount < len(rows):
+            for row in rows:  # another process drew one of the ids, by chance; or a server took them, and never said so
+                while not _is_there(db, row):
+                    if db.execute(f"{_INSERT} VALUES {_MARKS} ON CONFLICT (id) DO NOTHING", row[:_SAID]).rowcount == 0:
+                        row[_ID] = new_id(self.now())
+        for row in rows:
+            if row[_SAID]:
+                db.execute(_KEEP_TEXT, (row[_ID], row[_SAID]))
 
     def _draw(self, now: datetime) -> str:
         """An id that this ledger did not give before: only those of one millisecond could be the same."""
@@ -247,7 +255,7 @@ class Ledger:
         self._drawn.add(answer_id)
         return answer_id
 
-    def _row(self, entry: Entry, answer_id: str, now: datetime) -> list[Any]:
+    def _row(self, entry: Entry, answer_id: str, now: datetime, said: str = "") -> list[Any]:
         query = entry.query if self.log_text else None
         cost = entry.cost_usd
         changed = {
@@ -257,7 +265,8 @@ class Ledger:
             "query": query,
             "cost_usd": to_nanos(cost, "cost_usd") if cost is not None and is_amount(cost) else None,
         }
-        return [_storable(changed[name] if name in changed else entry[name]) for name in _FIELDS]
+        values = [changed[name] if name in changed else entry[name] for name in _FIELDS]
+        return [*map(_storable, values), _storable(said) if self.log_text else ""]
 
 
 def iso(time: datetime) -> str:

@@ -49,6 +49,11 @@ class Request(Record):
         return bool(self.cached) or any(message["role"] == "assistant" for message in self.messages)
 
     @property
+    def is_alone(self) -> bool:
+        """Whether the query is all that is asked: one message of text, without instructions, tools or a format."""
+        return not self.form.fields and [*self.messages] == [{"role": "user", "content": self.query}]
+
+    @property
     def turns(self) -> list[str]:
         """What is read of the conversation, the last user message first; that one alone where `context` is "last"."""
         turns = user_turns(self.messages)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from support.chat_server import ChatServer, chat_server, says
+from support.collecting import write_inputs
 
 from r2_router import R2Router
 from r2_router.cli import main
+from r2_router.generate import sync
 from r2_router.ledger import Entry, Ledger
 
 MODEL = "Qwen2.5-Coder-0.5B-Instruct"
@@ -79,3 +84,69 @@ def test_a_checkpoint_of_the_users_own_choice_is_said_to_come_first(capsys, monk
     write(2, 1.0)
     out, _ = run(capsys)
     assert "Your settings name checkpoint 'local', so it is not: unset it." in out
+
+
+# -- a judge ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[tuple[ChatServer, str]]:
+    """A pool of the models a and b, and the server where they are asked; some answers of a, whose text was kept."""
+    with chat_server(says("GRADE: 0.25")) as server:
+        _, file = write_inputs(tmp_path, server.url, 1)
+        with Ledger(log_text=True) as ledger:
+            for place in PLACES:
+                entry = Entry(
+                    face="cli",
+                    outcome="answered",
+                    model="a",
+                    budget="unlimited",
+                    query=QUERY.format(place),
+                    output_tokens=9,
+                )
+                ledger.record(entry, said="I forgot.")
+        yield server, str(file)
+        sync.stop()
+
+
+def test_a_dry_run_says_what_a_judge_would_cost_and_asks_nobody(pool, capsys):
+    server, file = pool
+    out, err = run(capsys, "--pool", file, "--judge", "b", "--share", "1", "--dry-run")
+    assert "b would judge 12 answers, for about $" in err
+    assert "Nothing was changed" in out
+    assert server.requests == []
+
+
+@pytest.mark.slow
+def test_what_a_judge_says_is_learned_from(pool, capsys):
+    server, file = pool
+    out, err = run(capsys, "--pool", file, "--judge", "b", "--share", "1")
+    assert "b judged 12 of 12 answers, 0.25 in the mean, for $" in err
+    assert [line.split()[:3] for line in out.splitlines() if line.startswith("a ")] == [["a", "12", "12"]]
+    _, err = run(capsys, "--pool", file, "--judge", "b", "--share", "1")
+    assert "No answer waits for b" in err
+    assert len(server.requests) == 12
+    main(["feedback", "last", "good"])
+    assert "(judge:b said 0.25)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--judge", "nobody"], "The judge 'nobody' is not in pool 'pool': a, b."),
+        (["--judge", "b", "--max-usd", "-1"], "--max-usd is an amount in dollars"),
+        (["--judge", "b", "--max-usd", "nan"], "--max-usd is an amount in dollars"),
+    ],
+)
+def test_a_judge_that_cannot_be_asked_is_named(pool, capsys, options, words):
+    server, file = pool
+    _, err = run(capsys, "--pool", file, *options, code=1)
+    assert words in err
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "some"])
+def test_a_share_that_is_none_is_named(capsys, share):
+    with pytest.raises(SystemExit):
+        main(["learn", "--judge", "b", "--share", share])
+    assert f"a number above 0, at most 1; got '{share}'" in capsys.readouterr().err

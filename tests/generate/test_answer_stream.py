@@ -16,6 +16,7 @@ from r2_router import R2Router
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
 from r2_router.generate import Answer, Options
 from r2_router.ledger import stats
+from r2_router.ledger.labels import texts
 from r2_router.pools.pool import Pool
 
 QUICK = Options(backoff_s=0.001, tries=2)
@@ -83,6 +84,14 @@ def test_text_is_logged_only_if_asked_for(saved: Path, server: ChatServer, monke
     kept = router.ledger.find(asked.id)
     assert kept is not None
     assert kept.query == "to be kept"
+    chat = router.stream(
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    )
+    told = router.stream("with instructions", system="Be kind.")
+    for other in (chat, told):
+        asyncio.run(other.result())
+    # Whoever judges later must know all that was asked.
+    assert texts(router.ledger, [asked.id, chat.id, told.id]) == {asked.id: asked.answer.text}
 
 
 def test_model_and_budget_can_be_forced(router: R2Router, server: ChatServer) -> None:

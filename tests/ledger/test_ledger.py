@@ -19,7 +19,8 @@ import pytest
 from support.ledgers import ledger_at
 
 from r2_router.errors import InputError, LedgerError
-from r2_router.ledger import Entry, Ledger, schema, stats
+from r2_router.ledger import Entry, Ledger, prune, schema, stats
+from r2_router.ledger.labels import texts
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 ENTRY = Entry(
@@ -129,6 +130,17 @@ def test_the_text_is_kept_only_if_asked_for(path):
         assert secret.encode() in b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert kept.query == secret
     assert kept.query_sha256 == hashlib.sha256(secret.encode()).hexdigest()
+
+
+def test_what_was_said_is_kept_with_the_text_and_goes_with_its_entry(path):
+    with Ledger(path) as ledger:
+        ledger.record(ENTRY, said="a secret")
+        ledger.log_text = True
+        ids = [ledger.record(ENTRY, said=f"said {i}") for i in range(3)]
+        assert texts(ledger, ids) == {answer_id: f"said {i}" for i, answer_id in enumerate(ids)}
+        assert query(path, "SELECT COUNT(*) FROM answer_texts") == [(3,)]
+        prune(Ledger(path, now=lambda: datetime.now(UTC) + timedelta(days=5)), 1)
+        assert query(path, "SELECT COUNT(*) FROM answer_texts") == [(0,)]
 
 
 def test_half_a_character_is_no_reason_to_lose_an_entry(path, caplog):

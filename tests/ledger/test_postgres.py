@@ -97,7 +97,16 @@ def test_its_tables_lie_in_a_schema_of_their_own(url):
         ledger.record(ENTRY)
     found = {table for (table,) in rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'r2_router'")}
     sums = {"days", "day_candidates", "day_caches"}
-    assert found == {"entries", "spend", "reservations", *sums, "warm_prompts", "cache_hits", "schema_version"}
+    assert found == {
+        "entries",
+        "answer_texts",
+        "spend",
+        "reservations",
+        *sums,
+        "warm_prompts",
+        "cache_hits",
+        "schema_version",
+    }
     assert rows(url, "SELECT budget FROM entries") == [("100",)]
 
 

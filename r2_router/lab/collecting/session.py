@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from r2_router.config.settings import Settings, load_settings
-from r2_router.errors import ConfigError, InputError, R2Error, SpendLimitError
+from r2_router.errors import ConfigError, R2Error, SpendLimitError
 from r2_router.generate.providers import Providers
 from r2_router.lab.collecting.answers import Store, StoredAnswer, StoredGrade
 from r2_router.lab.collecting.export import Counts, Unparsable, export
-from r2_router.lab.collecting.judging import JudgeCalls, last_call
+from r2_router.lab.collecting.judging import JudgeCalls, find_judge, last_call
 from r2_router.lab.collecting.plan import Cell, Pace, Plan, Seen
 from r2_router.lab.collecting.run import Outcome, ask_all, failed_usd
 from r2_router.lab.data.questions import Question
@@ -190,13 +190,7 @@ class Collection:
 
         if not self.judge:
             return make_grader(self.grader or "auto")
-        model = self.pool.get(self.judge)
-        if model is None:
-            raise InputError(
-                f"The judge '{self.judge}' is not in pool '{self.pool.name}': {', '.join(self.pool.models)}."
-            )
-        if why := self.providers.not_ready(model):
-            raise ConfigError(f"The judge {model.name} cannot be asked: {why}.")
+        model = find_judge(self.pool, self.judge, self.providers)
         ask = JudgeCalls(model, self.store, self.providers.resolve, self.recorder.guard, self.max_usd)
         return make_grader(self.grader or "judge", ask=ask, judge=model.name)
 
