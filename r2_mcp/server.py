@@ -19,6 +19,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, Icon, Inp
 from pydantic import ValidationError
 
 import r2_router
+from r2_mcp.app import app
 from r2_mcp.loading import RouterLoader
 from r2_mcp.resources import add_resources
 from r2_mcp.tools import make_tools
@@ -154,6 +155,7 @@ def create_server(loader: RouterLoader | None = None, *, shared_secret: str = ""
         version=r2_router.__version__,
         tools=make_tools(local_embedder=_embeds_here()),
         lifespan=lifespan,
+        extensions=[app()],
         log_level="WARNING",
         middleware=[load_after_first_answer],
         request_state_security=_security(shared_secret),

@@ -15,6 +15,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, CreateMessageResult, ToolAnnotations
 
 from r2_mcp import schemas as s
+from r2_mcp.app import TOOL_META, with_ranking
 from r2_mcp.consent import Begun, GoOn, Quote, can_ask_user
 from r2_mcp.loading import RouterLoader
 from r2_mcp.progress import Progress, reporting
@@ -74,7 +75,8 @@ async def explain_candidates(
     """Rank every (LLM, length) for a query and say why: runner-up, where the choice flips, quality-cost frontier, what the limits took out."""  # noqa: E501
 
     def explained(router: "R2Router") -> CallToolResult:
-        return explain_reply(router.decide(_request(query, wishes, messages=messages)), top_k, compare)
+        decision = router.decide(_request(query, wishes, messages=messages))
+        return with_ranking(ctx, explain_reply(decision, top_k, compare), decision)
 
     return await beside(ctx, explained)
 
@@ -154,7 +156,8 @@ async def route_and_generate(
                 begun.progress.on_text()
     if (answer := stream.answer) is None:
         raise ToolError("The model ended its answer before any text came. Ask again, or another model.")
-    return await beside(ctx, lambda _: answer_reply(answer, stream.decision, stream.id))
+    decision = stream.decision
+    return await beside(ctx, lambda _: with_ranking(ctx, answer_reply(answer, decision, stream.id), decision))
 
 
 async def rate_answer(ctx: RouterContext, id: s.Id, quality: s.Verdict) -> Annotated[CallToolResult, s.RateResult]:  # noqa: A002
@@ -177,8 +180,10 @@ def make_tools(*, local_embedder: bool) -> list[Tool]:
     noting = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
     made = [
         Tool.from_function(route, title="Choose a model and a length", annotations=thinking),
-        Tool.from_function(route_and_generate, title="Choose a model and get its answer", annotations=asking),
-        Tool.from_function(explain_candidates, title="Explain the choice", annotations=thinking),
+        Tool.from_function(
+            route_and_generate, title="Choose a model and get its answer", annotations=asking, meta=TOOL_META
+        ),
+        Tool.from_function(explain_candidates, title="Explain the choice", annotations=thinking, meta=TOOL_META),
         Tool.from_function(rate_answer, title="Rate an answer", annotations=noting),
     ]
     return [s.tidy(tool) for tool in made]

@@ -219,6 +219,14 @@ class Ranking(Sequence[Candidate]):
             self._made[i] = self.scores.candidate(i)
         return self._made[i]
 
+    @property
+    def cuts(self) -> list[Candidate]:
+        """The candidates between two measured budgets, at a limit, that keep it and are not in the ranking: another
+        one of their model is better here, and may be worse at another trade-off."""
+        scores = self.scores
+        ranked = {int(i) for i in self.order if i >= scores.measured}
+        return [scores.candidate(i) for i in range(scores.measured, len(scores.quality)) if i not in ranked]
+
     def measured(self, i: int) -> int:
         """The measured candidate, an index into `scores`, that candidate i is or lies beside."""
         index, scores = int(self.order[i]), self.scores

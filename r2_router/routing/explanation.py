@@ -116,6 +116,11 @@ def _frontier(candidates: list[Candidate]) -> tuple[FrontierPoint, ...]:
     return tuple(FrontierPoint(c, *span.get(id(c), (None, None))) for c in undominated)
 
 
+def chosen_at_some_worth(candidates: list[Candidate]) -> list[Candidate]:
+    """Those of `candidates`, best first, that some worth picks, from the cheapest to the dearest."""
+    return [point.candidate for point in _frontier(candidates) if point.from_worth_usd is not None]
+
+
 def _upper_hull(points: list[Candidate]) -> list[Candidate]:
     """The undominated candidates that some worth chooses: those above every line between two others."""
     hull: list[Candidate] = []

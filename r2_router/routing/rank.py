@@ -214,9 +214,10 @@ def _interpolate(
     share = (ends - start) / width
     inside = np.tile(low <= high, 2) & (share > 0) & (share < 1)
     added = _between(scores, left[inside], right[inside], ends[inside], share[inside])
-    kept = _best_of_each_model(added, bounds, np.minimum(bounds.room[left], bounds.room[right])[inside])
-    feasible = np.concatenate([np.flatnonzero(holding), np.arange(len(kept)) + scores.measured])
-    return _extend(scores, added, kept), feasible
+    room = np.minimum(bounds.room[left], bounds.room[right])[inside]
+    holds = (added.cost <= bounds.max_cost) & (added.quality >= bounds.min_quality) & (added.budgets <= room)
+    extended = _extend(scores, added, np.flatnonzero(holds))
+    return extended, np.concatenate([np.flatnonzero(holding), _best_of_each_model(extended)])
 
 
 def _interval(scores: Scores, left: Indices, right: Indices, bounds: _Bounds) -> tuple[Floats, Floats]:
@@ -261,15 +262,16 @@ def _between(scores: Scores, left: Indices, right: Indices, budgets: Floats, sha
     )
 
 
-def _best_of_each_model(added: Scores, bounds: _Bounds, room: Floats) -> Indices:
-    """Indices into `added`: the best one a model among those that keep the limits."""
-    holds = (added.cost <= bounds.max_cost) & (added.quality >= bounds.min_quality) & (added.budgets <= room)
-    ranked = _order(added, np.flatnonzero(holds))
-    _, first = np.unique(added.model_index[ranked], return_index=True)
+def _best_of_each_model(scores: Scores) -> Indices:
+    """Of the candidates between two measured ones, the best one a model."""
+    ranked = _order(scores, np.arange(scores.measured, len(scores.quality)))
+    _, first = np.unique(scores.model_index[ranked], return_index=True)
     return ranked[np.sort(first)]
 
 
 def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
+    """All that keep the limits, though only the best a model is ranked: at another trade-off it is another one."""
+
     def join(name: str) -> NDArray[np.float64]:
         return np.concatenate([getattr(scores, name), getattr(added, name)[kept]])
 

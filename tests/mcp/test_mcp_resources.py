@@ -26,7 +26,7 @@ async def test_what_can_be_read_is_listed_and_described(router: R2Router, era: A
     async with Client(serve(router), mode=era) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
-    assert [r.uri for r in resources] == ["r2://models", "r2://checkpoint", "r2://stats"]
+    assert [r.uri for r in resources] == ["ui://r2/decision.html", "r2://models", "r2://checkpoint", "r2://stats"]
     assert [t.uri_template for t in templates] == ["r2://models/{name}"]
     assert all(found.description for found in (*resources, *templates))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from support.made_up import make_checkpoint, make_pool
 
 from r2_router.errors import InputError, NoCandidateError
 from r2_router.routing.candidates import CandidateTable
-from r2_router.routing.decision import Limits, Ranking, TradeOff
+from r2_router.routing.decision import Candidate, Limits, Ranking, TradeOff
 from r2_router.routing.rank import exclusions, rank
 from r2_router.routing.request import limits
 from r2_router.routing.worth import trade_off
@@ -145,6 +146,28 @@ def test_a_token_cap_adds_one_interpolated_candidate_a_model() -> None:
     assert {c.budget for c in added} == {70}
     middle = next(c for c in added if c.model == "model-0")
     assert middle.predicted_quality == pytest.approx((quality[1] + quality[2]) / 2)
+
+
+@given(
+    st.integers(0, 3_000),
+    st.sampled_from([{"max_tokens": 60}, {"max_cost_usd": 2e-5}, {"min_quality": 0.3, "max_tokens": 70}]),
+    st.floats(0, 1),
+)
+def test_the_ranked_and_the_cuts_hold_the_ranking_of_any_trade_off(
+    seed: int, cap: dict[str, float], lambda_val: float
+) -> None:
+    quality, tokens = curves(seed)
+    trade = trade_off(lambda_val=lambda_val)
+    assert trade is not None
+    try:
+        here, there = (ranked(quality, tokens, limits(**cap), trade=each) for each in (BALANCED, trade))
+    except NoCandidateError:
+        return
+
+    def rows(found: Iterable[Candidate]) -> set[tuple[object, ...]]:
+        return {(c.label, c.predicted_quality, c.predicted_cost_usd, c.predicted_output_tokens) for c in found}
+
+    assert rows(there) <= rows([*here, *here.cuts]) == rows([*there, *there.cuts])
 
 
 def test_interpolated_errors_lie_between_their_neighbours() -> None:
