@@ -1,9 +1,11 @@
-"""What labels add to the prior, from none to many: `R2_DATA_DIR=FOLDER python benchmarks/learning.py [TABLE ...]`.
+"""What labels add to the prior, from none to many: `R2_DATA_DIR=FOLDER python benchmarks/learning.py [PART|TABLE ...]`.
 
 On each table the prior is composed for its models without having seen the table; `train --base` then goes on from 5 to
 500 queries, with labels of every candidate or (one answer each, as a ledger has it) of one drawn at random. Beside it:
 heads learned from labels alone, and the blind mix. Five folds, SEEDS times; areas are padded AUDC, `surprise` the mean
-negative log-likelihood of labels in nats. Results go into benchmarks/results/learning.json.
+negative log-likelihood of labels in nats. `preferences` says of two answers to a query which was right, where one was,
+and nothing else: as the difference of two qualities, and as a label of each. Results go into
+benchmarks/results/learning.json.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import prior as of_prior
 import train_prior as tp
 from common import RESULTS, publish
 from common import table as shown
+from numpy.typing import NDArray
 from prior_data import embedded, everything, measured_table
 from routing import listed_pool
 from sweep_table import sweep_table
@@ -30,7 +33,7 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.checkpoints.prior import compose
 from r2_router.lab.data.folds import random_folds
 from r2_router.lab.data.table import Table
-from r2_router.lab.learning.from_base import learn_from
+from r2_router.lab.learning.from_base import Preference, learn_from
 from r2_router.pools.ability import Ability, abilities
 from r2_router.pools.pool import Pool, load_pool
 from r2_router.pools.ratings import load_ratings
@@ -119,6 +122,56 @@ def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[
     return found
 
 
+def preferences(table: Table, vectors: Floats, base: Checkpoint, pool: Pool) -> dict[str, Any]:
+    """What preferences between the answers of two candidates teach, by how they are read."""
+    seeds = [preferred(table, vectors, base, seed) for seed in range(SEEDS)]
+    for seed in seeds:
+        seed["blind"] = seed["prior"]  # `judged` wants one
+    result = of_prior.judged(table, pool, seeds)
+    for way, of in result["ways"].items():
+        if way in seeds[0]:
+            of["surprise"] = float(np.mean([surprise(table.quality, seed[way][0]) for seed in seeds]))
+    return result
+
+
+def preferred(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[str, tuple[Floats, Floats]]:
+    """What is foretold of each query from preferences of others, for each count of them and way to read them."""
+    found = {"prior": Predictor(base).foretell(vectors)}
+    for kept, out in random_folds(table, 5, seed):
+        rng = np.random.default_rng(seed)
+        drawn = rng.permutation(kept)
+        sides = np.array([rng.permutation(len(table.candidates))[:2] for _ in drawn])
+        first, second = (table.quality[drawn, side] for side in sides.T)
+        better = np.where((first > second)[:, None], sides, sides[:, ::-1])[first != second]
+        drawn = drawn[first != second]
+        for count in (count for count in LABELS if count <= len(drawn)):
+            rows, pairs = drawn[:count], better[:count]
+            for way, few, told in read_as(table.take(rows), pairs):
+                asked = few.among(np.flatnonzero(~np.isnan(few.output_tokens).all(axis=0)).tolist())
+                got = Predictor(learn_from(base, asked, vectors[rows], preferred=told)).foretell(vectors[out])
+                empty = np.empty(table.quality.shape), np.empty(table.quality.shape)
+                pair = found.setdefault(f"prior, {count} preferences, {way}", empty)
+                for part, values in zip(pair, got, strict=True):
+                    part[out] = values
+    return found
+
+
+def read_as(table: Table, pairs: NDArray[np.intp]) -> Iterator[tuple[str, Table, list[Preference]]]:
+    """The queries of `table`, what is said of their answers, and which was better: `pairs` (n, 2) of candidates."""
+    rows = np.arange(len(table))
+    tokens = np.full(table.quality.shape, np.nan)
+    tokens[rows[:, None], pairs] = table.output_tokens[rows[:, None], pairs]
+    nothing = np.full(table.quality.shape, np.nan)
+    seen = replace(table, quality=nothing, output_tokens=tokens)
+    names = table.candidates
+    told = [(int(row), names[better], names[worse]) for row, (better, worse) in zip(rows, pairs, strict=True)]
+    yield "as a difference", seen, told
+    for way, label in (("labels 1 and 0", 1.0), ("labels .75 and .25", 0.75)):
+        quality = nothing.copy()
+        quality[rows, pairs[:, 0]], quality[rows, pairs[:, 1]] = label, 1 - label
+        yield way, replace(seen, quality=quality), []
+
+
 def surprise(quality: Floats, expected: Floats) -> float:
     """The mean negative log-likelihood of labels, in nats."""
     p = np.clip(expected, 1e-3, 1 - 1e-3)
@@ -168,9 +221,16 @@ TABLES: dict[str, Callable[[Path], tuple[Table, Floats, Checkpoint, Pool]]] = {
 }
 
 
-def rows_of(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+PARTS: dict[str, Callable[[Table, Floats, Checkpoint, Pool], dict[str, Any]]] = {
+    "curve": curve,
+    "preferences": preferences,
+    "new_model": lambda table, vectors, base, _: new_model(table, vectors, base),
+}
+
+
+def rows_of(ways: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     yield "way", "area", "prior's above it", "surprise"
-    for way, of in result["curve"]["ways"].items():
+    for way, of in ways.items():
         over = of["prior_over"]
         yield (
             way,
@@ -181,18 +241,22 @@ def rows_of(result: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def main() -> None:
-    stated, names = os.environ.get("R2_DATA_DIR", ""), sys.argv[1:] or list(TABLES)
-    if not stated or not set(names) <= set(TABLES):
+    stated, asked = os.environ.get("R2_DATA_DIR", ""), set(sys.argv[1:])
+    if not stated or not asked <= {*TABLES, *PARTS}:
         sys.exit(__doc__)
     file = RESULTS / "learning.json"
-    for name in names:
+    for name in asked & {*TABLES} or TABLES:
         table, vectors, base, pool = TABLES[name](Path(stated))
-        result = {"curve": curve(table, vectors, base, pool), "new_model": new_model(table, vectors, base)}
         print(f"== {name}: {len(table)} queries, {len(table.candidates)} candidates")
-        shown(list(rows_of(result)))
-        print(json.dumps(result["new_model"], indent=1))
-        before = json.loads(file.read_text()).get("results", {}) if file.is_file() else {}
-        publish("learning", "R2_DATA_DIR=FOLDER python benchmarks/learning.py", {"results": {**before, name: result}})
+        for part in asked & {*PARTS} or PARTS:
+            result = PARTS[part](table, vectors, base, pool)
+            if "ways" in result:
+                shown(list(rows_of(result["ways"])))
+            else:
+                print(json.dumps(result, indent=1))
+            found = json.loads(file.read_text()).get("results", {}) if file.is_file() else {}
+            found[name] = {**found.get(name, {}), part: result}
+            publish("learning", "R2_DATA_DIR=FOLDER python benchmarks/learning.py", {"results": found})
 
 
 if __name__ == "__main__":

@@ -59,10 +59,25 @@ def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
             gain = "" if over is None else f" ({-over['mean']:+.3f} ±{_half(over['interval_95']):.3f})"
             cells.append(f"{of['audc_padded'][0]:.3f}{gain}; {of['surprise']:.3f}")
         rows.append([way, *cells])
+    told = found["sweep"]["preferences"]["ways"]
+    compared = [
+        [
+            way,
+            *(
+                f"{of['audc_padded'][0]:.3f}; {of['surprise']:.3f}"
+                if (of := found[name]["preferences"]["ways"].get(way))
+                else "-"
+                for name in shown
+            ),
+        ]
+        for way in told
+        if "surprise" in told[way]
+    ]
     counts = next(iter(found.values()))["new_model"]
     joined = [[way, *(f"{found[name]['new_model'][way]:.3f}" for name in shown)] for way in counts]
     return {
         "learning": lines(["heads", *shown.values()], rows),
+        "learning-preferences": lines(["heads", *shown.values()], compared),
         "learning-new-model": lines(["the new model's heads", *shown.values()], joined),
     }
 

@@ -222,6 +222,13 @@ class R2Router:
         """
         return self._recorder().record(decision)
 
+    def prefer(self, answer_id: str, over: str) -> None:
+        """Note that you prefer one answer to another to the same prompt, by their ids (`AnswerStream.id`, or the last
+        characters), for `r2-router learn`. Raises InputError for answers that cannot be compared, LedgerError."""
+        from r2_router.ledger.labels import prefer
+
+        prefer(self.ledger, answer_id, over)
+
     def __repr__(self) -> str:
         parts = f"checkpoint={self.checkpoint.name!r}, pool={self.pool.name!r} ({len(self.models)} models)"
         return f"<R2Router {parts}, embedder={self.checkpoint.embedder.id!r}>"

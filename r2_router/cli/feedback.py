@@ -19,8 +19,8 @@ def register(commands: common.Commands) -> None:
     parser = commands.add_parser(
         "feedback",
         help="say how good an answer was",
-        description="Label an answer of the ledger. `r2-router calibrate` compares the labels with what was "
-        "predicted, `r2-router train --from-ledger` learns from them.",
+        description="Label an answer of the ledger, or say which of two to one prompt is the better. `r2-router "
+        "calibrate` compares the labels with what was predicted, `r2-router learn` learns from both.",
     )
     parser.add_argument(
         "answer_id",
@@ -37,6 +37,8 @@ def register(commands: common.Commands) -> None:
         metavar="N",
         help=f"show the last N answers that have no label (default: {_LISTED})",
     )
+    parser.add_argument("--prefer", metavar="ID", help="the better of two answers to one prompt")
+    parser.add_argument("--over", metavar="ID", help="the worse of them")
     parser.add_argument("--json", action="store_true", help="one JSON object an answer on stdout")
     parser.set_defaults(run=run)
 
@@ -45,9 +47,13 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.ledger import Ledger
 
     with Ledger.configured() as ledger:
+        ways = [args.answer_id is not None, args.list is not None, args.prefer is not None or args.over is not None]
+        if sum(ways) > 1:
+            raise InputError("Give an answer's id and a label, or --list, or --prefer and --over: one of them.")
+        if ways[2]:
+            _prefer(ledger, args.prefer, args.over, as_json=args.json)
+            return 0
         if args.list is not None:
-            if args.answer_id is not None:
-                raise InputError("Give an answer's id and a label, or --list, not both.")
             _list(ledger, args.list, as_json=args.json)
             return 0
         if args.answer_id is None or args.quality is None:
@@ -78,6 +84,22 @@ def _label(ledger: Ledger, reference: str, label: str, *, as_json: bool) -> None
         common.note(
             "note: the query's text was not kept, so the label calibrates but cannot train; R2_LOG_TEXT=1 keeps"
         )
+
+
+def _prefer(ledger: Ledger, better: str | None, over: str | None, *, as_json: bool) -> None:
+    from r2_router.ledger.labels import prefer
+
+    if better is None or over is None:
+        raise InputError("Name both answers: `r2-router feedback --prefer ID --over ID`.")
+    preferred, worse = prefer(ledger, better, over)
+    if as_json:
+        common.print_json({"preferred": preferred.to_dict(), "over": worse.to_dict()})
+        return
+    print(f"{preferred.id} is preferred to {worse.id}. {_described(preferred)}; over {worse.model} @ {worse.budget}")
+    if (preferred.model, preferred.budget) == (worse.model, worse.budget):
+        common.note("note: both are of one model and length, so there is nothing to learn for a choice")
+    elif preferred.query is None or worse.query is None:
+        common.note("note: the query's text was not kept, so nothing can be learned from it; R2_LOG_TEXT=1 keeps")
 
 
 def _list(ledger: Ledger, count: int, *, as_json: bool) -> None:

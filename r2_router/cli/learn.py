@@ -24,9 +24,9 @@ def register(commands: common.Commands) -> None:
         "learn",
         help="learn from the answers you got and judged",
         description="Go on from what is expected of the models of a pool: each answer in the ledger tells its length, "
-        "each label (`r2-router feedback`) its quality. Needs the queries' text (R2_LOG_TEXT=1 while asking). What is "
-        "learned is used from then on wherever no --checkpoint is named; every run starts anew from what was expected "
-        "before any use.",
+        "each label (`r2-router feedback`) its quality, a preference which of two is better. Needs the queries' text "
+        "(R2_LOG_TEXT=1 while asking). What is learned is used from then on wherever no --checkpoint is named; every "
+        "run starts anew from what was expected before any use.",
     )
     parser.add_argument("--pool", metavar="NAME", help="the pool: its name or TOML file (default: the configured one)")
     common.add_since_option(parser, "answers from this day on")
@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
     if args.json:
-        common.print_json({"checkpoint": str(folder), "changes": [change.to_dict() for change in learned.changes]})
+        changes = [change.to_dict() for change in learned.changes]
+        common.print_json({"checkpoint": str(folder), "changes": changes, "preferences": learned.preferences})
         return 0
     _show(learned)
     _tell_use(args, settings, learned.checkpoint.name)
@@ -155,6 +156,8 @@ def _show(learned: Learned) -> None:
 
     for line in learned.outcomes.lines()[1:]:
         common.note(f"note: {line}")
+    if learned.preferences:
+        common.note(f"Learned from {learned.preferences:,} preferences between two answers too.")
     rows = [
         (
             *(c.model, f"{c.answers:,}", f"{c.labels:,}"),

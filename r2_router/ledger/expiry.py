@@ -24,6 +24,8 @@ def drop(db: Connection, first_day: str, most: int) -> int:
     were."""
     expired = "SELECT id FROM entries WHERE time < ? ORDER BY time LIMIT ?"
     db.execute(f"DELETE FROM answer_texts WHERE id IN ({expired})", (first_day, most))  # noqa: S608
+    one = f"better IN ({expired}) OR worse IN ({expired})"
+    db.execute(f"DELETE FROM preferences WHERE {one}", (first_day, most) * 2)  # noqa: S608
     return db.execute(f"DELETE FROM entries WHERE id IN ({expired})", (first_day, most)).rowcount  # noqa: S608
 
 

@@ -70,6 +70,53 @@ def _draw(entry: Entry) -> float:
     return int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8]) / 2**64
 
 
+# -- preferences -------------------------------------------------------------------------------------------------
+
+_SIDES = "better = ? AND worse = ?"
+_PREFER = """
+    INSERT INTO preferences (better, worse, preferred_by, time) VALUES (?, ?, ?, ?)
+    ON CONFLICT (better, worse) DO UPDATE SET preferred_by = excluded.preferred_by, time = excluded.time
+"""
+
+
+def prefer(ledger: Ledger, reference: str, over: str, by: str | None = None) -> tuple[Entry, Entry]:
+    """Note that of two answers to one prompt, named as for `find_answer`, the first is preferred: by the user, or by
+    somebody else, `by`, who changes nothing that the user said. What was said the other way round before is forgotten.
+
+    Raises InputError for answers that are none, the same, or to two prompts; LedgerError.
+    """
+    better, worse = find_answer(ledger, reference), find_answer(ledger, over)
+    if better.id == worse.id:
+        raise InputError(f"'{reference}' and '{over}' are one answer, {better.id}: name two answers to one prompt.")
+    if better.query_sha256 != worse.query_sha256:
+        raise InputError(
+            f"{better.id} and {worse.id} answer two prompts, so neither says anything of the other: label each, as in "
+            f"`r2-router feedback {better.id} good`."
+        )
+    there, back = (better.id, worse.id), (worse.id, better.id)
+    with ledger.transaction() as db:
+        said = db.execute(
+            f"SELECT 1 FROM preferences WHERE preferred_by IS NULL AND ({_SIDES} OR {_SIDES})",  # noqa: S608
+            (*there, *back),
+        ).fetchone()
+        if by is None or not said:
+            db.execute(f"DELETE FROM preferences WHERE {_SIDES}", back)  # noqa: S608
+            db.execute(_PREFER, (*there, by, iso(ledger.now())))
+    return better, worse
+
+
+def preferences(ledger: Ledger, since: datetime | None = None) -> list[tuple[Entry, Entry]]:
+    """Each preference noted: the better answer, and the worse. Raises LedgerError."""
+    with ledger.reading() as db:
+        found = [] if db is None else db.execute("SELECT better, worse FROM preferences ORDER BY time").fetchall()
+    where = "id IN (SELECT better FROM preferences UNION SELECT worse FROM preferences) AND time >= ?"
+    entries = {e.id: e for e in ledger.entries(where, (iso(since) if since else "",))} if found else {}
+    return [(entries[a], entries[b]) for a, b in found if a in entries and b in entries]
+
+
+# -- labels --------------------------------------------------------------------------------------------------------
+
+
 def read_quality(reference: str) -> float:
     """The quality that "good" (1), "bad" (0) or a number from 0 to 1 stands for; InputError for anything else."""
     word = reference.strip().lower()

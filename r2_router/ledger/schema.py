@@ -90,6 +90,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # What models said, only if the user asked for it; for whoever judges answers later.
         "CREATE TABLE answer_texts (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        """
+        CREATE TABLE preferences (            -- of two answers to one prompt
+            better TEXT NOT NULL,
+            worse TEXT NOT NULL,
+            preferred_by TEXT,                -- NULL: the user
+            time TEXT NOT NULL,
+            PRIMARY KEY (better, worse)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

@@ -92,7 +92,7 @@ def test_an_empty_list_makes_no_ledger(capsys, home):
     [
         ((), "feedback ANSWER_ID good"),
         (("last",), "feedback ANSWER_ID good"),
-        (("last", "good", "--list"), "not both"),
+        (("last", "good", "--list"), "one of them"),
         (("last", "great"), "good, bad, or a number from 0 to 1; got 'great'"),
         (("last", "good"), "no answer yet"),
         (("zzzzz", "good"), "feedback --list"),
@@ -108,3 +108,24 @@ def test_a_bad_label_changes_nothing(capsys):
     answer_id = write()
     run(capsys, answer_id, "2", code=1)
     assert quality(answer_id) is None
+
+
+def test_of_two_answers_to_one_prompt_the_better_is_said(capsys):
+    first, second = write(), write(model="large", budget="unlimited")
+    out, err = run(capsys, "--prefer", second[-5:], "--over", first)
+    assert out.startswith(f"{second} is preferred to {first}. large @ unlimited, ")
+    assert out.endswith(": What is 2 + 2?; over small @ 100\n")
+    assert err == ""
+    out, _ = run(capsys, "--prefer", first, "--over", "last", "--json")
+    assert [json.loads(out)[side]["id"] for side in ("preferred", "over")] == [first, second]
+    _, err = run(capsys, "--prefer", write(), "--over", first)
+    assert "nothing to learn for a choice" in err
+    _, err = run(capsys, "--prefer", write(log_text=False, model="large"), "--over", first)
+    assert "R2_LOG_TEXT=1" in err
+
+
+@pytest.mark.parametrize("options", [["--prefer", "last"], ["--over", "last"], ["last", "good", "--prefer", "last"]])
+def test_half_a_preference_is_none(capsys, options):
+    write()
+    _, err = run(capsys, *options, code=1)
+    assert "--prefer" in err

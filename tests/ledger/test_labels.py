@@ -11,7 +11,8 @@ from support.ledgers import ledger_at
 
 from r2_router.errors import InputError
 from r2_router.ledger import Entry, Ledger
-from r2_router.ledger.labels import find_answer, read_quality, unjudged
+from r2_router.ledger.expiry import drop
+from r2_router.ledger.labels import find_answer, prefer, preferences, read_quality, unjudged
 
 
 class Clock:
@@ -119,3 +120,39 @@ def test_labels(said, quality):
 def test_what_is_no_label_is_said(said):
     with pytest.raises(InputError, match="good, bad, or a number from 0 to 1"):
         read_quality(said)
+
+
+# -- preferences -------------------------------------------------------------------------------------------------
+
+
+def test_of_two_answers_to_one_prompt_one_is_preferred_until_the_user_says_otherwise(ledger):
+    first, second = write(ledger), write(ledger, model="large")
+    prefer(ledger, first, second, "judge:x")
+    prefer(ledger, second, first)
+    assert [(a.id, b.id) for a, b in preferences(ledger)] == [(second, first)]
+    prefer(ledger, first, second, "judge:x")
+    assert [(a.id, b.id) for a, b in preferences(ledger)] == [(second, first)]
+    prefer(ledger, first[-6:], "last")
+    assert [(a.id, b.id) for a, b in preferences(ledger)] == [(first, second)]
+    assert preferences(ledger, ledger.now() + timedelta(days=1)) == []
+
+
+def test_answers_that_cannot_be_compared_are_named(ledger):
+    first, second = write(ledger), write(ledger, query="another")
+    with pytest.raises(InputError, match=f"{first} and {second} answer two prompts"):
+        prefer(ledger, first, second)
+    with pytest.raises(InputError, match="are one answer"):
+        prefer(ledger, first, first)
+    with pytest.raises(InputError, match="got no answer"):
+        prefer(ledger, first, write(ledger, outcome="failed"))
+    assert preferences(ledger) == []
+
+
+def test_a_preference_goes_with_its_answers(ledger):
+    prefer(ledger, write(ledger), write(ledger, model="large"))
+    ledger.flush()
+    with ledger.transaction() as db:
+        assert drop(db, "2026-11-21", 1) == 1
+    assert preferences(ledger) == []
+    with ledger.transaction() as db:
+        assert db.execute("SELECT COUNT(*) FROM preferences").fetchone()[0] == 0

@@ -12,6 +12,7 @@ from r2_router.errors import InputError
 from r2_router.lab.data.questions import query_id
 from r2_router.lab.data.table import MIN_QUERIES, Table, make_table
 from r2_router.ledger import Entry, Ledger
+from r2_router.ledger.labels import preferences
 from r2_router.ledger.store import iso
 from r2_router.records import UNLIMITED, Budget, Record
 
@@ -88,6 +89,29 @@ def answered(
     return _outcomes(entries, candidates, other_words, None)
 
 
+def preferred(
+    ledger: Ledger, table: Table, *, since: datetime | None = None, other_words: Collection[str] = ()
+) -> list[tuple[int, tuple[str, Budget], tuple[str, Budget]]]:
+    """Of two whole answers to a query of `table`, by its row, whose was preferred, and to whose: of the table's
+    candidates, two different ones. Answers that `answered` leaves out are left out here too. Raises LedgerError."""
+    rows = {query: row for row, query in enumerate(table.query_ids)}
+    known = {*table.candidates}
+    found: list[tuple[int, tuple[str, Budget], tuple[str, Budget]]] = []
+    for sides in preferences(ledger, since):
+        row = rows.get(query_id(sides[0].query or ""))
+        better: tuple[str, Budget] = (sides[0].model, sides[0].budget)
+        worse: tuple[str, Budget] = (sides[1].model, sides[1].budget)
+        usable = all(entry.outcome == "answered" and _in_our_words(entry, other_words) for entry in sides)
+        if row is not None and usable and better != worse and {better, worse} <= known:
+            found.append((row, better, worse))
+    return found
+
+
+def _in_our_words(entry: Entry, other_words: Collection[str]) -> bool:
+    """Whether no other instruction asked for the answer."""
+    return entry.budget == UNLIMITED or entry.checkpoint not in other_words
+
+
 def _outcomes(
     entries: Sequence[Entry],
     candidates: Sequence[tuple[str, Budget]],
@@ -97,7 +121,7 @@ def _outcomes(
     """The entries of `candidates`, and of whatever has `enough` queries."""
     kept = [entry for entry in entries if (entry.query or "").strip()]
     long = [entry for entry in kept if entry.output_tokens is not None]
-    fitting = [entry for entry in long if entry.budget == UNLIMITED or entry.checkpoint not in other_words]
+    fitting = [entry for entry in long if _in_our_words(entry, other_words)]
     queries: dict[tuple[str, Budget], set[str]] = {}
     for entry in fitting:
         queries.setdefault((entry.model, entry.budget), set()).add(entry.query or "")

@@ -6,9 +6,9 @@ them, hundreds decide, and a length that nobody measured learns from those that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +21,9 @@ from r2_router.lab.learning.posterior import Beliefs, Cells, Shift, Spread
 from r2_router.lab.learning.targets import base_rows, log_tokens, token_bounds
 from r2_router.records import Budget
 from r2_router.routing.predict import Predictor
+
+# The row of a query, the candidate whose answer to it was preferred, and to whose.
+Preference: TypeAlias = tuple[int, tuple[str, Budget], tuple[str, Budget]]
 
 # In logits, and in logarithms of tokens. Chosen on the own sweep, ZeroEval and MMLU-Pro: benchmarks/learning.py.
 QUALITY = Beliefs(levels=Spread(0.7, 0.3, 0.3, 0.15), slopes=Spread(1.0, 0.5, 1.0, 0.25), query=2.0)
@@ -37,10 +40,12 @@ def learn_from(
     embeddings: ArrayLike,
     *,
     weights: Floats | None = None,
+    preferred: Sequence[Preference] = (),
     data_card: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """`base` as it is believed after the answers of `table`, of which `embeddings` (n, d) are the queries' unit
-    vectors and `weights` (n,) say how much each query counts, 1 in full; any number of answers will do.
+    vectors and `weights` (n,) say how much each query counts, 1 in full; any number of answers will do. `preferred`
+    says of two answers to one of the queries which was the better.
 
     Quality learns from the labels; tokens from the lengths, of answers without a label too, where the base foretells
     their logarithm, and elsewhere they stay. Every candidate of the table is one of the base's (`known_of`). Raises
@@ -52,17 +57,21 @@ def learn_from(
     middle = vectors.mean(axis=0) if predictor.middle is None else predictor.middle.astype(np.float64)
     outputs = predictor.outputs(vectors.astype(np.float32)).astype(np.float64)
 
-    def cells(rows: Floats, came: Floats) -> Cells:
+    counts = np.ones(len(table)) if weights is None else weights
+
+    def cells(rows: Floats, came: Floats, pairs: Sequence[Preference] = ()) -> Cells:
         spread = np.full(rows.shape, np.nan)
         spread[:, columns] = came
-        return Cells(
-            base.candidates, vectors, middle, rows, spread, np.ones(len(table)) if weights is None else weights
-        )
+        at = base.candidates.index
+        numbers = [(query, at(better), at(worse)) for query, better, worse in pairs if better != worse]
+        sides = np.array(numbers, np.intp).reshape(-1, 3)
+        return Cells(base.candidates, vectors, middle, rows, spread, counts, sides)
 
     count = len(base.candidates)
     logit = base.quality_scale == "logit"
-    qualities = cells(outputs[:, :count], table.quality)
-    quality = qualities.shift_of_shares(QUALITY if logit else QUALITY.times(_LOGIT), predictor.link)
+    qualities = cells(outputs[:, :count], table.quality, preferred)
+    unit = 1.0 if logit else _LOGIT
+    quality = qualities.shift_of_shares(QUALITY.times(unit), predictor.link, unit)
     tokens = None
     if base.token_scale == "log":
         given = np.full((len(table), count), np.nan)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from r2_router.arrays import Floats, Singles
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.lab.data.outcomes import Outcomes, answered, outcomes_table
+from r2_router.lab.data.outcomes import Outcomes, answered, outcomes_table, preferred
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.from_base import learn_from
 from r2_router.lab.learning.posterior import LEAST_VARIANCE
@@ -47,11 +47,13 @@ class Change(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """The checkpoint as it is believed now, what it learned from, and what changed, by model."""
+    """The checkpoint as it is believed now, what it learned from, beside it so many `preferences` between two answers,
+    and what changed, by model."""
 
     checkpoint: Checkpoint
     outcomes: Outcomes
     changes: tuple[Change, ...]
+    preferences: int
 
 
 def learn(
@@ -64,7 +66,8 @@ def learn(
     half_life_days: float,
     other_words: Collection[str] = (),
 ) -> Learned:
-    """`base` and every whole answer of its candidates whose text was kept: lengths teach tokens, labels quality.
+    """`base` and every whole answer of its candidates whose text was kept: lengths teach tokens, labels quality,
+    and so does which of two answers was preferred.
 
     An answer counts half after `half_life_days`, for models change behind their names. `in_use` is what was expected
     so far (default: `base`). Raises InputError, saying what lacks, where there is nothing to learn from, LedgerError.
@@ -77,12 +80,13 @@ def learn(
     vectors = embed(table)
     card = {"ledger": "answers of the user's ledger", "half_life_days": half_life_days}
     weights = 0.5 ** (np.maximum(days, 0.0) / half_life_days)
-    learned = learn_from(base, table, vectors, weights=weights, data_card=card)
+    sides = preferred(ledger, table, since=since, other_words=other_words)
+    learned = learn_from(base, table, vectors, weights=weights, preferred=sides, data_card=card)
     known = in_use if in_use is not None and set(table.candidates) <= set(in_use.candidates) else base
     before, after = (_foretold(checkpoint, table, vectors) for checkpoint in (known, learned))
     models = dict.fromkeys(model for model, _ in table.candidates)
     changes = [_change(table, model, np.argsort(days), before, after) for model in sorted(models)]
-    return Learned(learned, outcomes, tuple(changes))
+    return Learned(learned, outcomes, tuple(changes), len(sides))
 
 
 def _foretold(checkpoint: Checkpoint, table: Table, vectors: Singles) -> tuple[Floats, Floats]:

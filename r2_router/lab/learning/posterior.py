@@ -9,7 +9,8 @@ answers of a model at one length say something of its every length, and of other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -19,13 +20,22 @@ from r2_router.arrays import Floats, Singles
 from r2_router.records import Budget
 
 Candidates: TypeAlias = Sequence[tuple[str, Budget]]
+Indices: TypeAlias = NDArray[np.intp]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]  # what heads give -> expected quality, and its slope there
 
 _NEWTON_STEPS = 25
 _SETTLED = 1e-3  # Newton's steps end where none moves a head by more
-_EXACT = 1e-3  # of the right side: where conjugate gradients end
+_EXACT = 1e-3  # of the right side: where conjugate gradients end, and
+_LOOSE = 0.1  # of the step before, where they end while Newton's steps are far from their end
+_SWINGS = 0.5  # of the move before, when taken back: the steps swing about the mode, and half a one lands nearer
 _MOST_STEPS = 200
+_SURE = 12.0  # logits beyond which a preference is as good as certain
 LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
+
+
+def no_preferences() -> Indices:
+    """None, as an array of them (0, 3)."""
+    return np.empty((0, 3), np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,8 @@ class Shift:
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """Answers of `candidates` to n queries: their vectors (n, d) and the middle (d,) slopes turn about, what the heads
-    gave (n, C), what came (n, C), NaN where nobody measured, and how much each query counts (n,), 1 in full."""
+    gave (n, C), what came (n, C), NaN where nobody measured, and how much each query counts (n,), 1 in full.
+    `preferred` (p, 3): a query, the candidate whose answer to it was preferred, and to whose."""
 
     candidates: Candidates
     vectors: Floats
@@ -88,78 +99,133 @@ class Cells:
     given: Floats
     came: Floats
     weights: Floats
+    preferred: Indices = field(default_factory=no_preferences)
 
     def shift_of_values(self, beliefs: Beliefs, noise: float) -> Shift:
         """The posterior mean of f, where `came` scatters by `noise` about what heads give."""
         process = _Process.of(self, beliefs)
-        given, came, counted = process.seen(self)
-        root = counted / noise
-        off = np.where(counted > 0, came - given, 0.0)
-        return process.shift(root * process.solve(root, root * off))
+        root = process.counted / noise
+        return process.shift(root * process.solve(root, root * (process.came - process.given)))
 
-    def shift_of_shares(self, beliefs: Beliefs, link: Link) -> Shift:
+    def shift_of_shares(self, beliefs: Beliefs, link: Link, unit: float = 1.0) -> Shift:
         """The posterior mode of f, where `came`, 0..1, is on average what `link` makes of what heads give, with the
-        variance of a coin's fall. By Newton's method (Rasmussen & Williams 2006, algorithm 3.1)."""
+        variance of a coin's fall. By Newton's method (Rasmussen & Williams 2006, algorithm 3.1).
+
+        A preference says which of two was right where one of them was, the better one with the odds of the logits'
+        difference (Bradley & Terry 1952); of how good both are it says nothing. `unit`: a logit, on the heads' scale.
+        """
         process = _Process.of(self, beliefs)
-        given, came, counted = process.seen(self)
-        share = np.where(counted > 0, came, 0.0)
-        f, scaled, dual = (np.zeros_like(share) for _ in range(3))
+        f, scaled, dual = (np.zeros(len(process.came)) for _ in range(3))
+        exact, before = _LOOSE, np.zeros_like(f)
         for _ in range(_NEWTON_STEPS):
-            expected, slope = link(given + f)
-            scale = counted / np.sqrt(np.maximum(expected * (1 - expected), LEAST_VARIANCE))
+            expected, slope, variance = process.expected(f, link, unit)
+            scale = process.counted / np.sqrt(variance)
             root = scale * slope
-            scaled = process.solve(root, scale * (share - expected) + root * f, scaled)
-            dual = root * scaled
-            f, before = process(dual), f
-            if np.abs((f - before)[counted > 0]).max(initial=0.0) < _SETTLED:
+            scaled = process.solve(root, scale * (process.came - expected) + root * f, scaled, exact)
+            change = root * scaled - dual
+            move = process(change)
+            step = 0.5 if move @ before < -_SWINGS * (before @ before) else 1.0
+            dual += step * change
+            f += step * move
+            before = move
+            if np.abs(move).max(initial=0.0) < _SETTLED:
                 break
+            exact = max(_EXACT, exact * _LOOSE)
         return process.shift(dual)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Process:
-    """The covariance of f over the cells of the m queries and the K columns (`rows`, `columns`) somebody measured: X
-    (m, d) the queries' offsets from the middle, levels and slopes (C, K) of every candidate with those columns, query a
-    variance."""
+    """The covariance of f over what was seen, n labels and p preferences: each is the f of one cell, or the difference
+    of two. The cells, `ends`, are sorted by their candidate: `seen` (e,) names the label or preference an end belongs
+    to, `sign` (e,) is -1 for the worse of two, `rows` (e,) its query. `blocks`: for each candidate met, its column, its
+    ends and their queries' offsets from the middle. Levels and slopes (C, C) of all candidates; query a variance.
 
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    X: Singles
+    `given`, `came` and `counted` (n + p,): what heads gave, what came, 1 for a preference, and the root of how much it
+    counts.
+    """
+
+    seen: Indices
+    sign: Floats
+    rows: Indices
+    blocks: list[tuple[int, slice, Singles]]
     levels: Floats
     slopes: Floats
     query: float
     middle: Floats
+    given: Floats
+    came: Floats
+    counted: Floats
+    labels: int
 
     @classmethod
     def of(cls, cells: Cells, beliefs: Beliefs) -> _Process:
-        known = ~np.isnan(cells.came)
-        rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
-        levels, slopes = (part.covariance(cells.candidates)[:, columns] for part in (beliefs.levels, beliefs.slopes))
-        offsets = (cells.vectors[rows] - cells.middle).astype(np.float32)
-        return cls(rows, columns, offsets, levels, slopes, beliefs.query**2, cells.middle)
+        rows, columns = np.nonzero(~np.isnan(cells.came))
+        asked, better, worse = cells.preferred.T
+        n, p = len(rows), len(asked)
+        ends = np.concatenate([columns, better, worse])
+        order = np.argsort(ends, kind="stable")
+        ends, at = ends[order], np.concatenate([rows, asked, asked])[order]
+        offsets = (cells.vectors - cells.middle).astype(np.float32)
+        bounds = [*np.flatnonzero(np.diff(ends, prepend=-1)).tolist(), len(ends)]
+        pieces = [slice(start, end) for start, end in pairwise(bounds)]
+        everywhere = np.arange(len(offsets))
+        given = cells.given
+        return cls(
+            seen=np.concatenate([np.arange(n + p), np.arange(n, n + p)])[order],
+            sign=np.concatenate([np.ones(n + p), -np.ones(p)])[order],
+            rows=at,
+            blocks=[
+                (int(ends[i.start]), i, offsets if np.array_equal(at[i], everywhere) else offsets[at[i]])
+                for i in pieces
+            ],
+            levels=beliefs.levels.covariance(cells.candidates),
+            slopes=beliefs.slopes.covariance(cells.candidates),
+            query=beliefs.query**2,
+            middle=cells.middle,
+            given=np.concatenate([given[rows, columns], given[asked, better] - given[asked, worse]]),
+            came=np.concatenate([cells.came[rows, columns], np.ones(p)]),
+            counted=np.sqrt(cells.weights[np.concatenate([rows, asked])]),
+            labels=n,
+        )
 
-    def seen(self, cells: Cells) -> tuple[Floats, Floats, Floats]:
-        """What was given, what came, and the root of how much it counts, 0 where nobody measured: (m, K) each."""
-        here = np.ix_(self.rows, self.columns)
-        came = cells.came[here]
-        return cells.given[here], came, ~np.isnan(came) * np.sqrt(cells.weights[self.rows])[:, None]
+    def expected(self, f: Floats, link: Link, unit: float) -> tuple[Floats, Floats, Floats]:
+        """What is expected of each label and preference (n + p,), how steeply it rises with f, and the variance."""
+        z = self.given + f
+        quality, slope = link(z[: self.labels])
+        prefers = 1 / (1 + np.exp(-np.clip(z[self.labels :] / unit, -_SURE, _SURE)))
+        even = prefers * (1 - prefers)
+        parts = (quality, prefers), (slope, even / unit), (np.maximum(quality * (1 - quality), LEAST_VARIANCE), even)
+        expected, slopes, variance = map(np.concatenate, parts)
+        return expected, slopes, variance
 
     def __call__(self, dual: Floats) -> Floats:
-        """The covariance times `dual` (m, K)."""
-        levels, slopes = self.levels[self.columns], self.slopes[self.columns]
-        together = self.query * dual.sum(axis=1, keepdims=True)
-        sloped = self.X @ ((self.X.T @ dual.astype(np.float32)) @ slopes.astype(np.float32))
-        return dual.sum(axis=0) @ levels + sloped + together
+        """The covariance times `dual` (n + p,)."""
+        ends = self.sign * dual[self.seen]
+        sums, sloped = self._summed(ends)
+        levels, slopes = self.levels @ sums, (self.slopes @ sloped).astype(np.float32)
+        found = self.query * np.bincount(self.rows, ends)[self.rows]
+        for column, piece, X in self.blocks:
+            found[piece] += levels[column] + X @ slopes[column]
+        return np.bincount(self.seen, self.sign * found, minlength=len(dual)).astype(np.float64)
 
-    def solve(self, root: Floats, right: Floats, start: Floats | None = None) -> Floats:
-        """u (m, K), where v = root·u solves (covariance + N)·v = r; `root` is N^-½, 0 where nothing was measured, and
-        `right` root·r. By conjugate gradients from `start` on (I + root·covariance·root)·u = right, which has no
-        eigenvalue under 1.
+    def _summed(self, ends: Floats) -> tuple[Floats, Singles]:
+        """By candidate, the sum of `ends` (C,), and that of the offsets times them (C, d)."""
+        sums, sloped = np.zeros(len(self.levels)), np.zeros((len(self.levels), len(self.middle)), np.float32)
+        single = ends.astype(np.float32)
+        for column, piece, X in self.blocks:
+            sums[column], sloped[column] = ends[piece].sum(), single[piece] @ X
+        return sums, sloped
+
+    def solve(self, root: Floats, right: Floats, start: Floats | None = None, exact: float = _EXACT) -> Floats:
+        """u (n + p,), where v = root·u solves (covariance + N)·v = r; `root` is N^-½ and `right` root·r. By conjugate
+        gradients from `start` on (I + root·covariance·root)·u = right, which has no eigenvalue under 1, until `exact`
+        of the right side is left.
         """
         scaled = np.zeros_like(right) if start is None else start.copy()
         residual = right.copy() if start is None else right - scaled - root * self(root * scaled)
         direction, size = residual.copy(), float((residual**2).sum())
-        enough = _EXACT**2 * float((right**2).sum())
+        enough = exact**2 * float((right**2).sum())
         for _ in range(_MOST_STEPS):
             if size <= enough:
                 break
@@ -173,5 +239,6 @@ class _Process:
 
     def shift(self, dual: Floats) -> Shift:
         """f of every candidate, from the solution `dual`."""
-        weights = self.slopes @ (dual.T @ self.X)
-        return Shift(weights, self.levels @ dual.sum(axis=0) - weights @ self.middle)
+        sums, sloped = self._summed(self.sign * dual[self.seen])
+        weights = self.slopes @ sloped
+        return Shift(weights, self.levels @ sums - weights @ self.middle)

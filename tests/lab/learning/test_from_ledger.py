@@ -9,6 +9,7 @@ from lab.learning.test_from_base import believed
 from r2_router.errors import InputError
 from r2_router.lab.learning.from_ledger import learn
 from r2_router.ledger import Entry, Ledger
+from r2_router.ledger.labels import prefer
 from r2_router.records import Budget
 
 TODAY = datetime(2026, 11, 20, tzinfo=UTC)
@@ -20,11 +21,12 @@ def ledger(tmp_path):
         yield ledger
 
 
-def write(ledger: Ledger, query: str, *, days: int = 0, quality: float | None = None, **changes: object) -> None:
+def write(ledger: Ledger, query: str, *, days: int = 0, quality: float | None = None, **changes: object) -> str:
     fields: dict[str, object] = {"face": "cli", "outcome": "answered", "model": "small", "budget": "unlimited"}
     ledger.now = lambda: TODAY - timedelta(days=days)
-    ledger.record(Entry(query=query, quality=quality, **{**fields, "output_tokens": 100, **changes}))  # type: ignore[arg-type]
+    answer_id = ledger.record(Entry(query=query, quality=quality, **{**fields, "output_tokens": 100, **changes}))  # type: ignore[arg-type]
     ledger.now = lambda: TODAY
+    return answer_id
 
 
 def embed(table):
@@ -44,6 +46,18 @@ def test_lengths_need_no_label_and_labels_tell_quality(ledger):
     assert (large.answers, large.labels) == (40, 40)
     assert large.quality > 0.8 > large.quality_before
     assert 0.5 < small.quality < large.quality  # something is learned of every model
+
+
+def test_preferences_tell_who_is_better(ledger):
+    for i in range(30):
+        small = write(ledger, "q" * (i + 1))
+        prefer(ledger, write(ledger, "q" * (i + 1), model="large", budget=20), small)
+    learned = learn(ledger, believed(), embed, half_life_days=90)
+    large, small = learned.changes
+    assert learned.preferences == 30
+    assert large.quality > large.quality_before + 0.05
+    assert small.quality < small.quality_before - 0.05
+    assert (small.labels, large.labels) == (0, 0)
 
 
 def test_what_is_old_counts_less(ledger):

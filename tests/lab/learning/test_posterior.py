@@ -1,5 +1,7 @@
 """The Gaussian process against the same sums written out whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,6 +62,38 @@ def test_shares_shift_to_where_labels_and_beliefs_pull_alike(seed):
     score[np.isnan(cells.came)] = 0.0
     f, _ = whole_covariance(cells, beliefs)
     np.testing.assert_allclose(shift.ravel(), f @ score.ravel(), atol=0.08)
+
+
+@given(st.integers(0, 10_000))
+def test_preferences_shift_differences_to_where_they_and_beliefs_pull_alike(seed):
+    beliefs = Beliefs(BELIEFS.levels, BELIEFS.slopes, query=0.0)
+    rng = np.random.default_rng(seed)
+    sides = np.array([(rng.integers(9), *rng.permutation(4)[:2]) for _ in range(6)])
+    cells = replace(made(seed), preferred=sides)
+    shift = cells.shift_of_shares(beliefs, logistic, 0.5)(cells.vectors)
+    expected, slope = logistic(cells.given + shift)
+    score = slope * (np.nan_to_num(cells.came) - expected) / np.maximum(expected * (1 - expected), 0.02)
+    score *= cells.weights[:, None]
+    score[np.isnan(cells.came)] = 0.0
+    z = cells.given + shift
+    for row, better, worse in sides:
+        p = 1 / (1 + np.exp(-(z[row, better] - z[row, worse]) / 0.5))
+        pull = cells.weights[row] * (1 - p) / 0.5
+        score[row, better] += pull
+        score[row, worse] -= pull
+    f, _ = whole_covariance(cells, beliefs)
+    np.testing.assert_allclose(shift.ravel(), f @ score.ravel(), atol=0.2)
+
+
+def test_a_preference_says_who_is_better_and_not_how_good_both_are():
+    n = 40
+    vectors = np.random.default_rng(0).normal(size=(n, 3))
+    sides = np.array([(row, 0, 2) for row in range(n)])
+    nothing = np.full((n, 4), np.nan)
+    cells = Cells(CANDIDATES, vectors, np.zeros(3), np.zeros((n, 4)), nothing, np.ones(n), sides)
+    shift = cells.shift_of_shares(BELIEFS, logistic).bias
+    assert shift[0] > shift[1] > 0 > shift[3] > shift[2]
+    assert abs(shift[0] + shift[2]) < 0.01
 
 
 def test_what_nobody_measured_learns_from_its_model_and_its_budget():
