@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,11 +14,13 @@ from starlette.routing import Route
 
 import r2_router
 from r2_router.errors import R2Error
+from r2_router.gateway.anthropic_messages import AnthropicMessages
 from r2_router.gateway.api import Api
 from r2_router.gateway.chat_completions import ChatCompletions
 from r2_router.gateway.exchange import INTERNAL, Exchange, json_response
 from r2_router.gateway.failures import Failure
 from r2_router.gateway.model_list import model_entry, model_list
+from r2_router.gateway.responses import Responses
 from r2_router.serving.gate import Gate, HttpLimits, allowed_names, one_token
 
 if TYPE_CHECKING:
@@ -27,12 +29,19 @@ if TYPE_CHECKING:
 
     from r2_router.router import R2Router
 
+    Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
 TOKEN_VARIABLE = "R2_GATEWAY_TOKEN"
 LIMITS = HttpLimits(max_bytes=32 << 20, max_requests=1024)  # chats hold images, and wait for their models
 
 _HOW = f"set {TOKEN_VARIABLE} to a long random text, which clients send as their API key"
 _NO_TOKEN = f"Send the token of {TOKEN_VARIABLE} as the API key."
-_APIS: Mapping[str, Api] = {"/v1/chat/completions": ChatCompletions()}
+_APIS: Mapping[str, Api] = {
+    "/v1/chat/completions": ChatCompletions(),
+    "/v1/responses": Responses(),
+    "/v1/messages": AnthropicMessages(),
+}
+_COUNT = "/v1/messages/count_tokens"
 _NOT_SERVED = "The gateway routes chats and serves no embeddings. Ask an embedding server for them."
 
 
@@ -51,8 +60,9 @@ def gateway_app(
     names = allowed_names(host, allowed_hosts, has_token=bool(token), how=_HOW)
     exchanges = {path: Exchange(api, router, _unobserved) for path, api in _APIS.items()}
     routes = [
-        *(Route(path, _limited(exchange, limits), methods=["POST"]) for path, exchange in exchanges.items()),
+        *(Route(path, _limited(exchange.answer, limits), methods=["POST"]) for path, exchange in exchanges.items()),
         *(Route(path, endpoint, methods=["GET"]) for path, endpoint in _looks(router).items()),
+        Route(_COUNT, _limited(exchanges["/v1/messages"].count, limits), methods=["POST"]),
         Route("/v1/embeddings", _no_embeddings, methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
@@ -60,13 +70,13 @@ def gateway_app(
     return Gate(app, one_token(token), _refusal, limits, names=names, open_paths=open_paths, how=_NO_TOKEN)
 
 
-def _limited(exchange: Exchange, limits: HttpLimits) -> Callable[[Request], Awaitable[Response]]:
-    """`exchange`, for requests that are not too large; the gate hands on no more than a piece beyond what may be."""
+def _limited(endpoint: Endpoint, limits: HttpLimits) -> Endpoint:
+    """`endpoint`, for requests that are not too large; the gate hands on no more than a piece beyond what may be."""
 
     async def answer(request: Request) -> Response:
         if len(await request.body()) > limits.max_bytes:
-            return exchange.refused(Failure(413, f"A request has at most {limits.max_bytes:,} bytes.", "too_large"))
-        return await exchange(request)
+            return _refused(request, 413, f"A request has at most {limits.max_bytes:,} bytes.")
+        return await endpoint(request)
 
     return answer
 
@@ -97,7 +107,7 @@ class _Ready:
             self._why = str(error)
 
 
-def _looks(router: R2Router) -> Mapping[str, Callable[[Request], Awaitable[Response]]]:
+def _looks(router: R2Router) -> Mapping[str, Endpoint]:
     """What is there to be looked at."""
 
     async def models(_: Request) -> Response:
@@ -127,7 +137,7 @@ async def _health(_: Request) -> Response:
 
 
 def _api(path: str) -> Api:
-    return _APIS.get(path) or _APIS["/v1/chat/completions"]
+    return next((api for known, api in _APIS.items() if path.startswith(known)), _APIS["/v1/chat/completions"])
 
 
 def _refusal(scope: Mapping[str, Any], status: int, why: str) -> bytes:

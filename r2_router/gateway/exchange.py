@@ -15,6 +15,8 @@ from r2_router.gateway.api import Api, Body, Events, Told
 from r2_router.gateway.asked import Asked, read_asked
 from r2_router.gateway.failures import Failure, failure
 from r2_router.routing.candidates import meant
+from r2_router.routing.messages import prompt_tokens
+from r2_router.routing.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,7 +43,16 @@ class Exchange:
         self._router = router
         self._observe = observe
 
-    async def __call__(self, request: Request) -> Response:
+    async def count(self, request: Request) -> Response:
+        """How many tokens a request would have models read, estimated."""
+        try:
+            asked = read_asked(self._api.chat(read_body(await request.body())), {}, self._router.options).request
+            tokens = prompt_tokens(asked.messages) + estimate_tokens(asked.form.text)
+            return json_response({"input_tokens": tokens})
+        except R2Error as error:
+            return self.refused(failure(error))
+
+    async def answer(self, request: Request) -> Response:
         """The response to `request`; an error in its API's form where there is no answer."""
         told: Told | None = None
         asked: Asked | None = None
