@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from r2_router.errors import InputError
 from r2_router.gateway.api import Body, Told, ended, event, facts
 from r2_router.gateway.blocks import Blocks, Call
 from r2_router.gateway.chat_completions import error
 from r2_router.gateway.parts import joined, objects
+from r2_router.gateway.response_tools import call_of, called, function_name, offered
 from r2_router.records import as_dict
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ _SAME = ("model", "temperature", "top_p", "stream", "parallel_tool_calls", "user
 _RENAMED = {"max_output_tokens": "max_tokens"}
 # What asks for something that is kept, or run, at OpenAI.
 _LOST = ("previous_response_id", "conversation", "background", "prompt")
-# Offers to the model that only OpenAI can keep. Left out, the model has one tool less.
-_HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", "tool_search", "computer")
 _ECHOED = ("instructions", "metadata", "parallel_tool_calls", "temperature", "text", "tool_choice", "tools", "top_p")
-_FREE = "input"  # the one argument of a tool that takes a text as it is
 
 
 class Responses:
@@ -44,10 +41,9 @@ class Responses:
 
     def whole(self, answer: Answer, told: Told) -> Body:
         text = [_message(f"msg_{told.id}", answer.text)] if answer.text or not answer.tool_calls else []
-        called = [
-            Call(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in answer.tool_calls
-        ]
-        return _response(told, [*text, *(_item(call, _free(told)) for call in called)], answer)
+        tools = offered(told.asked.get("tools"))
+        calls = [Call(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in answer.tool_calls]
+        return _response(told, [*text, *(called(call, tools) for call in calls)], answer)
 
     def events(self, told: Told, *, usage: bool) -> ResponseEvents:
         return ResponseEvents(told)
@@ -64,7 +60,7 @@ class ResponseEvents(Blocks):
     def __init__(self, told: Told) -> None:
         super().__init__()
         self._told = told
-        self._free = _free(told)
+        self._tools = offered(told.asked.get("tools"))
         self._number = 0
         self._output: list[Body] = []
         self._text = ""
@@ -103,26 +99,29 @@ class ResponseEvents(Blocks):
         )
 
     def open_call(self, call: Call) -> bytes:
-        item = {**_item(Call(call.id, call.name), self._free), "status": "in_progress"}
+        item = {**called(Call(call.id, call.name), self._tools), "status": "in_progress"}
         return self._event("response.output_item.added", output_index=self._at, item=item)
 
     def call_delta(self, call: Call, arguments: str) -> bytes:
-        if call.name in self._free or not arguments:
+        if self._is_free(call) or not arguments:
             return b""  # its text is known when its JSON is whole
         place = {"item_id": f"fc_{call.id}", "output_index": self._at}
         return self._event("response.function_call_arguments.delta", delta=arguments, **place)
 
     def close_call(self, call: Call) -> bytes:
-        item = _item(call, self._free)
+        item = called(call, self._tools)
         place = {"item_id": item["id"], "output_index": self._at}
-        if call.name in self._free:
+        if self._is_free(call):
             written = self._event("response.custom_tool_call_input.delta", delta=item["input"], **place)
             written += self._event("response.custom_tool_call_input.done", input=item["input"], **place)
         else:
             written = self._event(
-                "response.function_call_arguments.done", name=call.name, arguments=call.arguments, **place
+                "response.function_call_arguments.done", name=item["name"], arguments=call.arguments, **place
             )
         return written + self._close(item)
+
+    def _is_free(self, call: Call) -> bool:
+        return call.name in self._tools and self._tools[call.name].free
 
     @property
     def _at(self) -> int:
@@ -175,23 +174,6 @@ def _part(text: str) -> Body:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _item(call: Call, free: frozenset[str]) -> Body:
-    """The call of a tool; of a tool that takes a text as it is, with that text."""
-    if call.name not in free:
-        stated = {"name": call.name, "arguments": call.arguments}
-        return {"type": "function_call", "id": f"fc_{call.id}", "call_id": call.id, **stated, "status": "completed"}
-    text = {"call_id": call.id, "name": call.name, "input": _free_text(call.arguments)}
-    return {"type": "custom_tool_call", "id": f"ctc_{call.id}", **text, "status": "completed"}
-
-
-def _free_text(arguments: str) -> str:
-    try:
-        known = as_dict(json.loads(arguments or "{}")).get(_FREE)
-    except (ValueError, RecursionError):
-        known = None
-    return known if isinstance(known, str) else arguments
-
-
 def _usage(answer: Answer, told: Told) -> Body:
     return {
         "input_tokens": answer.prompt_tokens,
@@ -202,13 +184,6 @@ def _usage(answer: Answer, told: Told) -> Body:
         "cost": answer.cost_usd,
         "r2": facts(answer, told),
     }
-
-
-def _free(told: Told) -> frozenset[str]:
-    """The tools of a request that take a text as it is, by name."""
-    tools = told.asked.get("tools")
-    listed = cast("list[object]", tools) if isinstance(tools, list) else []
-    return frozenset(str(as_dict(tool).get("name")) for tool in listed if as_dict(tool).get("type") == "custom")
 
 
 # -- what is asked ---------------------------------------------------------------------------------------------
@@ -234,10 +209,7 @@ def _message_of(item: Body, where: str) -> Iterable[Body]:
     if kind == "message":
         yield {"role": item.get("role"), "content": _content(item.get("content"), where)}
     elif kind in ("function_call", "custom_tool_call"):
-        arguments = item.get("arguments") if kind == "function_call" else json.dumps({_FREE: item.get("input")})
-        function = {"name": item.get("name"), "arguments": arguments}
-        call = {"id": str(item.get("call_id", "")), "type": "function", "function": function}
-        yield {"role": "assistant", "content": None, "tool_calls": [call]}
+        yield {"role": "assistant", "content": None, "tool_calls": [call_of(item)]}
     elif kind in ("function_call_output", "custom_tool_call_output"):
         yield from _result(item, where)
     elif kind != "reasoning":  # thoughts of a model that answered elsewhere are of no use to another
@@ -278,29 +250,11 @@ def _part_of(part: Body, where: str) -> Body:
 
 def _tools(body: Body) -> Body:
     """Tools and the choice among them, as chat completions have them."""
-    found: list[Body] = []
-    for i, tool in enumerate(objects(body.get("tools") or [], "tools")):
-        kind = str(tool.get("type"))
-        if kind == "function":
-            kept = {name: tool[name] for name in ("name", "description", "parameters", "strict") if tool.get(name)}
-            found.append({"type": "function", "function": kept})
-        elif kind == "custom":
-            found.append({"type": "function", "function": _taking_text(tool)})
-        elif not kind.startswith(_HOSTED):
-            raise InputError(f"tools[{i}] ({kind[:40]}) is run by OpenAI; the gateway has none. Leave it out.")
+    found = [{"type": "function", "function": tool.function} for tool in offered(body.get("tools")).values()]
     choice = body.get("tool_choice")
     if as_dict(choice).get("type") in ("function", "custom"):
-        choice = {"type": "function", "function": {"name": as_dict(choice).get("name")}}
+        choice = {"type": "function", "function": {"name": function_name(as_dict(choice).get("name"))}}
     return {"tools": found, **({"tool_choice": choice} if choice else {})} if found else {}
-
-
-def _taking_text(tool: Body) -> Body:
-    """A tool that takes a text as it is, as one of a single argument; its grammar is told in words."""
-    stated = as_dict(tool.get("format"))
-    rule = f"\n\nIts input follows this {stated.get('syntax')} grammar:\n{stated.get('definition')}"
-    described = f"{tool.get('description') or ''}{rule if stated.get('definition') else ''}".strip()
-    text = {"type": "object", "properties": {_FREE: {"type": "string"}}, "required": [_FREE]}
-    return {"name": tool.get("name"), "description": described, "parameters": text}
 
 
 def _format(body: Body) -> Body:

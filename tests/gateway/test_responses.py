@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 LOOK: Any = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}
+SPACE: Any = {"type": "namespace", "name": "agents", "tools": [{**LOOK, "name": "close"}]}
 PATCH: Any = {"type": "custom", "name": "patch", "description": "Edits a file.", "format": GRAMMAR}
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
@@ -91,6 +92,28 @@ async def test_calls_of_tools_also_of_one_that_takes_text_as_it_is(
     told = provider.bodies[0]["tools"][1]["function"]
     assert told["parameters"]["required"] == ["input"]
     assert "start: /.+/" in told["description"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tool_in_a_namespace_is_one_function_to_the_model(
+    router: R2Router, provider: ChatServer, stream: bool
+) -> None:
+    provider.then(calls(("agents__close", "{}")))
+    asked: Any = {"model": "r2", "input": "Close it.", "tools": [LOOK, SPACE]}
+    async with client(router) as ask:
+        if stream:
+            async with ask.responses.stream(**asked) as events:
+                answer: Any = await events.get_final_response()
+        else:
+            answer = await ask.responses.create(**asked)
+        told = {"type": "function_call", "call_id": "c0", "name": "close", "namespace": "agents", "arguments": "{}"}
+        result = {"type": "function_call_output", "call_id": "c0", "output": "done"}
+        await ask.responses.create(**{**asked, "input": [{"role": "user", "content": "Close it."}, told, result]})
+    call = answer.output[-1]
+    assert (call.type, call.name, call.namespace) == ("function_call", "close", "agents")
+    first, second = provider.bodies
+    assert [tool["function"]["name"] for tool in first["tools"]] == ["look", "agents__close"]
+    assert second["messages"][1]["tool_calls"][0]["function"]["name"] == "agents__close"
 
 
 async def test_an_answer_cut_short_says_so(router: R2Router, provider: ChatServer) -> None:
