@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,25 @@ async def serving(router: R2Router, **options: Any) -> AsyncGenerator[str]:
     finally:
         running.should_exit = True
         await task
+
+
+@contextmanager
+def serving_thread(router: R2Router, **options: Any) -> Generator[str]:
+    """`serving`, for clients that block."""
+    address: list[str] = []
+    ready, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with serving(router, **options) as url:
+            address.append(url)
+            ready.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="gateway")
+    thread.start()
+    ready.wait()
+    try:
+        yield address[0]
+    finally:
+        over.set()
+        thread.join()
