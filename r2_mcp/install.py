@@ -107,6 +107,11 @@ CLIENTS = {
         hint=_added_by("codex"),
     ),
     "continue": Client(lambda: Path(".continue") / "mcpServers" / f"{NAME}.json", "mcpServers"),
+    "copilot": Client(
+        lambda: Path(os.environ.get("COPILOT_HOME") or Path.home() / ".copilot") / "mcp-config.json",
+        "mcpServers",
+        hint=_added_by("copilot"),
+    ),
     "cursor": Client(lambda: Path.home() / ".cursor" / "mcp.json", "mcpServers", hint=_cursor_link),
     "gemini": Client(lambda: Path.home() / ".gemini" / "settings.json", "mcpServers"),
     "opencode": Client(lambda: _dot_config() / "opencode" / "opencode.json", "mcp", _opencode),

@@ -3,12 +3,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setenv("APPDATA", str(tmp_path / "AppData"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.delenv("CODEX_HOME", raising=False)
+    for variable in ("CODEX_HOME", "COPILOT_HOME"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,6 +59,7 @@ def test_what_is_printed_is_what_is_written(name: str, capsys: pytest.CaptureFix
         ("cursor", ".cursor/mcp.json", "mcpServers"),
         ("vscode", ".vscode/mcp.json", "servers"),
         ("codex", ".codex/config.toml", "mcp_servers"),
+        ("copilot", ".copilot/mcp-config.json", "mcpServers"),
         ("windsurf", ".codeium/windsurf/mcp_config.json", "mcpServers"),
         ("gemini", ".gemini/settings.json", "mcpServers"),
         ("qwen", ".qwen/settings.json", "mcpServers"),
@@ -291,3 +294,13 @@ def test_server_json_fits_the_package() -> None:
     assert found["version"] == found["packages"][0]["version"] == r2_router.__version__
     assert found["packages"][0]["identifier"] == "r2-mcp"
     assert len(found["description"]) <= 100
+
+
+def test_the_readmes_links_install_what_they_say() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    links = dict(re.findall(r"\[add to (Cursor|VS Code)\]\((https://[^)]+)\)", readme))
+    cursor, vscode = (parse_qs(urlsplit(links[name]).query) for name in ("Cursor", "VS Code"))
+    command = ["uvx", "r2-mcp"]
+    assert cursor["name"] == vscode["name"] == ["r2"]
+    assert json.loads(base64.b64decode(cursor["config"][0])) == CLIENTS["cursor"].entry(command)
+    assert json.loads(vscode["config"][0]) == CLIENTS["vscode"].entry(command)
