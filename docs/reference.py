@@ -41,6 +41,8 @@ SETTINGS = {
     "llm_api_base": "an OpenAI-compatible server that answers for every model, instead of the pool's",
     "models_dir": "a folder of GGUF files you have already",
     "log_text": "keep queries and answers in the ledger, not only their hashes",
+    "learn_after": "answers, labels and preferences after which [learning](lab.md#4-use-and-keep-learning) goes on by "
+    "itself, where text is kept; 0: never",
     "max_usd_per_call": "most dollars one call may cost",
     "max_usd_per_day": "most dollars a day (UTC), over all processes of this user",
     "max_usd_per_month": "most dollars a month (UTC), over all processes of this user",
@@ -105,6 +107,7 @@ _KINDS = {
     "flag": "1 or 0",
     "url": "URL",
     "text": "text",
+    "count": "0, 1, 2 ...",
     "count_above_zero": "whole number",
     "speed": "seconds",
     "_folder": "folder",

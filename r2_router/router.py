@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
 
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import checkpoint_and_pool, composed
+from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.config.folders import spelled
+from r2_router.config.folders import is_path, spelled
 from r2_router.config.settings import Settings, load_settings
 from r2_router.embedders.checked import CheckedEmbedder, embedder_maker
 from r2_router.errors import NoCandidateError, R2Error
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from r2_router.generate import Answer, AnswerStream, Event, Messages, Options
     from r2_router.generate.generation import Guard
     from r2_router.ledger import Face, Ledger
+    from r2_router.ledger.quiet_learning import QuietLearner
     from r2_router.ledger.recorder import Recorder
     from r2_router.routing.prompt_memory import PromptStore
     from r2_router.routing.warm import Answered, Cached
@@ -60,18 +62,20 @@ class R2Router:
         compat: bool = False,
         face: Face = "python",
         unused: Later[str] | None = None,
+        own_pool: bool = True,
     ) -> None:
-        self.checkpoint = checkpoint
-        self.pool = pool
+        self.checkpoint: Checkpoint = checkpoint
+        self.pool: Pool = pool
         self._settings = settings
         self._compat = compat
         self._face: Face = face
+        self._own_pool = own_pool  # one that is in no file, perhaps
         self._providers = Providers(settings)
         self._unused = unused or Later.known("")
         self._embedder = CheckedEmbedder(embedder, checkpoint)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._memory = PromptMemory(store=Later(self._open_store))
-        self._decider = Decider(
+        self._decider: Decider = Decider(
             checkpoint,
             pool,
             self._embedder,
@@ -80,7 +84,9 @@ class R2Router:
             compat=compat,
             memory=self._memory,
         )
+        self._given = trade_off
         self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
+        self._learner: Later[QuietLearner | None] = Later(self._make_learner)
         self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
         self._offered: dict[str, Decider | None] = {}
 
@@ -138,6 +144,7 @@ class R2Router:
             trade_off=given,
             compat=compat,
             unused=Later(lambda: _unused(settings)) if pool is None and not compat else None,
+            own_pool=isinstance(pool, Pool),
         )
 
     # -- what it works with ----------------------------------------------------------------------------------
@@ -352,7 +359,10 @@ class R2Router:
                 learns = decided.warm is not None and not request.cached and not decided.closing
                 expected = decided.cached_tokens(answer.model, answer.budget) if learns else None
                 self._memory.answered(request.messages, instruction, answer, model, expected)
-            return self._recorder().record(decided, answer=answer, alone=request.is_alone, **told)
+            answer_id = self._recorder().record(decided, answer=answer, alone=request.is_alone, **told)
+            if answer is not None and (learner := self._learner()) is not None:
+                learner.answered()
+            return answer_id
 
         table = {m.name: m for m in decider.table.models}
         generation = Generation(
@@ -499,6 +509,34 @@ class R2Router:
         from r2_router.ledger.warm_prompts import WarmPrompts
 
         return WarmPrompts(lambda: self.ledger)
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def _make_learner(self) -> QuietLearner | None:
+        """What learns from the answers, where the settings name no checkpoint, and a pool that another process can
+        find; else None."""
+        settings = self._settings
+        if not (settings.log_text and settings.learn_after) or settings.checkpoint or self._compat or self._own_pool:
+            return None
+        from r2_router.checkpoints.find import learned_folder
+        from r2_router.ledger.quiet_learning import QuietLearner
+
+        pool = settings.pool
+        if is_path(pool) or pool.endswith(".toml"):
+            pool = str(Path(pool).expanduser().resolve())
+        return QuietLearner(self.ledger, learned_folder(self.pool), pool, settings.learn_after, self._take_learned)
+
+    def _take_learned(self) -> None:
+        """Decide by what was learned from now on, where it is of the same embedder."""
+        with suppress(R2Error):
+            learned = learned_on(self.pool)
+            if learned is None or learned.embedder != self.checkpoint.embedder:
+                return
+            decider = Decider(
+                learned, self.pool, self._embedder, self._providers, unused=self._unused, memory=self._memory
+            )
+            self._worths = worths(self._settings, self._given, decider.predictor, decider.table)
+            self.checkpoint, self._decider = learned, decider
 
     # -- a model that nobody measured ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CHECKPOINT = "local"
 PRIOR = "prior"
+_WRITTEN_BY_THEN_S = (0.05, 0.25)  # a checkpoint that another process writes
 LEARNED = "learned-"  # how the folders begin that `r2-router learn` writes
 
 
@@ -64,6 +66,11 @@ def learned_folder(pool: Pool) -> Path:
 def learned_on(pool: Pool) -> Checkpoint | None:
     """What was learned from the use of that pool, else None. Raises CheckpointError where it is damaged."""
     folder = learned_folder(pool)
+    for pause in _WRITTEN_BY_THEN_S:
+        try:
+            return Checkpoint.load(folder) if (folder / JSON_NAME).is_file() else None
+        except CheckpointError:  # one of its two files is new, and the other is not yet
+            time.sleep(pause)
     return Checkpoint.load(folder) if (folder / JSON_NAME).is_file() else None
 
 

@@ -61,6 +61,7 @@ def examine(args: argparse.Namespace) -> Iterator[Finding]:
         ("keys", _keys),
         ("servers", _servers),
         ("checkpoint", lambda: _checkpoint(args)),
+        ("learning", lambda: _learning(args)),
         ("ratings", _ratings),
         ("pool", lambda: _router(args)),
     ):
@@ -125,6 +126,22 @@ def _checkpoint(args: argparse.Namespace) -> Iterator[Finding]:
             "note",
             "records no probes: a wrong embedding server cannot be told from the right one",
         )
+
+
+def _learning(args: argparse.Namespace) -> Iterator[Finding]:
+    """What was learned from use last, and whether that goes on by itself."""
+    from r2_router.checkpoints.find import checkpoint_and_pool, learned_folder
+    from r2_router.checkpoints.learned import runs
+    from r2_router.cli.learn_run import run_lines
+    from r2_router.config.settings import load_settings
+
+    settings = load_settings(checkpoint=args.checkpoint, pool=args.pool)
+    done = runs(learned_folder(checkpoint_and_pool(settings)[1]))
+    if done:
+        state: State = "note" if done[-1].fault else "ok"
+        yield Finding("learning", state, f"{run_lines(done[-1])[0]} (`r2-router learn --log`)")
+    elif settings.log_text and settings.learn_after and not settings.checkpoint:
+        yield Finding("learning", "ok", f"from use, once {settings.learn_after:,} answers or labels are there")
 
 
 def _router(args: argparse.Namespace) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -56,33 +55,50 @@ def register(commands: common.Commands) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="show what a judge would cost and what would change; change nothing"
     )
+    parser.add_argument("--log", action="store_true", help="show each time it learned, by itself too, and what changed")
     parser.add_argument("--undo", action="store_true", help="forget what was learned; the ledger stays")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--automatic", action="store_true", help=argparse.SUPPRESS)  # ours: ledger/quiet_learning.py
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from r2_router.checkpoints.find import checkpoint_and_pool, learned_folder
+    from r2_router.checkpoints.learned import log_of
+    from r2_router.config.file_locks import locked
     from r2_router.config.settings import load_settings
 
     settings = load_settings(pool=args.pool)
     base, pool = checkpoint_and_pool(replace(settings, checkpoint=""), learned=False)
     folder = learned_folder(pool)
-    if args.undo:
-        return _undo(args, pool.name, folder)
+    if args.automatic:
+        from r2_router.cli.learn_automatic import learn_when_due
+
+        return learn_when_due(args, base, settings, pool)
+    if args.log:
+        return _log(args, pool.name, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(log_of(folder)):
+            return _undo(args, pool.name, folder) if args.undo else _run(args, base, settings, pool)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
+def _run(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> int:
+    """Learn, keep what was learned, and show it."""
+    from r2_router.checkpoints.find import learned_folder
+    from r2_router.cli.learn_run import learned_now
+
     if args.judge:
         for line in _judge(args, settings, pool):
             common.note(line)
-    learned = _learn(args, base, settings, pool)
-    learned = replace(learned, checkpoint=replace(learned.checkpoint, name=folder.name, pool=pool.name))
-    if not args.dry_run:
-        try:
-            learned.checkpoint.save(folder)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    learned = learned_now(args, base, settings, pool, keep=not args.dry_run)
     if args.json:
         changes = [change.to_dict() for change in learned.changes]
-        common.print_json({"checkpoint": str(folder), "changes": changes, "preferences": learned.preferences})
+        common.print_json(
+            {"checkpoint": str(learned_folder(pool)), "changes": changes, "preferences": learned.preferences}
+        )
         return 0
     _show(learned)
     _tell_use(args, settings, learned.checkpoint.name)
@@ -120,35 +136,42 @@ def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str
 
 
 def _undo(args: argparse.Namespace, pool: str, folder: Path) -> int:
-    known = folder.is_dir()
+    from r2_router.checkpoints.learned import forget, note
+    from r2_router.cli.learn_run import run_of
+    from r2_router.config.settings import load_settings
+    from r2_router.ledger import Ledger
+
+    known = forget(folder)
     if known:
-        shutil.rmtree(folder)
+        with Ledger.configured() as ledger:
+            note(folder, run_of(ledger, folder, undone=True))
+    after = load_settings().learn_after
     if args.json:
         common.print_json({"forgotten": known})
+    elif known:
+        print(f"What was learned for pool '{pool}' is forgotten.")
+        if after:
+            common.note(f"After {after:,} more answers or labels it learns again by itself: learn_after = 0 ends that.")
     else:
-        print(f"What was learned for pool '{pool}' is forgotten." if known else f"Nothing was learned for '{pool}'.")
+        print(f"Nothing was learned for '{pool}'.")
     return 0
 
 
-def _learn(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> Learned:
-    from r2_router.checkpoints.find import learned_on
-    from r2_router.cli.training_data import embed, instructions, make_embedder, other_words
-    from r2_router.lab.data.outcomes import checkpoints_of
-    from r2_router.lab.learning.from_ledger import learn
-    from r2_router.ledger import Ledger
+def _log(args: argparse.Namespace, pool: str, folder: Path) -> int:
+    """Each run: when, by whom, from what, and what it changed."""
+    from r2_router.checkpoints.learned import runs
+    from r2_router.cli.learn_run import run_lines
 
-    embedder, _ = make_embedder(base)
-    with Ledger.configured(settings) as ledger:
-        words = other_words(instructions(checkpoints_of(ledger, args.since)), base.instruction)
-        return learn(
-            ledger,
-            base,
-            lambda table: embed(embedder, table),
-            in_use=learned_on(pool),
-            since=args.since,
-            half_life_days=args.half_life,
-            other_words=words,
-        )
+    done = runs(folder)
+    if args.json:
+        for each in done:
+            common.print_json(each.to_dict())
+        return 0
+    if not done:
+        print(f"Nothing was learned for '{pool}'.")
+    for each in done:
+        print("\n".join(run_lines(each)))
+    return 0
 
 
 def _show(learned: Learned) -> None:

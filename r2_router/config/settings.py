@@ -76,6 +76,7 @@ class Settings(Record):
     llm_api_base: str = ""
     models_dir: str = ""
     log_text: bool = False
+    learn_after: int = 50  # answers, labels and preferences after which the router learns from them; 0: never
     ledger_days: int | None = None  # UTC days that entries are kept, today included; None: for ever
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
@@ -193,6 +194,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "llm_api_base": cf.url,
     "models_dir": _folder,
     "log_text": cf.flag,
+    "learn_after": cf.count,
     "ledger_days": cf.count_above_zero,
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,
@@ -211,6 +213,7 @@ _NUMBERS: Mapping[cf.Check, type[float]] = {
     cf.amount: float,
     cf.fraction: float,
     cf.speed: float,
+    cf.count: int,
     cf.count_above_zero: int,
 }
 _FLAGS = {

@@ -101,6 +101,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    # How many labels there are is asked for again and again.
+    ("CREATE INDEX entries_judged ON entries (id) WHERE quality IS NOT NULL",),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

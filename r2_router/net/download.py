@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from r2_router.config.file_locks import locked
 from r2_router.config.redaction import plain_url
 from r2_router.config.safe_files import open_plain
 from r2_router.errors import DownloadError
@@ -30,7 +30,6 @@ _STALL_BYTES = 64 << 10
 _TRIES = 4  # per source, in a row, without _STEP_BYTES of progress
 _STEP_BYTES = 1 << 20
 _BACKOFF_SECONDS = 0.5  # doubles with each failed try
-_LOCK_POLL_SECONDS = 0.1
 _MAX_REDIRECTS = 5
 _MAX_BYTES = 8 << 30
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -75,7 +74,7 @@ def fetch(
         if _is_right(file, sha256):
             return file
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(file):
+        with locked(file):
             if _is_right(file, sha256):  # while this process waited
                 return file
             file.unlink(missing_ok=True)
@@ -292,49 +291,6 @@ def _is_right(file: Path, sha256: str) -> bool:
         return False
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-
-
-@contextmanager
-def _locked(file: Path) -> Generator[None]:
-    """Hold the one right, over all processes, to write `file`."""
-    path = file.with_name(f".{file.name}.lock")
-    while True:
-        stream = os.fdopen(open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666, follow=False), "ab")
-        if _try_lock(stream.fileno()) and _is_same(stream.fileno(), path):
-            break
-        stream.close()
-        time.sleep(_LOCK_POLL_SECONDS)
-    try:
-        yield
-    finally:
-        if sys.platform == "win32":  # an open file cannot be deleted there
-            stream.close()
-        with suppress(OSError):
-            path.unlink()
-        stream.close()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
-
-
-def _is_same(descriptor: int, path: Path) -> bool:
-    """Whether `path` is still the open file: its holder deletes it, and a lock on a deleted file is void."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _check_url(url: str) -> None:

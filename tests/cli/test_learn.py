@@ -150,3 +150,35 @@ def test_a_share_that_is_none_is_named(capsys, share):
     with pytest.raises(SystemExit):
         main(["learn", "--judge", "b", "--share", share])
     assert f"a number above 0, at most 1; got '{share}'" in capsys.readouterr().err
+
+
+# -- what was learned when -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_each_run_is_in_the_log_and_so_is_its_end(capsys):
+    assert run(capsys, "--log")[0] == "Nothing was learned for 'local'.\n"
+    write(12, 0.0)
+    run(capsys)
+    _, err = run(capsys, "--undo")
+    assert "After 50 more answers or labels it learns again by itself: learn_after = 0 ends that." in err
+    head, change, undone = run(capsys, "--log")[0].splitlines()
+    assert head.endswith("UTC, by you: 12 answers, 12 labels and 0 preferences in the ledger")
+    assert change.startswith(f"  {MODEL}: quality 0.")
+    assert undone.endswith("by you: forgotten")
+    lines = run(capsys, "--log", "--json")[0].splitlines()
+    assert [json.loads(line)["undone"] for line in lines] == [False, True]
+    main(["doctor"])
+    assert "by you: forgotten (`r2-router learn --log`)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_router_that_runs_takes_what_was_learned(capsys):
+    write(12, 0.0)
+    router = R2Router.from_pretrained()
+    before = router.route_text(QUERY.format("Spain"), model=MODEL, budget="unlimited").predicted_quality
+    run(capsys)
+    router._take_learned()
+    after = router.route_text(QUERY.format("Spain"), model=MODEL, budget="unlimited")
+    assert after.predicted_quality < before - 0.05
+    assert after.checkpoint == "learned-local"

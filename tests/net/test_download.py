@@ -31,6 +31,7 @@ from support.file_server import (
     whole,
 )
 
+from r2_router.config import file_locks
 from r2_router.errors import DownloadError
 from r2_router.net import download
 from r2_router.net.download import fetch
@@ -412,11 +413,11 @@ def test_processes_and_threads_that_want_one_file_fetch_it_once(server: FileServ
 
 @pytest.mark.slow
 def test_one_holder_at_a_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_LOCK_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(file_locks, "_POLL_SECONDS", 0.0)
     inside = threading.Lock()
 
     def enter(_: int) -> bool:
-        with download._locked(file):
+        with file_locks.locked(file):
             alone = inside.acquire(blocking=False)
             for _ in range(10):
                 file.parent.stat()  # lets other threads run
