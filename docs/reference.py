@@ -43,6 +43,7 @@ SETTINGS = {
     "log_text": "keep queries and answers in the ledger, not only their hashes",
     "learn_after": "answers, labels and preferences after which [learning](lab.md#4-use-and-keep-learning) goes on by "
     "itself, where text is kept; 0: never",
+    "explore": "the share of answers that may [explore](lab.md#4-use-and-keep-learning), within your limits",
     "max_usd_per_call": "most dollars one call may cost",
     "max_usd_per_day": "most dollars a day (UTC), over all processes of this user",
     "max_usd_per_month": "most dollars a month (UTC), over all processes of this user",

@@ -96,7 +96,7 @@ def _last(magics: Configured) -> None:
 
 def _stats(magics: Configured) -> None:
     from r2_router.ledger import stats
-    from r2_router.show.spending import cached, spending
+    from r2_router.show.spending import cached, explored, spending
 
     summary = stats(magics.router().ledger)
     columns = ("model", "calls", "answered", "spent", "saved", "tokens out")
@@ -117,7 +117,7 @@ def _stats(magics: Configured) -> None:
     )
     caption = "Spent; and saved, by answers that can be compared, against always the strongest model, unlimited"
     show(magics.shell, table_view(caption, columns, rows, frozenset(range(1, 6))))
-    say(" ".join((*spending(summary), *cached(summary.caches))))
+    say(" ".join((*spending(summary), *cached(summary.caches), *explored(summary.explored))))
     c = summary.calibration
     compared = {
         "quality": (c.quality, "{:.2f}"),

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
 
+import numpy as np
+
 from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
 from r2_router.checkpoints.format import Checkpoint
@@ -26,6 +28,7 @@ from r2_router.routing.candidates import meant
 from r2_router.routing.decider import Decider
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
+from r2_router.routing.explore import check_explores, explored
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.request import Request, check_count, check_counts, check_query, check_texts, read_wishes
 from r2_router.routing.wishes import Wishes, takes_wishes
@@ -84,6 +87,8 @@ class R2Router:
             compat=compat,
             memory=self._memory,
         )
+        self._explore = 0.0 if compat else settings.explore
+        check_explores(checkpoint, self._explore)
         self._given = trade_off
         self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
         self._learner: Later[QuietLearner | None] = Later(self._make_learner)
@@ -347,6 +352,9 @@ class R2Router:
         request = request.with_fields(options.sampling)
         decider = self._who_knows(request)
         decision = self._decide(decider, [request], ready_only=True)[0]
+        rng = np.random.default_rng()
+        if self._explore and rng.random() < self._explore:
+            decision = explored(decision, rng, self._explore)
         limits, instruction = decision.limits, request.form.instruction(decider.checkpoint.instruction)
         if options.max_tokens is None and limits.max_tokens is not None:
             options = replace(options, max_tokens=limits.max_tokens)

@@ -144,6 +144,16 @@ def cut_for_embedding(chars: int) -> str:
     return f"The query is long: only its beginning and end were embedded ({chars:,} characters in all)."
 
 
+def explored(model: str, budget: Budget, given_up_usd: float, share: float) -> str:
+    return (
+        f"This choice is an exploration, as {share:.2g} of all may be (explore): {model} @ {budget} was expected to be "
+        f"worth {usd(given_up_usd)} more."
+    )
+
+
+EXPLORED = "Why: to learn of a choice that may be better than is known."
+
+
 def low_quality(quality: float) -> str:
     return f"A good answer is unlikely: even the choice is expected to reach quality {quality:.2f} only."
 

@@ -59,14 +59,15 @@ def _show(summary: Stats) -> None:
 
 
 def _summary_lines(summary: Stats) -> list[str]:
-    from r2_router.show.spending import cached, spending
+    from r2_router.show.spending import cached, explored, spending
 
     when = f"Since {summary.since[:10]}" if summary.since else "In all"
     decided = f" Decisions without a call: {summary.decided:,}." if summary.decided else ""
     if not summary.calls:
         return [f"{when}: no calls in the ledger.{decided}"]
     ends = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary.outcomes.items()))
-    return [f"{when}: {summary.calls:,} calls ({ends}).{decided}", *spending(summary), *cached(summary.caches)]
+    told = [*spending(summary), *cached(summary.caches), *explored(summary.explored)]
+    return [f"{when}: {summary.calls:,} calls ({ends}).{decided}", *told]
 
 
 def _bars(days: Sequence[DayStats]) -> list[str]:

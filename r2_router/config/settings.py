@@ -77,6 +77,7 @@ class Settings(Record):
     models_dir: str = ""
     log_text: bool = False
     learn_after: int = 50  # answers, labels and preferences after which the router learns from them; 0: never
+    explore: float = 0.0  # the share of answers that may explore, 0 to 1
     ledger_days: int | None = None  # UTC days that entries are kept, today included; None: for ever
     max_usd_per_call: float | None = None
     max_usd_per_day: float | None = None
@@ -195,6 +196,7 @@ _CHECKS: Mapping[str, cf.Check] = {
     "models_dir": _folder,
     "log_text": cf.flag,
     "learn_after": cf.count,
+    "explore": cf.fraction,
     "ledger_days": cf.count_above_zero,
     "max_usd_per_call": cf.amount,
     "max_usd_per_day": cf.amount,

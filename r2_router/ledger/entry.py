@@ -29,7 +29,7 @@ class Entry(Record):
     `cost_usd` and `output_tokens` are what was billed, all attempts together. `quality` (0..1) is None until
     somebody judges; `quality_by` is then the judge's name, None for the user. Of the answering try: the tokens that
     the provider read, those of them that came from its prompt cache and went into it, and what that saved, less than
-    0 where more was written than read.
+    0 where more was written than read. `explored_usd`: the expected net value that an exploration gave up.
 
     The ledger fills `id`, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told to.
     """
@@ -58,6 +58,7 @@ class Entry(Record):
     cache_write_tokens: int | None = None
     cache_saved_usd: float | None = None
     quality_by: str | None = None
+    explored_usd: float | None = None
     id: str = ""
     time: str = ""
     query_sha256: str = ""

@@ -85,6 +85,7 @@ class Recorder:
                 cache_read_tokens=told and told.cache_read_tokens,
                 cache_write_tokens=told and told.cache_write_tokens,
                 cache_saved_usd=told and told.cache_saved_usd,
+                explored_usd=_explored(decision, answer),
             ),
             said=answer.text if answer and alone else "",
         )
@@ -105,6 +106,14 @@ def _tokens(decision: Decision, answer: Answer | None) -> float:
     label = (answer.model, answer.budget)
     found = (c.predicted_output_tokens for c in decision.candidates if (c.model, c.budget) == label)
     return next(found, math.nan)
+
+
+def _explored(decision: Decision, answer: Answer | None) -> float | None:
+    """What the exploration gave up, if it is what answered."""
+    best, passed = decision.best, decision.explored
+    if passed is None or answer is None or (answer.model, answer.budget) != (best.model, best.budget):
+        return None
+    return passed.given_up_usd
 
 
 def _known(number: float) -> float | None:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from r2_router.errors import LedgerError
-from r2_router.ledger.summaries import CACHES, SUMMARIES
+from r2_router.ledger.summaries import CACHES, EXPLORATION, SUMMARIES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -103,6 +103,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # How many labels there are is asked for again and again.
     ("CREATE INDEX entries_judged ON entries (id) WHERE quality IS NOT NULL",),
+    ("ALTER TABLE entries ADD COLUMN explored_usd REAL", *EXPLORATION),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

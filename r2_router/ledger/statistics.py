@@ -82,6 +82,14 @@ class CacheStats(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class ExplorationStats(Record):
+    """How many answers were explorations, and the expected net value in USD that they gave up."""
+
+    answers: int
+    given_up_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class DayStats(Totals):
     """One UTC day, as an ISO date."""
 
@@ -121,6 +129,7 @@ class Stats(Totals):
     decided: int
     calibration: Calibrations
     caches: CacheStats
+    explored: ExplorationStats
     days: tuple[DayStats, ...]
     models: tuple[ModelStats, ...]
     candidates: tuple[CandidateStats, ...]
@@ -141,7 +150,7 @@ def stats(ledger: Ledger, since: datetime | None = None) -> Stats:
 _Rows: TypeAlias = "list[tuple[Any, ...]]"
 
 _NO_CACHE = CacheStats(0, 0, 0, 0, 0.0)
-_NOTHING: tuple[_Rows, _Rows, _Rows, _Rows] = ([], [], [], [])
+_NOTHING: tuple[_Rows, _Rows, _Rows, _Rows, _Rows] = ([], [], [], [], [])
 _MONEY = ("cost_nanos", "compared", "compared_nanos", "baseline_usd")
 _PARTS = ("count", "predicted", "real", "error")
 _CACHES = ("told", "prompt_tokens", "cache_read_tokens", "cache_write_tokens", "cache_saved_usd")
@@ -151,9 +160,9 @@ _PAIRS = tuple(f"{quantity}_{part}" for quantity in ("quality", "tokens", "cost"
 _LAST_TOTAL, _FIRST_PAIR = len(_TOTALS), len(_TOTALS) + len(_PACE)
 
 
-def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows]:
+def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows]:
     """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs);
-    (model, caches)."""
+    (model, caches); (day, explored)."""
 
     def rows(key: str, sums: Sequence[str], table: str, where: str = "TRUE") -> _Rows:
         columns = ", ".join((key, *(f"SUM({column})" for column in sums)))
@@ -170,10 +179,13 @@ def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows]:
             key=lambda row: by_candidate(*row[:2]),
         ),
         rows("model", _CACHES, "day_caches"),
+        rows("day", ("explored", "explored_usd"), "day_explored"),
     )
 
 
-def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows, by_cache: _Rows) -> Stats:
+def _stats(
+    since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows, by_cache: _Rows, by_explored: _Rows
+) -> Stats:
     caches = {model: CacheStats(*sums) for model, *sums in by_cache}
     outcomes: dict[str, int] = dict(by_outcome)
     decided = outcomes.pop("decided", 0)
@@ -187,6 +199,7 @@ def _stats(since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _R
         decided=decided,
         calibration=_calibrations(_added([sums for _, *sums in by_model])),
         caches=CacheStats(*map(sum, zip(*(sums for _, *sums in by_cache), strict=True))) if by_cache else _NO_CACHE,
+        explored=ExplorationStats(sum(row[1] for row in by_explored), float(sum(row[2] for row in by_explored))),
         days=tuple(DayStats(*_totals(sums), day) for day, *sums in by_day),
         models=tuple(
             sorted(

@@ -1,6 +1,6 @@
 """The ledger's sums by day, kept up to date by the database itself: each entry and each label adds to them.
 
-Three tables: `days`, one row a (UTC day, face, outcome); `day_candidates`, one row a (UTC day, model, budget) that
+Four tables: `days`, one row a (UTC day, face, outcome); `day_candidates`, one row a (UTC day, model, budget) that
 was asked; `day_caches`, one row a (UTC day, model) that said what of its prompts came from a cache. What they hold
 stays when the entries are pruned. As part of the ledger's schema this is text that does not change once released.
 """
@@ -53,6 +53,7 @@ _CACHES = {
     "cache_write_tokens": "COALESCE({row}cache_write_tokens, 0)",
     "cache_saved_usd": "COALESCE({row}cache_saved_usd, 0.0)",
 }
+_EXPLORED = {"explored": "1", "explored_usd": "COALESCE({row}explored_usd, 0.0)"}
 _TELLS = "{row}cache_read_tokens IS NOT NULL"
 _CANDIDATES_KEY = {"model": "{row}model", "budget": "{row}budget", "day": _DAY}  # the order in which they are summed
 _CANDIDATES = {
@@ -122,4 +123,9 @@ SUMMARIES = (
 CACHES = (  # no entry from before tells of caches
     _table("day_caches", _CACHES_KEY, _CACHES),
     _add("day_caches", _CACHES_KEY, _CACHES, _TELLS),
+)
+
+EXPLORATION = (  # nor of explorations
+    _table("day_explored", {"day": _DAY}, _EXPLORED),
+    _add("day_explored", {"day": _DAY}, _EXPLORED, "{row}explored_usd IS NOT NULL"),
 )

@@ -121,6 +121,17 @@ class EarlierTurn(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Explored(Record):
+    """The candidate that was expected to be the best, passed over to learn of another one, and the expected net value
+    in USD that this gives up; `share` of the requests explore."""
+
+    model: str
+    budget: Budget
+    given_up_usd: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class TradeOff(Record):
     """λ of the paper and its equal, what a perfect answer is worth: λ = 1/(1+worth_usd).
 
@@ -252,6 +263,7 @@ class Decision(Record):
     `closing`: the query thanks or takes leave at the end of a chat, so any answer is expected to do. `warm`: what
     prompt caches change for each candidate, None where they change nothing; `prompt_cache` says it of the choice.
     `rated_for`: the categories of the public ratings by which quality was adjusted for what the request needs.
+    `explored`: what was passed over, where the choice is an exploration; None elsewhere.
     """
 
     query: str | None
@@ -274,6 +286,7 @@ class Decision(Record):
     stated_length: StatedLength | None = None
     warm: Warmth | None = None
     rated_for: tuple[str, ...] = ()
+    explored: Explored | None = None
 
     _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id", "all_options": "candidates"}
 
@@ -384,8 +397,10 @@ class Decision(Record):
 
     def warnings(self) -> list[str]:
         """What to know before relying on the choice, a sentence each, none where all is well."""
+        passed = self.explored
         found = [
             self.pool_warning,
+            "" if passed is None else words.explored(passed.model, passed.budget, passed.given_up_usd, passed.share),
             words.estimated(self.estimated_from) if self.estimated_from else "",
             words.UNFAMILIAR if self.familiar is False else "",
             words.cut_for_embedding(len(self.query)) if self.truncated and self.query else "",
@@ -415,7 +430,9 @@ class Decision(Record):
         shown = {key: to_json(self[key]) for key in _DECISION_KEYS if key != "candidates"}
         candidates = [candidate.to_dict() for candidate in self.candidates[:top]]
         cache = self.prompt_cache
-        said = {} if cache is None else {"prompt_cache": cache.to_dict()}
+        said: dict[str, Any] = {} if cache is None else {"prompt_cache": cache.to_dict()}
+        if self.explored is not None:
+            said["explored"] = self.explored.to_dict()
         return {**shown, **said, "warnings": self.warnings(), "candidates": candidates}
 
     def __repr__(self) -> str:

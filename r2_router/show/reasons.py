@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from r2_router.errors import InputError
 from r2_router.records import read_budget
 from r2_router.show.ranking import choice
-from r2_router.words import CLOSING, asked_for, asks_for_length, budget_text, held_back, leaves, read_with, stays, usd
+from r2_router.words import (
+    CLOSING,
+    EXPLORED,
+    asked_for,
+    asks_for_length,
+    budget_text,
+    held_back,
+    leaves,
+    read_with,
+    stays,
+    usd,
+)
 
 if TYPE_CHECKING:
     from r2_router.generate import Answer
@@ -22,7 +33,10 @@ def reasons(explanation: Explanation) -> list[str]:
     worth = decision.worth_usd
     basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
     source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
-    lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
+    if decision.explored is None:
+        lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
+    else:
+        lines = [EXPLORED]
     if decision.closing:
         lines.append(CLOSING)
     if decision.read_with:
@@ -35,13 +49,13 @@ def reasons(explanation: Explanation) -> list[str]:
     if best.doubt:
         lines.append(held_back(best.doubt))
     other = explanation.runner_up
-    if other is not None:
+    if other is not None and decision.explored is None:
         gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"
         lines.append(f"Runner-up: {choice(other)}{gap}.")
     flips = [
         f"{word} {usd(flip.worth_usd)} it would be {choice(flip.candidate)}"
         for word, flip in (("above", explanation.flip_up), ("below", explanation.flip_down))
-        if flip is not None and flip.worth_usd > 0
+        if flip is not None and flip.worth_usd > 0 and decision.explored is None
     ]
     if flips:
         lines.append(f"Worth at which the choice flips: {'; '.join(flips)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from r2_router.ledger.statistics import CacheStats, Totals
+from r2_router.ledger.statistics import CacheStats, ExplorationStats, Totals
 from r2_router.words import usd
 
 
@@ -27,3 +27,11 @@ def cached(caches: CacheStats) -> list[str]:
     saved = caches.saved_usd
     much = f"{usd(abs(saved))} {'saved' if saved >= 0 else 'more: more was written to them than read'}"
     return [f"Of {caches.prompt_tokens:,} prompt tokens, {caches.share:.0%} came from prompt caches: {much}."]
+
+
+def explored(stats: ExplorationStats) -> list[str]:
+    """What explorations cost; nothing where there was none."""
+    if not stats.answers:
+        return []
+    answers = f"{stats.answers:,} answer{'s were explorations' if stats.answers != 1 else ' was an exploration'}"
+    return [f"{answers}, which gave up {usd(stats.given_up_usd)} of expected value."]

@@ -94,6 +94,26 @@ def test_text_is_logged_only_if_asked_for(saved: Path, server: ChatServer, monke
     assert texts(router.ledger, [asked.id, chat.id, told.id]) == {asked.id: asked.answer.text}
 
 
+def test_an_exploration_is_answered_said_and_accounted(
+    saved: Path, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("R2_EXPLORE", "1")
+    router = R2Router.from_pretrained(saved, pool=at(server.url), embedder=LetterEmbedder(), worth_usd=0.001)
+    answers = [router.route_and_generate("What is the capital of Italy?") for _ in range(30)]
+    decisions = [answer.decision for answer in answers if answer.decision is not None]
+    passed = [decision.explored for decision in decisions if decision.explored is not None]
+    assert 0 < len(passed) < 30
+    assert all(
+        (answer.model, answer.budget) == (d.model, d.budget) for answer, d in zip(answers, decisions, strict=True)
+    )
+    accounted = stats(router.ledger).explored
+    assert accounted.answers == len(passed)
+    assert accounted.given_up_usd == pytest.approx(sum(one.given_up_usd for one in passed))
+    plain = router.route_text("What is the capital of Italy?")
+    assert plain.explored is None  # nobody is asked: nothing would be learned
+    assert {(one.model, one.budget) for one in passed} == {(plain.model, plain.budget)}
+
+
 def test_model_and_budget_can_be_forced(router: R2Router, server: ChatServer) -> None:
     answer = router.generate("hello", "model-1", 40)
     assert (answer.model, answer.budget) == ("model-1", 40)

@@ -69,7 +69,7 @@ def test_the_settings_name_it_and_no_repr_shows_it(monkeypatch):
 def test_every_statement_of_the_schema_is_said_in_postgres():
     said = [one for step in MIGRATIONS for statement in step for one in for_postgres(statement)]
     assert not [one for one in said if "WITHOUT ROWID" in one or " REAL" in one or "INTEGER" in one or "--" in one]
-    assert sum(one.startswith("CREATE FUNCTION") for one in said) == 4
+    assert sum(one.startswith("CREATE FUNCTION") for one in said) == 5
 
 
 # -- the server ----------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_its_tables_lie_in_a_schema_of_their_own(url):
     with ledger_at(url) as ledger:
         ledger.record(ENTRY)
     found = {table for (table,) in rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'r2_router'")}
-    sums = {"days", "day_candidates", "day_caches"}
+    sums = {"days", "day_candidates", "day_caches", "day_explored"}
     assert found == {
         "entries",
         "answer_texts",

@@ -19,6 +19,7 @@ from support.ledgers import ledger_at
 
 from r2_router.ledger import Calibration, Calibrations, Entry, Ledger, Stats, stats
 from r2_router.ledger.schema import MIGRATIONS
+from r2_router.ledger.statistics import ExplorationStats
 
 
 class Clock:
@@ -72,6 +73,17 @@ def test_a_saving_is_of_calls_whose_bill_and_baseline_are_known(ledger):
     assert summary.cost_usd == 0.47
     assert (summary.compared, summary.compared_cost_usd, summary.baseline_cost_usd) == (1, 0.1, 1.0)
     assert summary.saved_usd == 0.9
+
+
+def test_explorations_are_added_up_by_day(ledger, clock):
+    ledger.record(entry())
+    assert (stats(ledger).explored.answers, stats(ledger).explored.given_up_usd) == (0, 0.0)
+    for given_up in (0.25, 0.0):
+        ledger.record(entry(explored_usd=given_up))
+    clock.time += timedelta(days=1)
+    ledger.record(entry(explored_usd=0.5))
+    assert stats(ledger).explored == ExplorationStats(3, 0.75)
+    assert stats(ledger, clock.time).explored == ExplorationStats(1, 0.5)
 
 
 def test_spend_is_exact_where_floats_are_not(ledger):
