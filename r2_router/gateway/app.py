@@ -13,14 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import r2_router
-from r2_router.errors import R2Error
+from r2_router.errors import ConfigError, R2Error
 from r2_router.gateway.anthropic_messages import AnthropicMessages
 from r2_router.gateway.api import Api
 from r2_router.gateway.chat_completions import ChatCompletions
 from r2_router.gateway.exchange import INTERNAL, Exchange, json_response
 from r2_router.gateway.failures import Failure
+from r2_router.gateway.metrics import INSTALL, Metrics
 from r2_router.gateway.model_list import model_entry, model_list
 from r2_router.gateway.responses import Responses
+from r2_router.gateway.spans import trace
 from r2_router.serving.gate import Gate, HttpLimits, allowed_names, one_token
 
 if TYPE_CHECKING:
@@ -58,10 +60,12 @@ def gateway_app(
     Raises ConfigError where an address that others can reach has no token, or no name.
     """
     names = allowed_names(host, allowed_hosts, has_token=bool(token), how=_HOW)
-    exchanges = {path: Exchange(api, router, _unobserved) for path, api in _APIS.items()}
+    metrics = _metrics()
+    observers = [trace, metrics] if metrics else [trace]
+    exchanges = {path: Exchange(api, router, observers) for path, api in _APIS.items()}
     routes = [
         *(Route(path, _limited(exchange.answer, limits), methods=["POST"]) for path, exchange in exchanges.items()),
-        *(Route(path, endpoint, methods=["GET"]) for path, endpoint in _looks(router).items()),
+        *(Route(path, endpoint, methods=["GET"]) for path, endpoint in _looks(router, metrics).items()),
         Route(_COUNT, _limited(exchanges["/v1/messages"].count, limits), methods=["POST"]),
         Route("/v1/embeddings", _no_embeddings, methods=["POST"]),
     ]
@@ -107,7 +111,7 @@ class _Ready:
             self._why = str(error)
 
 
-def _looks(router: R2Router) -> Mapping[str, Endpoint]:
+def _looks(router: R2Router, metrics: Metrics | None) -> Mapping[str, Endpoint]:
     """What is there to be looked at."""
 
     async def models(_: Request) -> Response:
@@ -118,15 +122,26 @@ def _looks(router: R2Router) -> Mapping[str, Endpoint]:
         entry = model_entry(router, name)
         return _refused(request, 404, f"No model is called '{name[:80]}'.") if entry is None else json_response(entry)
 
-    return {"/v1/models": models, "/v1/models/{name:path}": model, "/health": _health, "/ready": _Ready(router).respond}
+    async def counts(request: Request) -> Response:
+        if metrics is None:
+            return _refused(request, 501, f"/metrics wants prometheus-client: {INSTALL}")
+        text, kind = metrics.text()
+        return Response(text, media_type=kind)
+
+    ready = _Ready(router).respond
+    models_too = {"/v1/models": models, "/v1/models/{name:path}": model}
+    return {**models_too, "/health": _health, "/ready": ready, "/metrics": counts}
+
+
+def _metrics() -> Metrics | None:
+    try:
+        return Metrics()
+    except ConfigError:
+        return None
 
 
 async def _no_embeddings(request: Request) -> Response:
     return _refused(request, 501, _NOT_SERVED)
-
-
-def _unobserved(_: object, __: object) -> None:
-    pass
 
 
 async def _health(_: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -14,6 +14,7 @@ from r2_router.errors import InputError, NoCandidateError, R2Error
 from r2_router.gateway.api import Api, Body, Events, Told
 from r2_router.gateway.asked import Asked, read_asked
 from r2_router.gateway.failures import Failure, failure
+from r2_router.gateway.seen import Observe, Seen
 from r2_router.routing.candidates import meant
 from r2_router.routing.messages import prompt_tokens
 from r2_router.routing.tokens import estimate_tokens
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from r2_router.router import R2Router
 
     Part: TypeAlias = str | ToolCallDelta
-    Observe: TypeAlias = Callable[[Told | None, Answer | Failure], None]
 
 _T = TypeVar("_T")
 
@@ -36,12 +36,12 @@ INTERNAL = Failure(500, "The gateway failed; its log says more.", "internal")
 
 
 class Exchange:
-    """Answers the requests of one API with `router`. `observe` is told how each one ended."""
+    """Answers the requests of one API with `router`; each of `observers` is told how each one ended."""
 
-    def __init__(self, api: Api, router: R2Router, observe: Observe) -> None:
+    def __init__(self, api: Api, router: R2Router, observers: Sequence[Observe] = ()) -> None:
         self._api = api
         self._router = router
-        self._observe = observe
+        self._observers = observers
 
     async def count(self, request: Request) -> Response:
         """How many tokens a request would have models read, estimated."""
@@ -54,24 +54,32 @@ class Exchange:
 
     async def answer(self, request: Request) -> Response:
         """The response to `request`; an error in its API's form where there is no answer."""
-        told: Told | None = None
+        seen = Seen(request.url.path, request.headers)
         asked: Asked | None = None
         try:
             body = read_body(await request.body())
             asked = read_asked(self._api.chat(body), request.headers, self._router.options)
+            seen.asked = asked.model
             stream, told = await self._ask(asked, body)
+            seen.told, seen.decided_s = told, seen.elapsed_s
             if asked.stream:
-                return await self._streamed(stream, told, usage=asked.usage)
+                return await self._streamed(stream, seen, told, usage=asked.usage)
             answer = await _unless_gone(request, stream.result())
             if answer is None:
+                self._over(seen)
                 return Response(status_code=_CLIENT_WENT)
             told.entry, told.model = stream.id, answer.model
-            self._observe(told, answer)
+            self._over(seen, answer)
             return json_response(self._api.whole(answer, told), headers=told.headers)
         except R2Error as error:
             failed = self._failure(error, asked)
-            self._observe(told, failed)
-            return self.refused(failed, told)
+            self._over(seen, failed)
+            return self.refused(failed, seen.told)
+
+    def _over(self, seen: Seen, outcome: Answer | Failure | None = None) -> None:
+        seen.outcome, seen.ended_s = outcome, seen.elapsed_s
+        for observe in self._observers:
+            observe(seen)
 
     def refused(self, failed: Failure, told: Told | None = None) -> Response:
         """The response that says why there is no answer."""
@@ -106,7 +114,7 @@ class Exchange:
 
     # -- piece by piece ----------------------------------------------------------------------------------------
 
-    async def _streamed(self, stream: AnswerStream, told: Told, *, usage: bool) -> Response:
+    async def _streamed(self, stream: AnswerStream, seen: Seen, told: Told, *, usage: bool) -> Response:
         """The response once the first piece is there, or it has taken long: until then a failure has a status."""
         ahead = _Ahead(stream)
         try:
@@ -115,11 +123,11 @@ class Exchange:
             await ahead.aclose()
             raise
         headers = {**told.headers, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        pieces = self._pieces(ahead, first, stream, told, self._api.events(told, usage=usage))
+        pieces = self._pieces(ahead, first, stream, seen, told, self._api.events(told, usage=usage))
         return _Closing(pieces, ahead, media_type="text/event-stream", headers=headers)
 
     async def _pieces(
-        self, ahead: _Ahead, parts: list[Part] | None, stream: AnswerStream, told: Told, events: Events
+        self, ahead: _Ahead, parts: list[Part] | None, stream: AnswerStream, seen: Seen, told: Told, events: Events
     ) -> AsyncGenerator[bytes]:
         begun = False
         try:
@@ -132,12 +140,15 @@ class Exchange:
             answer = cast("Answer", stream.answer)
             told.entry, told.model = stream.id, answer.model
             broke = Failure(502, f"The answer broke off: {answer.error}.", "broke_off") if answer.partial else None
-            self._observe(told, answer)
+            self._over(seen, answer)
             last = events.fail(broke) if broke else events.end(answer)
         except R2Error as error:
             failed = failure(error)
-            self._observe(told, failed)
+            self._over(seen, failed)
             last = events.fail(failed)
+        except (asyncio.CancelledError, GeneratorExit):
+            self._over(seen)
+            raise
         except Exception:
             yield (b"" if begun else events.begin()) + events.fail(INTERNAL)
             raise
