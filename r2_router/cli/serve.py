@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 
 from r2_router.cli import common
 from r2_router.serving.address_options import add_address_options
 
 PORT = 4280
-_DRAIN_S = 600
+_DRAIN_S = 600  # no generation takes longer
 
 
 def register(commands: common.Commands) -> None:
@@ -36,5 +38,10 @@ def run(args: argparse.Namespace) -> int:
     router.preload()
     switch_often()
     common.note(f"r2-router: {address(args.host, sockets)}/v1 answers model r2 from the pool {router.pool.name}")
+    signal.signal(signal.SIGTERM, _end)  # uvicorn finishes what runs, then raises the signal anew
     http_server(app, drain_s=_DRAIN_S).run(sockets=sockets)
     return 0
+
+
+def _end(*_: object) -> None:
+    sys.exit(0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random
 import threading
 from collections import Counter
 
 import pytest
-from support.chat_server import Behaviour, Exchange, chat_server, fails, resets, says, sends, streams, thinks
+from support.chat_server import chat_server
+from support.faulty import OneInFiveFails
 from support.generations import Books, candidate, generation, options
 
 from r2_router.errors import ProviderError
@@ -20,55 +20,6 @@ from r2_router.generate.sync import stop
 pytestmark = pytest.mark.slow
 
 CROWD = 500
-FAULTS: list[Behaviour] = [
-    fails(429, retry_after=0),
-    fails(503),
-    fails(404),
-    sends({"error": {"code": 502, "message": "down"}}),
-    sends(b"{oops"),
-    streams(b": ping\n\n"),
-    resets(),
-    resets("half "),
-    thinks("hm"),
-    says("half ", reason=None, done=False),
-]
-
-
-class _OneInFiveFails:
-    """A behaviour. An answer that hangs breaks off when all others on their way do: no limit of time depends on how
-    busy this machine is."""
-
-    def __init__(self) -> None:
-        self._chance = random.Random(7)
-        self._under_way = 0
-        self._hanging: list[asyncio.Event] = []
-        self._faults = [*FAULTS, self._hang_at_once, self._hang_half_way]
-
-    async def __call__(self, exchange: Exchange) -> None:
-        fault = self._chance.choice(self._faults) if self._chance.random() < 0.2 else says("Ro", "me")
-        self._under_way += 1
-        try:
-            await fault(exchange)
-        finally:
-            self._under_way -= 1
-            self._break_off()
-
-    async def _hang_at_once(self, exchange: Exchange) -> None:
-        over = asyncio.Event()
-        self._hanging.append(over)
-        self._break_off()
-        await over.wait()
-        exchange.reset()
-
-    async def _hang_half_way(self, exchange: Exchange) -> None:
-        await exchange.start()
-        await exchange.say("half ")
-        await self._hang_at_once(exchange)
-
-    def _break_off(self) -> None:
-        if self._under_way == len(self._hanging):
-            while self._hanging:
-                self._hanging.pop().set()
 
 
 def _sockets() -> int:
@@ -97,7 +48,7 @@ def test_every_call_ends_and_the_books_balance() -> None:
     books = Books()
     stop()  # the loop that another test of this process started
     gc.collect()
-    with chat_server(_OneInFiveFails()) as server:
+    with chat_server(OneInFiveFails()) as server:
         before = _sockets()
         results = asyncio.run(_ask_all(server.url, books))
         assert server.wait_closed()

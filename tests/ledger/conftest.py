@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.postgres import PostgresServer, programs
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server for all tests of a process."""
-    folder = programs()
-    if folder is None:
-        pytest.skip("no Postgres on this machine: Debian's package postgresql has its programs")
-    server = PostgresServer(folder)
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.slow)])
