@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import shlex
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,19 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from r2_mcp import jsonc
-from r2_router.config.safe_files import read_plain, replace_file
-from r2_router.errors import ConfigError, R2Error
+from r2_router.config.client_files import application_support, dot_config, merge, render
+from r2_router.errors import R2Error
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 
 Command: TypeAlias = list[str]
 
 NAME = "r2"
-_MAX_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +79,13 @@ def _vscode_link(command: Command) -> str:
     return f"vscode:mcp/install?{quote(json.dumps({'name': NAME, **_stdio(command)}), safe='')}"
 
 
-def _application_support() -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-
-
-def _dot_config() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-
-
 def _zed() -> Path:
-    return (_application_support() if sys.platform == "win32" else _dot_config()) / "zed" / "settings.json"
+    return (application_support() if sys.platform == "win32" else dot_config()) / "zed" / "settings.json"
 
 
 CLIENTS = {
     "claude-code": Client(lambda: Path(".mcp.json"), "mcpServers", _stdio, _added_by("claude")),
-    "claude-desktop": Client(lambda: _application_support() / "Claude" / "claude_desktop_config.json", "mcpServers"),
+    "claude-desktop": Client(lambda: application_support() / "Claude" / "claude_desktop_config.json", "mcpServers"),
     "codex": Client(
         lambda: Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml",
         "mcp_servers",
@@ -114,7 +99,7 @@ CLIENTS = {
     ),
     "cursor": Client(lambda: Path.home() / ".cursor" / "mcp.json", "mcpServers", hint=_cursor_link),
     "gemini": Client(lambda: Path.home() / ".gemini" / "settings.json", "mcpServers"),
-    "opencode": Client(lambda: _dot_config() / "opencode" / "opencode.json", "mcp", _opencode),
+    "opencode": Client(lambda: dot_config() / "opencode" / "opencode.json", "mcp", _opencode),
     "qwen": Client(lambda: Path.home() / ".qwen" / "settings.json", "mcpServers"),
     "vscode": Client(lambda: Path(".vscode") / "mcp.json", "servers", _stdio, _vscode_link),
     "windsurf": Client(lambda: Path.home() / ".codeium" / "windsurf" / "mcp_config.json", "mcpServers"),
@@ -142,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         message = f"wrote {path}" if write(client, path, command) else f"{path} already has it"
         sys.stderr.write(f"{message}\n")
     else:
-        sys.stdout.write(_render(path, {client.key: {NAME: client.entry(command)}}) + "\n")
+        sys.stdout.write(render(path, {client.key: {NAME: client.entry(command)}}) + "\n")
         sys.stdout.flush()
         hint = client.hint(command)
         word = "open" if "://" in hint or hint.startswith("vscode:") else "run"
@@ -168,85 +153,5 @@ def nothing_to_ask() -> str:
 
 
 def write(client: Client, path: Path, command: Command) -> bool:
-    """Merge the entry into the file at `path`; whether anything had to be changed.
-
-    What else it holds stays, comments, mode and link included. Raises ConfigError, and changes nothing, where the file
-    is not what the client would read.
-    """
-    _check_inside(path)
-    try:
-        data = read_plain(path, _MAX_BYTES) if path.exists() else b""
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {_MAX_BYTES >> 20} MiB, so it is left alone.")
-    document = _parse(path, text)
-    found = document.get(client.key, {})
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path}: '{client.key}' is not a table of servers. Mend it, or add the server by hand.")
-    old = cast("dict[str, Any]", found).get(NAME)
-    entry = {**(cast("dict[str, Any]", old) if isinstance(old, dict) else {}), **client.entry(command)}
-    if entry == old:
-        return False
-    changed = _changed(client, path, text, document, entry)
-    mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
-    try:
-        if data:
-            _keep(path, data)
-        replace_file(path, mark + changed.encode(), private=False)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
-    return True
-
-
-def _check_inside(path: Path) -> None:
-    """Raise ConfigError where a file of the working folder is a link out of it, made by whom we cannot know."""
-    if not path.is_absolute() and not path.resolve().is_relative_to(Path.cwd().resolve()):
-        raise ConfigError(
-            f"{path} leads out of this folder, to {path.resolve()}. Write there yourself, if that is meant."
-        )
-
-
-def _keep(path: Path, data: bytes) -> None:
-    """The old file beside it, readable for whom it was. A link in its place is not followed."""
-    backup = path.with_name(path.name + ".bak")
-    replace_file(backup, data, follow=False)
-    backup.chmod(stat.S_IMODE(path.stat().st_mode))
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    """The document in the file; empty for no text."""
-    try:
-        if path.suffix == ".toml":
-            import tomlkit
-
-            return tomlkit.parse(text)
-        found: object = jsonc.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read, so it is left alone ({error}). Add the server by hand.") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} does not hold an object, so it is left alone. Add the server by hand.")
-    return cast("dict[str, Any]", found)
-
-
-def _changed(client: Client, path: Path, text: str, document: dict[str, Any], entry: dict[str, Any]) -> str:
-    """The text of the file with the entry in it."""
-    if path.suffix == ".toml" or not text.strip():
-        document.setdefault(client.key, {})[NAME] = entry
-        return _render(path, document) + "\n"
-    try:
-        return jsonc.put(text, (client.key, NAME), entry)
-    except (ValueError, IndexError) as error:
-        raise ConfigError(
-            f"{path} cannot be changed in place ({error}), so it is left alone. Add this by hand: "
-            f"{json.dumps({client.key: {NAME: entry}}, ensure_ascii=False)}"
-        ) from None
-
-
-def _render(path: Path, document: dict[str, Any]) -> str:
-    if path.suffix == ".toml":
-        import tomlkit
-
-        return tomlkit.dumps(document).strip()
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    """Merge the entry into the file at `path`; whether anything had to be changed. Raises what `merge` raises."""
+    return merge(path, {(client.key, NAME): client.entry(command)}, what="the server")

@@ -19,10 +19,10 @@ from r2_router.gateway.api import Api
 from r2_router.gateway.chat_completions import ChatCompletions
 from r2_router.gateway.exchange import INTERNAL, Exchange, json_response
 from r2_router.gateway.failures import Failure
-from r2_router.gateway.metrics import INSTALL, Metrics
 from r2_router.gateway.model_list import model_entry, model_list
+from r2_router.gateway.prometheus import INSTALL, Metrics
 from r2_router.gateway.responses import Responses
-from r2_router.gateway.spans import trace
+from r2_router.gateway.traces import trace
 from r2_router.serving.gate import Gate, HttpLimits, allowed_names, one_token
 
 if TYPE_CHECKING:

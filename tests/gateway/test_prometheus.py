@@ -17,7 +17,7 @@ from support.chat_server import ChatServer, fails, hangs, resets, says
 from support.gateway import KEY, serving
 
 from r2_router import R2Router
-from r2_router.gateway import metrics
+from r2_router.gateway import prometheus
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +111,7 @@ async def test_a_span_belongs_to_the_trace_of_its_client(router: R2Router, spans
 async def test_without_prometheus_the_page_says_how_to_get_it(
     router: R2Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "find_spec", lambda _: None)
+    monkeypatch.setattr(prometheus, "find_spec", lambda _: None)
     async with serving(router) as url, httpx.AsyncClient(base_url=url) as http:
         said = await http.get("/metrics")
         assert (await http.post(PATH, json=BODY)).status_code == 200
