@@ -8,6 +8,8 @@ import signal
 import sys
 
 from r2_router.cli import common
+from r2_router.errors import InputError
+from r2_router.gateway.agents import AGENTS, NO_TOKEN
 from r2_router.serving.address_options import add_address_options
 
 PORT = 4280
@@ -23,10 +25,45 @@ def register(commands: common.Commands) -> None:
     )
     add_address_options(parser, PORT)
     common.add_router_options(parser)
+    parser.add_argument(
+        "--for",
+        dest="agent",
+        choices=AGENTS,
+        help="serve nothing: print the settings with which this agent asks the gateway at --host and --port",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="with --for: merge them into the agent's file; a copy stays"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.write and not args.agent:
+        raise InputError("--write goes with --for: which agent's settings?")
+    return _show_settings(args) if args.agent else _serve(args)
+
+
+def _show_settings(args: argparse.Namespace) -> int:
+    from r2_router.gateway.agents import settings_of, write_settings
+
+    host = args.allowed_host[0] if args.allowed_host else f"{args.host}:{args.port}"
+    url = f"{'https' if args.allowed_host else 'http'}://{host}"
+    if args.write:
+        file, changed = write_settings(args.agent, url, "")
+        common.note(f"wrote {file}" if changed else f"{file} already has it")
+    else:
+        file, text = settings_of(args.agent, url, "")
+        print(text)
+        common.note(f"Put this into {file}, or add --write.")
+    if variable := AGENTS[args.agent].key_variable:
+        common.note(f"It sends what {variable} holds as its key: export {variable}=any where the gateway wants none.")
+    elif args.allowed_host:
+        common.note(f"Put your token in the place of '{NO_TOKEN}'.")
+    common.note(f"Start the gateway (r2-router serve), then {AGENTS[args.agent].start}.")
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
     from r2_router.gateway.app import TOKEN_VARIABLE, gateway_app
     from r2_router.router import router_for
     from r2_router.serving.sockets import address, http_server, listen, switch_often

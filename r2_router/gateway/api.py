@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Body: TypeAlias = dict[str, Any]
 
+ROUTED = "r2"
+"""The name of the model that stands for the router's choice; "r2:PRESET" for a named worth."""
+
 _CUT = ("length", "max_tokens", "max_output_tokens")
 
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from r2_router.errors import InputError
+from r2_router.gateway.api import ROUTED
 from r2_router.generate import Options
 from r2_router.pools.model import ROUTERS_FIELDS
 from r2_router.records import UNLIMITED, as_dict
 from r2_router.routing.request import Request
 from r2_router.routing.wishes import form_options, wish_options
-
-ROUTED = "r2"
-"""The name of the model that stands for the router's choice; "r2:PRESET" for a named worth."""
 
 _HEADER = "x-r2-"
 _CAPS = ("max_completion_tokens", "max_tokens")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.chat_server import ChatServer, Exchange, chat_server, delta, says
+from support.command import run_command
 from support.gateway import KEY, KEY_VARIABLE, make_router, serving_thread
 
 INSTALL = "pip install --group clients -e . and npm install --prefix DIR of .ci/clients' agents, R2_AGENTS=DIR"
@@ -185,32 +186,35 @@ def run(program: list[str], home: Path, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_claude_code(url: str, tmp_path: Path) -> None:
+def told(agent: str, url: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `r2-router serve --for AGENT --write` writes into the agent's own home."""
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("CODEX_HOME", raising=False)
+    assert run_command("serve", "--for", agent, "--write", "--port", url.rpartition(":")[2]).returncode == 0
+
+
+def test_claude_code(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told("claude-code", url, tmp_path, monkeypatch)
     program = next(AGENTS.glob("@anthropic-ai/claude-code-linux-x64*/claude"))
     said = run(
         [str(program), "-p", "run echo", "--allowedTools", "Bash", "--output-format", "json"],
         tmp_path,
-        **{"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": "any", "ANTHROPIC_MODEL": "r2", "IS_SANDBOX": "1"},
-        **{"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1"},
+        **{"IS_SANDBOX": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+        **{"DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1"},
     )
     assert '"result":"It said: r2-was-here"' in said
 
 
-def test_codex(url: str, tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(
-        'model = "r2"\nmodel_provider = "r2"\n[model_providers.r2]\nname = "r2"\n'
-        f'base_url = "{url}/v1"\nwire_api = "responses"\n'
-    )
+def test_codex(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told("codex", url, tmp_path, monkeypatch)
     free = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-    said = run([str(AGENTS / ".bin/codex"), "exec", *free, "run echo"], tmp_path, CODEX_HOME=str(tmp_path))
+    said = run([str(AGENTS / ".bin/codex"), "exec", *free, "run echo"], tmp_path, R2_GATEWAY_TOKEN="any")
     assert "It said:" in said
     assert "r2-was-here" in said.partition("It said:")[2]
 
 
-def test_opencode(url: str, tmp_path: Path) -> None:
-    options = {"baseURL": f"{url}/v1", "apiKey": "any"}
-    provider = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"r2": {"tool_call": True}}}
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "opencode.json").write_text(json.dumps({"model": "r2/r2", "provider": {"r2": provider}}))
+def test_opencode(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told("opencode", url, tmp_path, monkeypatch)
     said = run([str(AGENTS / ".bin/opencode"), "run", "run echo"], tmp_path, OPENCODE_DISABLE_AUTOUPDATE="1")
     assert "It said: r2-was-here" in said
