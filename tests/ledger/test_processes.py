@@ -96,7 +96,7 @@ def test_a_killed_process_keeps_what_it_committed_and_its_reservation_is_spent(p
 
 @pytest.mark.slow
 def test_who_records_without_pause_keeps_nobody_from_a_paid_call(place):
-    worker = start("record_without_pause", path)
+    worker = start("record_without_pause", place)
     try:
         assert json.loads(worker.stdout.readline()) == "ready"
         guard = SpendGuard(ledger_at(place), per_day=1.0)

@@ -231,6 +231,7 @@ def make_first_version(path: Path) -> None:
         for kind, name in db.execute(made).fetchall():
             if name not in ("entries", "spend", "reservations"):
                 db.execute(f"DROP {kind} {name}")
+        db.execute("DROP INDEX entries_judged")
         for (name,) in db.execute("SELECT name FROM pragma_table_info('entries')").fetchall():
             if not re.search(rf"\b{name}\b", MIGRATIONS[0][0]):
                 db.execute(f"ALTER TABLE entries DROP COLUMN {name}")

@@ -24,10 +24,11 @@ Indices: TypeAlias = NDArray[np.intp]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]  # what heads give -> expected quality, and its slope there
 
 _NEWTON_STEPS = 25
-_SETTLED = 1e-3  # Newton's steps end where none moves a head by more
+_SETTLED = 1e-3  # of the heads' scale: Newton's steps end where they move heads by no more, root mean square
 _EXACT = 1e-3  # of the right side: where conjugate gradients end, and
 _LOOSE = 0.1  # of the step before, where they end while Newton's steps are far from their end
 _SWINGS = 0.5  # of the move before, when taken back: the steps swing about the mode, and half a one lands nearer
+_FARTHEST = 4.0  # steps at once, where each goes on as the one before it did
 _MOST_STEPS = 200
 _SURE = 12.0  # logits beyond which a preference is as good as certain
 LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
@@ -124,14 +125,24 @@ class Cells:
             scaled = process.solve(root, scale * (process.came - expected) + root * f, scaled, exact)
             change = root * scaled - dual
             move = process(change)
-            step = 0.5 if move @ before < -_SWINGS * (before @ before) else 1.0
+            step = _step(move, before)
             dual += step * change
             f += step * move
             before = move
-            if np.abs(move).max(initial=0.0) < _SETTLED:
+            if move @ move <= _SETTLED**2 * len(move):
                 break
             exact = max(_EXACT, exact * _LOOSE)
         return process.shift(dual)
+
+
+def _step(move: Floats, before: Floats) -> float:
+    """How much of Newton's `move` to make, by how much of the one `before` comes again: steps that swing are halved,
+    those that creep, as they do where the variance changes with the mode, are made in one (Aitken's extrapolation)."""
+    size = float(before @ before)
+    again = float(move @ before) / size if size else 0.0
+    if again < -_SWINGS:
+        return 0.5
+    return min(1.0 / (1.0 - again), _FARTHEST) if _SWINGS < again < 1 else 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

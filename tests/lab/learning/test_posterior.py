@@ -82,7 +82,7 @@ def test_preferences_shift_differences_to_where_they_and_beliefs_pull_alike(seed
         score[row, better] += pull
         score[row, worse] -= pull
     f, _ = whole_covariance(cells, beliefs)
-    np.testing.assert_allclose(shift.ravel(), f @ score.ravel(), atol=0.2)
+    np.testing.assert_allclose(shift.ravel(), f @ score.ravel(), atol=0.3)
 
 
 def test_a_preference_says_who_is_better_and_not_how_good_both_are():
