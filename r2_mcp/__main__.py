@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"r2-mcp {r2_router.__version__}")
     parser.add_argument("--transport", choices=("stdio", "streamable-http"), default="stdio")
     add_address_options(parser, 8000)
+    parser.add_argument(
+        "--sessions",
+        action="store_true",
+        help="keep sessions over HTTP: clients of the protocol before 2026-07-28 can then be asked questions, and show "
+        "pages in full; for one process without replicas",
+    )
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     install.register(commands)
@@ -82,7 +88,11 @@ def _serve_http(args: argparse.Namespace) -> int:
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     loader = RouterLoader()
     app = http_app(
-        create_server(loader, shared_secret=token), host=args.host, allowed_hosts=args.allowed_host, token=token
+        create_server(loader, shared_secret=token),
+        host=args.host,
+        allowed_hosts=args.allowed_host,
+        token=token,
+        stateless=not args.sessions,
     )
     sockets = listen(args.host, args.port)
     loader.start()

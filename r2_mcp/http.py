@@ -1,4 +1,4 @@
-"""Streamable HTTP: stateless, so that replicas can stand behind a balancer."""
+"""Streamable HTTP: stateless, so that replicas can stand behind a balancer, unless sessions are asked for."""
 
 from __future__ import annotations
 

@@ -12,13 +12,14 @@ import pytest
 from support.chat_server import ChatServer, Exchange, chat_server, fails, resets, says
 from support.made_up import LetterEmbedder, make_checkpoint, make_pool
 
-from r2_router import R2Router
+from r2_router import R2Router, Request
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
 from r2_router.generate import Answer, Options
 from r2_router.ledger import stats
 from r2_router.ledger.labels import texts
 from r2_router.pools.pool import Pool
 
+QUESTION = "What is the capital of Italy?"
 QUICK = Options(backoff_s=0.001, tries=2)
 
 
@@ -263,3 +264,51 @@ def test_five_hundred_at_once_all_end_and_the_ledger_adds_up(router: R2Router, s
         assert db.execute("SELECT COUNT(*) FROM reservations").fetchone() == (0,)
         spent = db.execute("SELECT SUM(nanos) FROM spend").fetchone()[0]
     assert spent == pytest.approx(sum(a.cost_usd for a in tried) * 1e9, abs=len(tried))
+
+
+# -- what it may cost, before it is asked --------------------------------------------------------------------------
+
+
+def test_a_quote_names_what_is_asked_then_and_asks_nothing(router: R2Router, server: ChatServer) -> None:
+    async def quoted() -> None:
+        stream = router.ask(Request.read(QUESTION, budget="unlimited"))
+        candidate, most_usd = await stream.quote(router.guard)
+        assert not server.requests
+        assert candidate == stream.decision.best
+        assert most_usd > candidate.predicted_cost_usd
+        answer = await stream.result()
+        assert (answer.model, answer.budget) == (candidate.model, candidate.budget)
+        assert answer.cost_usd <= most_usd
+
+    asyncio.run(quoted())
+    assert len(server.requests) == 1
+    assert stats(router.ledger).calls == 1
+
+
+def test_a_quote_is_of_what_the_spending_limits_leave(
+    saved: Path, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("R2_MAX_USD_PER_CALL", "0.0001")
+    router = R2Router.from_pretrained(saved, pool=at(server.url), embedder=LetterEmbedder())
+
+    async def quoted(**wishes: object) -> tuple[str, float]:
+        stream = router.ask(Request.read(QUESTION, **wishes))  # type: ignore[arg-type]
+        candidate, most_usd = await stream.quote(router.guard)
+        return candidate.label, most_usd
+
+    label, most_usd = asyncio.run(quoted(worth_usd=100))
+    assert most_usd <= 0.0001
+    assert label != router.route_text(QUESTION, worth_usd=100).best.label
+    with pytest.raises(SpendLimitError, match="R2_MAX_USD_PER_CALL"):
+        asyncio.run(quoted(model="model-2", budget="unlimited"))
+    assert not server.requests
+
+
+def test_what_is_refused_before_it_is_asked_is_recorded_as_that(router: R2Router, server: ChatServer) -> None:
+    stream = router.ask(Request.read(QUESTION))
+    with pytest.raises(SpendLimitError, match="no"):
+        stream.refuse(SpendLimitError("no"))
+    entry = router.ledger.find(stream.id)
+    assert entry is not None
+    assert (entry.outcome, entry.reason) == ("refused", "SpendLimitError")
+    assert not server.requests

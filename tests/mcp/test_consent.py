@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -214,3 +216,21 @@ async def test_over_http_without_sessions_the_older_protocol_has_no_way_back(
     assert "this client cannot do" in words(result)
     assert not user.asked
     assert not provider.requests
+
+
+@pytest.mark.slow
+async def test_a_server_that_keeps_sessions_asks_clients_of_the_older_protocol(provider: ChatServer) -> None:
+    environment = {"R2_POOL": str(own_pool(provider.url)), KEY_VARIABLE: KEY, "R2_CONFIRM_ABOVE_USD": "0"}
+    command = [sys.executable, "-m", "r2_mcp", "--transport", "streamable-http", "--port", "0", "--sessions"]
+    user = User(ElicitResult(action="accept", content={"go_on": True}))
+    with subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = await asyncio.to_thread(process.stderr.readline)
+            url = line.removeprefix("r2-mcp: ").strip()
+            async with Client(url, mode="legacy", elicitation_callback=user.callback) as client:
+                result = await client.call_tool(TOOL, {"query": QUERY})
+        finally:
+            process.kill()
+    assert not result.is_error, words(result)
+    assert len(user.asked) == len(provider.requests) == 1
