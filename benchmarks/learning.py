@@ -106,20 +106,32 @@ def one_each(table: Table, rng: np.random.Generator) -> Table:
 def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[str, tuple[Floats, Floats]]:
     """What is foretold of each query from labels of others, for each count of them."""
     found = {"prior": Predictor(base).foretell(vectors)}
+    unread = np.full(vectors.shape, np.nan)
     for kept, out in random_folds(table, 5, seed):
         rng = np.random.default_rng(seed)
         drawn = rng.permutation(kept)
         for count in LABELS:
             rows = drawn[:count]
             whole = table.take(rows)
-            ways = {"labels of every candidate": whole, "one answer each": one_each(whole, rng)}
-            for way, few in ways.items():
+            single = one_each(whole, rng)
+            for way, few, seen, told in (
+                ("labels of every candidate", whole, vectors[rows], None),
+                ("one answer each", single, vectors[rows], None),
+                ("one answer each, its query not kept", single, unread[rows], foretold(base, single, vectors[rows])),
+            ):
                 empty = np.empty(table.quality.shape), np.empty(table.quality.shape)
                 pair = found.setdefault(f"prior, {count} queries, {way}", empty)
-                got = Predictor(learn_from(base, few, vectors[rows])).foretell(vectors[out])
+                got = Predictor(learn_from(base, few, seen, foretold=told)).foretell(vectors[out])
                 for part, values in zip(pair, got, strict=True):
                     part[out] = values
     return found
+
+
+def foretold(base: Checkpoint, table: Table, vectors: Floats) -> tuple[Floats, Floats]:
+    """What `base` foretells of the table's cells, as a ledger has it."""
+    quality, tokens = Predictor(base).foretell(vectors)
+    columns = [base.candidates.index(candidate) for candidate in table.candidates]
+    return quality[:, columns], tokens[:, columns]
 
 
 def preferences(table: Table, vectors: Floats, base: Checkpoint, pool: Pool) -> dict[str, Any]:

@@ -23,9 +23,10 @@ def register(commands: common.Commands) -> None:
         "learn",
         help="learn from the answers you got and judged",
         description="Go on from what is expected of the models of a pool: each answer in the ledger tells its length, "
-        "each label (`r2-router feedback`) its quality, a preference which of two is better. Needs the queries' text "
-        "(R2_LOG_TEXT=1 while asking). What is learned is used from then on wherever no --checkpoint is named; every "
-        "run starts anew from what was expected before any use.",
+        "each label (`r2-router feedback`) its quality, a preference which of two is better. Where the query's text "
+        "was kept (R2_LOG_TEXT=1 while asking), that is learned for queries like it; else of models and lengths on the "
+        "whole. What is learned is used from then on wherever no --checkpoint is named; every run starts anew from "
+        "what was expected before any use.",
     )
     parser.add_argument("--pool", metavar="NAME", help="the pool: its name or TOML file (default: the configured one)")
     common.add_since_option(parser, "answers from this day on")

@@ -72,10 +72,20 @@ def test_what_is_learned_does_not_pile_up(capsys):
     assert expected() == pytest.approx(once, abs=1e-4)
 
 
-def test_without_text_nothing_can_be_learned_and_it_says_how(capsys):
+def test_without_text_levels_are_learned_and_it_says_how_more_would_be(capsys):
     write(3, 1.0, log_text=False)
-    _, err = run(capsys, code=1)
+    out, err = run(capsys)
+    assert "3 of them tell only how good and how long answers are on the whole" in err
     assert "R2_LOG_TEXT=1 keeps those to come" in err
+    [change] = [line.split() for line in out.splitlines() if MODEL in line]
+    assert change[1:3] == ["3", "3"]
+    assert float(change[3]) < float(change[4])
+    assert float(change[5]) > float(change[6])
+
+
+def test_without_an_answer_nothing_can_be_learned(capsys):
+    _, err = run(capsys, code=1)
+    assert "The ledger holds no label to learn from." in err
 
 
 @pytest.mark.slow

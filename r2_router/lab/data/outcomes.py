@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isnan
@@ -16,6 +16,7 @@ from r2_router.ledger.labels import preferences
 from r2_router.ledger.store import iso
 from r2_router.records import UNLIMITED, Budget, Record
 
+NOT_KEPT = "(its text was not kept)"
 _ANSWERED = "outcome = 'answered' AND time >= ?"
 _ASKED = f"{_ANSWERED} AND quality IS NOT NULL"
 _HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TEXT=1 set while asking."
@@ -25,12 +26,14 @@ _HOW = "Give labels with `r2-router feedback ANSWER_ID good|bad`, with R2_LOG_TE
 class Outcomes(Record):
     """What the ledger gives to learn from: `rows` of a training table, and the labelled answers that are none of them.
 
-    `without_text`: their queries were not kept; `without_tokens`: nobody knows how long they were; `other_words`: asked
+    `unread` of the rows are of queries whose text was not kept, NOT_KEPT in its place: they tell of levels alone.
+    `without_text`: they are left out for that; `without_tokens`: nobody knows how long they were; `other_words`: asked
     for by another checkpoint's instruction; `sparse`: (model, budget, queries) of candidates with too few queries, as
     a budget between two measured ones has.
     """
 
     rows: tuple[dict[str, Any], ...]
+    unread: int = 0
     without_text: int = 0
     without_tokens: int = 0
     other_words: int = 0
@@ -39,6 +42,11 @@ class Outcomes(Record):
     def lines(self) -> list[str]:
         """In words."""
         stated = [f"{len(self.rows):,} labelled answers of the ledger to learn from."]
+        if self.unread:
+            stated.append(
+                f"{self.unread:,} of them tell only how good and how long answers are on the whole, and not to which "
+                "queries: these were not kept. R2_LOG_TEXT=1 keeps those to come."
+            )
         if self.without_text:
             stated.append(
                 f"{self.without_text:,} more are left out: their queries' text was not kept. R2_LOG_TEXT=1 keeps those "
@@ -84,7 +92,8 @@ def answered(
     since: datetime | None = None,
     other_words: Collection[str] = (),
 ) -> Outcomes:
-    """The whole answers of `candidates`, labelled or not, as rows with their `time`; else as `labelled`."""
+    """The whole answers of `candidates`, labelled or not, their queries kept or not, as rows with their `time`; else as
+    `labelled`."""
     entries = ledger.entries(_ANSWERED, (iso(since) if since else "",))
     return _outcomes(entries, candidates, other_words, None)
 
@@ -98,7 +107,7 @@ def preferred(
     known = {*table.candidates}
     found: list[tuple[int, tuple[str, Budget], tuple[str, Budget]]] = []
     for sides in preferences(ledger, since):
-        row = rows.get(query_id(sides[0].query or ""))
+        row = rows.get(_query_id(sides[0]))
         better: tuple[str, Budget] = (sides[0].model, sides[0].budget)
         worse: tuple[str, Budget] = (sides[1].model, sides[1].budget)
         usable = all(entry.outcome == "answered" and _in_our_words(entry, other_words) for entry in sides)
@@ -119,15 +128,18 @@ def _outcomes(
     enough: int | None,
 ) -> Outcomes:
     """The entries of `candidates`, and of whatever has `enough` queries."""
-    kept = [entry for entry in entries if (entry.query or "").strip()]
+    kept = [entry for entry in entries if enough is None or _is_read(entry)]
     long = [entry for entry in kept if entry.output_tokens is not None]
     fitting = [entry for entry in long if _in_our_words(entry, other_words)]
     queries: dict[tuple[str, Budget], set[str]] = {}
     for entry in fitting:
         queries.setdefault((entry.model, entry.budget), set()).add(entry.query or "")
+    texts = {_query_id(entry): entry.query or "" for entry in fitting if _is_read(entry)}
     known = {*candidates, *(c for c, asked in queries.items() if enough is not None and len(asked) >= enough)}
+    rows = tuple(_row(entry, texts) for entry in fitting if (entry.model, entry.budget) in known)
     return Outcomes(
-        rows=tuple(_row(entry) for entry in fitting if (entry.model, entry.budget) in known),
+        rows=rows,
+        unread=sum(row["query"] == NOT_KEPT for row in rows),
         without_text=len(entries) - len(kept),
         without_tokens=len(kept) - len(long),
         other_words=len(long) - len(fitting),
@@ -145,7 +157,7 @@ def outcomes_table(outcomes: Outcomes, base: Table | None = None, *, ungraded: b
         stated = " ".join(outcomes.lines()[1:])
         raise InputError(f"The ledger holds no label to learn from. {stated or _HOW}")
     rows = [*(_rows(base) if base else ()), *outcomes.rows]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    columns = {name: [row.get(name) for row in rows] for name in rows[0]}
     table = make_table(columns, "the ledger", ungraded=ungraded)
     return table if base is None else replace(table, ungraded=base.ungraded, about=base.about)
 
@@ -155,11 +167,21 @@ def table_from_ledger(ledger: Ledger, since: datetime | None = None) -> Table:
     return outcomes_table(labelled(ledger, since=since))
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    query = entry.query or ""
+def _is_read(entry: Entry) -> bool:
+    """Whether the text of its query was kept."""
+    return bool((entry.query or "").strip())
+
+
+def _query_id(entry: Entry) -> str:
+    """As `query_id` of its text, kept or not; of an entry without a query, its own."""
+    return entry.query_sha256[: len(query_id(""))] or entry.id
+
+
+def _row(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:
+    identity = _query_id(entry)
     return {
-        "query_id": query_id(query),
-        "query": query,
+        "query_id": identity,
+        "query": texts.get(identity, NOT_KEPT),
         "model": entry.model,
         "budget": None if entry.budget == UNLIMITED else entry.budget,
         "quality": entry.quality,
@@ -167,6 +189,9 @@ def _row(entry: Entry) -> dict[str, Any]:
         "input_tokens": entry.input_tokens,
         "category": "ledger",
         "time": entry.time,
+        "checkpoint": entry.checkpoint,
+        "predicted_quality": entry.predicted_quality,
+        "predicted_output_tokens": entry.predicted_output_tokens,
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from r2_router.arrays import Floats
 from r2_router.checkpoints.format import Checkpoint
@@ -31,6 +31,7 @@ TOKENS = Beliefs(levels=Spread(0.7, 0.4, 0.3, 0.15), slopes=Spread(1.0, 0.5, 0.5
 TOKENS_NOISE = 0.5
 _LOGIT = 0.2  # quality a logit is worth, between 0.15 and 0.85 about: the scale of heads that give quality itself
 _SMEARING = 0.15  # what heads of log tokens hold of it (see `targets.smearing`) before an answer is seen,
+_LEAST_SHARE = 0.01  # of the ceiling, and so far below it, for a logit of what was foretold
 _SMEARED = 20  # and how many answers that is worth
 
 
@@ -41,23 +42,26 @@ def learn_from(
     *,
     weights: Floats | None = None,
     preferred: Sequence[Preference] = (),
+    foretold: tuple[Floats, Floats] | None = None,
     data_card: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """`base` as it is believed after the answers of `table`, of which `embeddings` (n, d) are the queries' unit
     vectors and `weights` (n,) say how much each query counts, 1 in full; any number of answers will do. `preferred`
-    says of two answers to one of the queries which was the better.
+    says of two answers to one of the queries which was the better. A query that nobody kept has a vector of NaN: it
+    teaches levels alone. `foretold`, the quality and tokens (n, K) that `base` foretold of the answers to such queries,
+    tells how hard they were; NaN where that is not known.
 
     Quality learns from the labels; tokens from the lengths, of answers without a label too, where the base foretells
     their logarithm, and elsewhere they stay. Every candidate of the table is one of the base's (`known_of`). Raises
     InputError for vectors that do not fit.
     """
-    vectors = base_rows(base, table, embeddings)
-    columns = [base.candidates.index(candidate) for candidate in table.candidates]
     predictor = Predictor(base)
-    middle = vectors.mean(axis=0) if predictor.middle is None else predictor.middle.astype(np.float64)
+    vectors, middle, unread = in_the_middle(base, table, embeddings)
+    columns = [base.candidates.index(candidate) for candidate in table.candidates]
     outputs = predictor.outputs(vectors.astype(np.float32)).astype(np.float64)
-
+    _put_foretold(outputs, base, columns, foretold)
     counts = np.ones(len(table)) if weights is None else weights
+    distance = unread.astype(np.float64) * max(1.0 - float(middle @ middle), 0.0)
 
     def cells(rows: Floats, came: Floats, pairs: Sequence[Preference] = ()) -> Cells:
         spread = np.full(rows.shape, np.nan)
@@ -65,7 +69,7 @@ def learn_from(
         at = base.candidates.index
         numbers = [(query, at(better), at(worse)) for query, better, worse in pairs if better != worse]
         sides = np.array(numbers, np.intp).reshape(-1, 3)
-        return Cells(base.candidates, vectors, middle, rows, spread, counts, sides)
+        return Cells(base.candidates, vectors, middle, rows, spread, counts, distance, sides)
 
     count = len(base.candidates)
     logit = base.quality_scale == "logit"
@@ -80,6 +84,45 @@ def learn_from(
         logs.came[np.isnan(given)] = np.nan  # of a candidate without a token head
         tokens = _smeared(logs, logs.shift_of_values(TOKENS, TOKENS_NOISE))
     return _shifted(base, table, columns, quality, tokens, data_card)
+
+
+def in_the_middle(base: Checkpoint, table: Table, embeddings: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """The vectors (n, d), those of NaN at the middle of all; that middle (d,); and which they are (n,).
+
+    Raises InputError for vectors that do not fit.
+    """
+    array = np.array(embeddings, dtype=np.float64)
+    unread: NDArray[np.bool_] = np.zeros(len(array), np.bool_)
+    if array.ndim == 2 and array.size:
+        unread = np.isnan(array[:, 0])
+        array[unread] = np.eye(1, array.shape[1])  # of unit length, as the others are to be
+    vectors = base_rows(base, table, array)
+    recorded = Predictor(base).middle
+    if recorded is not None:
+        middle = recorded.astype(np.float64)
+    else:
+        middle = np.zeros(vectors.shape[1]) if unread.all() else vectors[~unread].mean(axis=0)
+    vectors[unread] = middle
+    return vectors, middle, unread
+
+
+def _put_foretold(
+    outputs: Floats, base: Checkpoint, columns: list[int], foretold: tuple[Floats, Floats] | None
+) -> None:
+    """What was foretold at the time, in place of what heads give at the middle."""
+    if foretold is None:
+        return
+    quality, tokens = foretold
+    if base.quality_scale == "logit":
+        share = np.clip(quality / base.quality_ceiling, _LEAST_SHARE, 1 - _LEAST_SHARE)
+        quality = np.log(share / (1 - share))
+    for place, column in enumerate(columns):
+        known = ~np.isnan(quality[:, place])
+        outputs[known, column] = quality[known, place]
+        if base.token_scale == "log" and column in base.token_heads:
+            known = ~np.isnan(tokens[:, place])
+            head = len(base.candidates) + base.token_heads.index(column)
+            outputs[known, head] = np.log(np.maximum(tokens[known, place], 1.0))
 
 
 def _smeared(logs: Cells, shift: Shift) -> Shift:

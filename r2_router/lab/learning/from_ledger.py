@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from r2_router.arrays import Floats, Singles
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.lab.data.outcomes import Outcomes, answered, outcomes_table, preferred
+from r2_router.lab.data.outcomes import NOT_KEPT, Outcomes, answered, outcomes_table, preferred
 from r2_router.lab.data.table import Table
-from r2_router.lab.learning.from_base import learn_from
+from r2_router.lab.learning.from_base import in_the_middle, learn_from
 from r2_router.lab.learning.posterior import LEAST_VARIANCE
 from r2_router.ledger import Ledger
-from r2_router.records import Record
+from r2_router.records import UNLIMITED, Record
 from r2_router.routing.predict import Predictor
 
 _RECENT = 50  # labels of a model that are held against what was expected of it,
@@ -66,7 +66,7 @@ def learn(
     half_life_days: float,
     other_words: Collection[str] = (),
 ) -> Learned:
-    """`base` and every whole answer of its candidates whose text was kept: lengths teach tokens, labels quality,
+    """`base` and every whole answer of its candidates: lengths teach tokens, labels quality,
     and so does which of two answers was preferred.
 
     An answer counts half after `half_life_days`, for models change behind their names. `in_use` is what was expected
@@ -77,16 +77,40 @@ def learn(
     newest = {str(row["query_id"]): str(row["time"]) for row in sorted(outcomes.rows, key=lambda row: row["time"])}
     times = [datetime.fromisoformat(newest[query]) for query in table.query_ids]
     days = np.array([(ledger.now() - time).total_seconds() / 86_400 for time in times])
-    vectors = embed(table)
+    vectors = _vectors(base, table, embed)
     card = {"ledger": "answers of the user's ledger", "half_life_days": half_life_days}
     weights = 0.5 ** (np.maximum(days, 0.0) / half_life_days)
     sides = preferred(ledger, table, since=since, other_words=other_words)
-    learned = learn_from(base, table, vectors, weights=weights, preferred=sides, data_card=card)
+    foretold = _at_the_time(outcomes, table, base)
+    learned = learn_from(base, table, vectors, weights=weights, preferred=sides, foretold=foretold, data_card=card)
+    seen = in_the_middle(base, table, vectors)[0].astype(np.float32)
     known = in_use if in_use is not None and set(table.candidates) <= set(in_use.candidates) else base
-    before, after = (_foretold(checkpoint, table, vectors) for checkpoint in (known, learned))
+    before, after = (_foretold(checkpoint, table, seen) for checkpoint in (known, learned))
     models = dict.fromkeys(model for model, _ in table.candidates)
     changes = [_change(table, model, np.argsort(days), before, after) for model in sorted(models)]
     return Learned(learned, outcomes, tuple(changes), len(sides))
+
+
+def _vectors(base: Checkpoint, table: Table, embed: Callable[[Table], Singles]) -> Singles:
+    """The vectors (n, d) of the queries, NaN where their text was not kept."""
+    vectors = np.full((len(table), base.embedder.dim), np.nan, np.float32)
+    known = np.flatnonzero([text != NOT_KEPT for text in table.queries])
+    if len(known):
+        vectors[known] = embed(table.take(known))
+    return vectors
+
+
+def _at_the_time(outcomes: Outcomes, table: Table, base: Checkpoint) -> tuple[Floats, Floats]:
+    """Quality and tokens (n, K) that `base` foretold of the answers to queries whose text was not kept, else NaN."""
+    quality, tokens = (np.full(table.quality.shape, np.nan) for _ in range(2))
+    rows = {query: i for i, query in enumerate(table.query_ids)}
+    columns = {candidate: j for j, candidate in enumerate(table.candidates)}
+    for row in outcomes.rows:
+        if row["query"] == NOT_KEPT and row["checkpoint"] == base.name:
+            at = rows[row["query_id"]], columns[row["model"], row["budget"] or UNLIMITED]
+            for part, name in ((quality, "predicted_quality"), (tokens, "predicted_output_tokens")):
+                part[at] = np.nan if row[name] is None else row[name]
+    return quality, tokens
 
 
 def _foretold(checkpoint: Checkpoint, table: Table, vectors: Singles) -> tuple[Floats, Floats]:

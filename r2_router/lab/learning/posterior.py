@@ -53,6 +53,11 @@ class Spread:
         """All of it so many times as wide."""
         return Spread(self.shared * factor, self.model * factor, self.budget * factor, self.own * factor)
 
+    @property
+    def variance(self) -> float:
+        """Of one candidate."""
+        return self.shared**2 + self.model**2 + self.budget**2 + self.own**2
+
     def covariance(self, candidates: Candidates) -> Floats:
         """(C, C)."""
         models = np.array([model for model, _ in candidates])
@@ -92,7 +97,8 @@ class Shift:
 class Cells:
     """Answers of `candidates` to n queries: their vectors (n, d) and the middle (d,) slopes turn about, what the heads
     gave (n, C), what came (n, C), NaN where nobody measured, and how much each query counts (n,), 1 in full.
-    `preferred` (p, 3): a query, the candidate whose answer to it was preferred, and to whose."""
+    `preferred` (p, 3): a query, the candidate whose answer to it was preferred, and to whose. `unread` (n,): the square
+    of how far from the middle a query may lie of which nobody knows more; 0, and that is its place, for the others."""
 
     candidates: Candidates
     vectors: Floats
@@ -100,6 +106,7 @@ class Cells:
     given: Floats
     came: Floats
     weights: Floats
+    unread: Floats
     preferred: Indices = field(default_factory=no_preferences)
 
     def shift_of_values(self, beliefs: Beliefs, noise: float) -> Shift:
@@ -162,7 +169,7 @@ class _Process:
     blocks: list[tuple[int, slice, Singles]]
     levels: Floats
     slopes: Floats
-    query: float
+    query: Floats
     middle: Floats
     given: Floats
     came: Floats
@@ -192,7 +199,7 @@ class _Process:
             ],
             levels=beliefs.levels.covariance(cells.candidates),
             slopes=beliefs.slopes.covariance(cells.candidates),
-            query=beliefs.query**2,
+            query=beliefs.query**2 + cells.unread * beliefs.slopes.variance,
             middle=cells.middle,
             given=np.concatenate([given[rows, columns], given[asked, better] - given[asked, worse]]),
             came=np.concatenate([cells.came[rows, columns], np.ones(p)]),
@@ -215,7 +222,7 @@ class _Process:
         ends = self.sign * dual[self.seen]
         sums, sloped = self._summed(ends)
         levels, slopes = self.levels @ sums, (self.slopes @ sloped).astype(np.float32)
-        found = self.query * np.bincount(self.rows, ends)[self.rows]
+        found = (self.query * np.bincount(self.rows, ends, minlength=len(self.query)))[self.rows]
         for column, piece, X in self.blocks:
             found[piece] += levels[column] + X @ slopes[column]
         return np.bincount(self.seen, self.sign * found, minlength=len(dual)).astype(np.float64)

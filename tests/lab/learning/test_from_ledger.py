@@ -60,6 +60,27 @@ def test_preferences_tell_who_is_better(ledger):
     assert (small.labels, large.labels) == (0, 0)
 
 
+def test_answers_to_queries_that_nobody_kept_tell_of_levels(ledger):
+    """By what the base itself foretold of them: whoever answers easy queries is no better for it."""
+    ledger.log_text = False
+    for i in range(40):
+        fields = {"checkpoint": "believed", "predicted_output_tokens": 400.0, "output_tokens": 400}
+        write(ledger, f"easy {i}", quality=1.0, predicted_quality=0.95, **fields)
+        write(ledger, f"plain {i}", model="large", quality=1.0, predicted_quality=0.5, **fields)
+    learned = learn(ledger, believed(), lambda table: pytest.fail("there is no text"), half_life_days=90)
+    large, small = learned.changes
+    assert learned.outcomes.unread == 80
+    assert (small.answers, small.labels) == (40, 40)
+    assert large.quality - large.quality_before > small.quality - small.quality_before + 0.02
+    assert small.tokens == pytest.approx(100, rel=0.2)  # as long as was foretold: nothing to learn
+    heads = learned.checkpoint.weights
+    assert np.abs(heads).max() < 1e-6  # nothing of any query
+    write(ledger, "easy 0", output_tokens=400, model="large")
+    ledger.log_text = True
+    write(ledger, "easy 0", output_tokens=400)
+    assert learn(ledger, believed(), embed, half_life_days=90).outcomes.unread == 79  # its text is known by now
+
+
 def test_what_is_old_counts_less(ledger):
     for i in range(30):
         write(ledger, "q" * (i + 1), days=400, quality=0.0)

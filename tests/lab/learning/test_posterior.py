@@ -25,7 +25,13 @@ def made(seed, n=9, measured=0.6, dim=3):
     came[:, 3] = np.nan  # nobody measured that
     vectors = rng.normal(size=(n, dim))
     return Cells(
-        CANDIDATES, vectors, vectors.mean(axis=0), rng.normal(size=(n, 4)), came, rng.uniform(0.1, 1.0, size=n)
+        CANDIDATES,
+        vectors,
+        vectors.mean(axis=0),
+        rng.normal(size=(n, 4)),
+        came,
+        rng.uniform(0.1, 1.0, size=n),
+        np.zeros(n),
     )
 
 
@@ -90,7 +96,7 @@ def test_a_preference_says_who_is_better_and_not_how_good_both_are():
     vectors = np.random.default_rng(0).normal(size=(n, 3))
     sides = np.array([(row, 0, 2) for row in range(n)])
     nothing = np.full((n, 4), np.nan)
-    cells = Cells(CANDIDATES, vectors, np.zeros(3), np.zeros((n, 4)), nothing, np.ones(n), sides)
+    cells = Cells(CANDIDATES, vectors, np.zeros(3), np.zeros((n, 4)), nothing, np.ones(n), np.zeros(n), sides)
     shift = cells.shift_of_shares(BELIEFS, logistic).bias
     assert shift[0] > shift[1] > 0 > shift[3] > shift[2]
     assert abs(shift[0] + shift[2]) < 0.01
@@ -101,7 +107,7 @@ def test_what_nobody_measured_learns_from_its_model_and_its_budget():
     vectors = np.random.default_rng(0).normal(size=(n, 3))
     came = np.full((n, 4), np.nan)
     came[:, 0] = 1.0
-    cells = Cells(CANDIDATES, vectors, np.zeros(3), np.zeros((n, 4)), came, np.ones(n))
+    cells = Cells(CANDIDATES, vectors, np.zeros(3), np.zeros((n, 4)), came, np.ones(n), np.zeros(n))
     shift = cells.shift_of_shares(BELIEFS, logistic).bias
     assert shift[0] > max(shift[1], shift[2])
     assert min(shift[1], shift[2]) > shift[3] > 0
