@@ -22,6 +22,7 @@ FLOORS: Mapping[str, str] = {
     "errors": "the exceptions a user can meet",
     "plugins": "embedders and graders of other packages",
     "records": "what all data classes share, budgets, JSON",
+    "acting": "whose request is being answered",
     "arrays": "the arrays everything is computed in",
     "words": "numbers as people read them",
     "config": "settings, keys, folders, TOML with line numbers",

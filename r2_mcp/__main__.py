@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         help="keep sessions over HTTP: clients of the protocol before 2026-07-28 can then be asked questions, and show "
         "pages in full; for one process without replicas",
     )
+    parser.add_argument(
+        "--authorization-server",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="tell HTTP clients to get their token there (RFC 9728); a proxy before this server checks it and sends "
+        "one of ours on; may be repeated",
+    )
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     install.register(commands)
@@ -93,6 +101,7 @@ def _serve_http(args: argparse.Namespace) -> int:
         allowed_hosts=args.allowed_host,
         token=token,
         stateless=not args.sessions,
+        authorization_servers=args.authorization_server,
     )
     sockets = listen(args.host, args.port)
     loader.start()

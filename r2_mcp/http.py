@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import JSONResponse
 
 import r2_router
-from r2_router.serving.gate import Gate, HttpLimits, allowed_names, one_token, send_json
+from r2_router.ledger import Ledger
+from r2_router.ledger.named_tokens import Tokens, who_asks
+from r2_router.serving.gate import Gate, HttpLimits, allowed_names, send_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 PATH = "/mcp"
 TOKEN_VARIABLE = "R2_MCP_TOKEN"
 
-_HOW = f"set {TOKEN_VARIABLE} to a long random text, which clients send as `Authorization: Bearer ...`"
+_HOW = (
+    "give those who ask tokens (r2-router token add NAME), or set "
+    f"{TOKEN_VARIABLE} to a long random text; clients send either as `Authorization: Bearer ...`"
+)
+_METADATA = f"/.well-known/oauth-protected-resource{PATH}"
 
 
 def http_app(
@@ -32,17 +38,27 @@ def http_app(
     token: str = "",
     limits: HttpLimits | None = None,
     stateless: bool = True,
+    authorization_servers: Sequence[str] = (),
 ) -> ASGIApp:
     """The ASGI application that serves `server` at /mcp, and /health for the balancer.
 
     `host` is the address it will be bound to; `allowed_hosts` are the names clients use, with or without a port
     (default: loopback's). `stateless=False` keeps sessions, which questions to clients of the older protocol need.
+    `token` opens, and each named token of the ledger does. `authorization_servers` are where clients are told to get
+    theirs (RFC 9728), if somebody before this server turns what they get there into one of ours.
 
     Raises ConfigError where an address that others can reach has no token, or no name.
     """
     limits = limits or HttpLimits()
-    names = allowed_names(host, allowed_hosts, has_token=bool(token), how=_HOW)
+    tokens = Tokens(Ledger.configured())
+    names = allowed_names(host, allowed_hosts, has_token=bool(token or tokens.all()), how=_HOW)
     server.custom_route("/health", methods=["GET"])(_health)
+    open_paths, challenge = ["/health"], "Bearer"
+    if authorization_servers:
+        resource = f"https://{allowed_hosts[0]}" if allowed_hosts else f"http://{host}"
+        server.custom_route(_METADATA, methods=["GET"])(_metadata(f"{resource}{PATH}", authorization_servers))
+        open_paths.append(_METADATA)
+        challenge = f'Bearer resource_metadata="{resource}{_METADATA}"'
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=stateless,
@@ -53,8 +69,23 @@ def http_app(
         ),
         host=host,
     )
-    how = f"Send the token of {TOKEN_VARIABLE} as a bearer token."
-    return Gate(_PostOnly(app) if stateless else app, one_token(token), _refusal, limits, how=how)
+    return Gate(
+        _PostOnly(app) if stateless else app,
+        who_asks(token, tokens),
+        _refusal,
+        limits,
+        open_paths=open_paths,
+        how=f"Send your token, or that of {TOKEN_VARIABLE}, as a bearer token.",
+        challenge=challenge,
+    )
+
+
+def _metadata(resource: str, servers: Sequence[str]) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def respond(_: Request) -> JSONResponse:
+        known = {"resource": resource, "authorization_servers": list(servers), "bearer_methods_supported": ["header"]}
+        return JSONResponse({**known, "resource_name": "R2-Router"})
+
+    return respond
 
 
 async def _health(_: Request) -> JSONResponse:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
 
 import numpy as np
 
+from r2_router.acting import acting
 from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
 from r2_router.checkpoints.format import Checkpoint
@@ -496,7 +497,7 @@ class R2Router:
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _decide(self, decider: Decider, requests: Sequence[Request], *, ready_only: bool = False) -> list[Decision]:
-        trades = [self._worths.in_force(request.trade_off, request.preset) for request in requests]
+        trades = [self._trade_off(request.trade_off, request.preset) for request in requests]
         try:
             return decider.decide_all(requests, trades, ready_only=ready_only)
         except NoCandidateError as error:
@@ -506,7 +507,14 @@ class R2Router:
 
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
-        return self._worths.in_force(trade, preset), limits
+        return self._trade_off(trade, preset), limits
+
+    def _trade_off(self, stated: TradeOff | None, preset: str) -> TradeOff:
+        """What is stated, else what goes with the token of who asks, else the default."""
+        caller = acting() if stated is None and not preset else None
+        if caller is not None and (caller.worth_usd is not None or caller.preset):
+            stated, preset = trade_off(None, caller.worth_usd), caller.preset
+        return self._worths.in_force(stated, preset)
 
     def _open_recorder(self) -> Recorder:
         from r2_router.ledger.recorder import Recorder

@@ -96,6 +96,7 @@ COMMANDS = [
     "ask hi --pool mine",
     "batch OUT/queries.csv --output OUT/batch",
     "serve --host 0.0.0.0",
+    "token list",
     "models",
     "models --pool paper --json",
     "models pull mine",

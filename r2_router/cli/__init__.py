@@ -16,6 +16,7 @@ _MODULES = {
     "explain": "explain",
     "batch": "batch_",
     "serve": "serve",
+    "token": "token_",
     "models": "models",
     "import": "import_",
     "collect": "collect",

@@ -53,6 +53,11 @@ def _show(summary: Stats) -> None:
     print("", "By model", sep="\n")
     columns = ("model", "calls", "answered", "spent", "saved", "tokens out", "cached", "latency")
     show_table(columns, _model_rows(summary), numbers=range(1, len(columns)))
+    if summary.callers:
+        from r2_router.words import usd
+
+        print("", "By caller", sep="\n")
+        show_table(("caller", "spent"), [(c.caller, usd(c.cost_usd)) for c in summary.callers], numbers=[1])
     print("", "Real over predicted, ± mean absolute error, n = answers that tell", sep="\n")
     columns = ("model", "budget", "answers", "quality", "tokens", "cost")
     show_table(columns, _candidate_rows(summary), numbers=range(1, len(columns)))

@@ -23,7 +23,8 @@ from r2_router.gateway.model_list import model_entry, model_list
 from r2_router.gateway.prometheus import INSTALL, Metrics
 from r2_router.gateway.responses import Responses
 from r2_router.gateway.traces import trace
-from r2_router.serving.gate import Gate, HttpLimits, allowed_names, one_token
+from r2_router.ledger.named_tokens import Tokens, who_asks
+from r2_router.serving.gate import Gate, HttpLimits, allowed_names
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,8 +37,11 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "R2_GATEWAY_TOKEN"
 LIMITS = HttpLimits(max_bytes=32 << 20, max_requests=1024)  # chats hold images, and wait for their models
 
-_HOW = f"set {TOKEN_VARIABLE} to a long random text, which clients send as their API key"
-_NO_TOKEN = f"Send the token of {TOKEN_VARIABLE} as the API key."
+_HOW = (
+    "give those who ask tokens (r2-router token add NAME), or set "
+    f"{TOKEN_VARIABLE} to a long random text; clients send either as their API key"
+)
+_NO_TOKEN = f"Send your token, or that of {TOKEN_VARIABLE}, as the API key."
 _APIS: Mapping[str, Api] = {
     "/v1/chat/completions": ChatCompletions(),
     "/v1/responses": Responses(),
@@ -59,7 +63,8 @@ def gateway_app(
 
     Raises ConfigError where an address that others can reach has no token, or no name.
     """
-    names = allowed_names(host, allowed_hosts, has_token=bool(token), how=_HOW)
+    tokens = Tokens(router.ledger)
+    names = allowed_names(host, allowed_hosts, has_token=bool(token or tokens.all()), how=_HOW)
     metrics = _metrics()
     observers = [trace, metrics] if metrics else [trace]
     exchanges = {path: Exchange(api, router, observers) for path, api in _APIS.items()}
@@ -71,7 +76,8 @@ def gateway_app(
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
     open_paths = ("/health", "/ready")
-    return Gate(app, one_token(token), _refusal, limits, names=names, open_paths=open_paths, how=_NO_TOKEN)
+    who = who_asks(token, tokens)
+    return Gate(app, who, _refusal, limits, names=names, open_paths=open_paths, how=_NO_TOKEN)
 
 
 def _limited(endpoint: Endpoint, limits: HttpLimits) -> Endpoint:

@@ -31,6 +31,8 @@ class Entry(Record):
     the provider read, those of them that came from its prompt cache and went into it, and what that saved, less than
     0 where more was written than read. `explored_usd`: the expected net value that an exploration gave up.
 
+    `caller` names whose token asked, None where nobody's did.
+
     The ledger fills `id`, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told to.
     """
 
@@ -62,6 +64,7 @@ class Entry(Record):
     id: str = ""
     time: str = ""
     query_sha256: str = ""
+    caller: str | None = None
 
 
 def new_id(now: datetime) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from r2_router.acting import acting
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class LoopGuard:
-    """A SpendGuard, as a `generate.Guard`: what it writes is put off to the ledger's thread, and stays in order."""
+    """A SpendGuard, as a `generate.Guard`: what it writes is put off to the ledger's thread, and stays in order. It
+    reserves for whoever is `acting`."""
 
     def __init__(self, guard: SpendGuard, ledger: Ledger) -> None:
         self._guard = guard
@@ -27,7 +30,8 @@ class LoopGuard:
         """
         import asyncio
 
-        reserving = self._ledger.put_off(partial(self._guard.reserve, candidate, worst_case_cost_usd))
+        reserve = partial(self._guard.reserve, candidate, worst_case_cost_usd, acting())
+        reserving = self._ledger.put_off(reserve)
         try:
             return await asyncio.wrap_future(reserving)
         except asyncio.CancelledError:

@@ -6,6 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
+from r2_router.acting import acting
 from r2_router.config.settings import Settings
 from r2_router.errors import LedgerError, SpendLimitError
 from r2_router.ledger.entry import Entry, Face, Outcome
@@ -56,7 +57,7 @@ class Recorder:
     ) -> str:
         """Write a decision, its answer or its failure to the ledger; the entry's id. What was answered is kept, where
         text is, if the query was all that was asked (`alone`): else nobody could judge it later."""
-        best = decision.best
+        best, caller = decision.best, acting()
         obvious = baseline(decision)
         outcome, reason = _outcome(answer, error)
         told = None if answer is None or answer.usage_estimated else answer
@@ -64,6 +65,7 @@ class Recorder:
         return self.ledger.record(
             Entry(
                 face=self.face,
+                caller=caller and caller.name,
                 outcome=outcome,
                 reason=reason,
                 model=answer.model if answer else best.model,

@@ -104,6 +104,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # How many labels there are is asked for again and again.
     ("CREATE INDEX entries_judged ON entries (id) WHERE quality IS NOT NULL",),
     ("ALTER TABLE entries ADD COLUMN explored_usd REAL", *EXPLORATION),
+    (
+        # Who asked, "" or NULL where nobody with a name did; their tokens, of which only hashes are kept.
+        "ALTER TABLE entries ADD COLUMN caller TEXT",
+        "ALTER TABLE reservations ADD COLUMN caller TEXT NOT NULL DEFAULT ''",
+        """
+        CREATE TABLE spend_by (
+            day TEXT NOT NULL,
+            caller TEXT NOT NULL,
+            nanos INTEGER NOT NULL,
+            PRIMARY KEY (day, caller)
+        ) WITHOUT ROWID
+        """,
+        "INSERT INTO spend_by (day, caller, nanos) SELECT day, '', nanos FROM spend",
+        "DROP TABLE spend",
+        "ALTER TABLE spend_by RENAME TO spend",
+        """
+        CREATE TABLE tokens (
+            name TEXT PRIMARY KEY,
+            sha256 TEXT NOT NULL UNIQUE,
+            day_nanos INTEGER,                -- NULL: no limit
+            month_nanos INTEGER,
+            worth_usd REAL,
+            preset TEXT NOT NULL,
+            added TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

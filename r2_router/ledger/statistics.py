@@ -107,6 +107,14 @@ class ModelStats(Totals):
 
 
 @dataclass(frozen=True, slots=True)
+class CallerStats(Record):
+    """Somebody with a token, and the dollars billed for them, by the books of the spending limits."""
+
+    caller: str
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateStats(Record):
     """One (model, budget) that has answered."""
 
@@ -121,7 +129,7 @@ class Stats(Totals):
     """The ledger's entries of the UTC days from `since` on (an ISO date; None: from the first).
 
     `outcomes` counts the calls by how they ended; `decided` the decisions for which nothing was asked of a
-    model. Days are in order of time, models of cost, candidates of name and budget.
+    model. Days are in order of time, models and callers of cost, candidates of name and budget.
     """
 
     since: str | None
@@ -133,6 +141,7 @@ class Stats(Totals):
     days: tuple[DayStats, ...]
     models: tuple[ModelStats, ...]
     candidates: tuple[CandidateStats, ...]
+    callers: tuple[CallerStats, ...]
 
 
 def stats(ledger: Ledger, since: datetime | None = None) -> Stats:
@@ -150,7 +159,7 @@ def stats(ledger: Ledger, since: datetime | None = None) -> Stats:
 _Rows: TypeAlias = "list[tuple[Any, ...]]"
 
 _NO_CACHE = CacheStats(0, 0, 0, 0, 0.0)
-_NOTHING: tuple[_Rows, _Rows, _Rows, _Rows, _Rows] = ([], [], [], [], [])
+_NOTHING: tuple[_Rows, ...] = ([], [], [], [], [], [])
 _MONEY = ("cost_nanos", "compared", "compared_nanos", "baseline_usd")
 _PARTS = ("count", "predicted", "real", "error")
 _CACHES = ("told", "prompt_tokens", "cache_read_tokens", "cache_write_tokens", "cache_saved_usd")
@@ -160,9 +169,9 @@ _PAIRS = tuple(f"{quantity}_{part}" for quantity in ("quality", "tokens", "cost"
 _LAST_TOTAL, _FIRST_PAIR = len(_TOTALS), len(_TOTALS) + len(_PACE)
 
 
-def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows]:
+def _sums(db: Connection, first: str) -> tuple[_Rows, ...]:
     """Rows from the day `first` on: (outcome, entries); (day, totals); (model, budget, totals, pace, pairs);
-    (model, caches); (day, explored)."""
+    (model, caches); (day, explored); (caller, nano-dollars)."""
 
     def rows(key: str, sums: Sequence[str], table: str, where: str = "TRUE") -> _Rows:
         columns = ", ".join((key, *(f"SUM({column})" for column in sums)))
@@ -180,11 +189,18 @@ def _sums(db: Connection, first: str) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows
         ),
         rows("model", _CACHES, "day_caches"),
         rows("day", ("explored", "explored_usd"), "day_explored"),
+        sorted(rows("caller", ("nanos",), "spend", "caller <> ''"), key=lambda row: (-row[1], row[0])),
     )
 
 
 def _stats(
-    since: str | None, by_outcome: _Rows, by_day: _Rows, by_candidate: _Rows, by_cache: _Rows, by_explored: _Rows
+    since: str | None,
+    by_outcome: _Rows,
+    by_day: _Rows,
+    by_candidate: _Rows,
+    by_cache: _Rows,
+    by_explored: _Rows,
+    by_caller: _Rows,
 ) -> Stats:
     caches = {model: CacheStats(*sums) for model, *sums in by_cache}
     outcomes: dict[str, int] = dict(by_outcome)
@@ -201,6 +217,7 @@ def _stats(
         caches=CacheStats(*map(sum, zip(*(sums for _, *sums in by_cache), strict=True))) if by_cache else _NO_CACHE,
         explored=ExplorationStats(sum(row[1] for row in by_explored), float(sum(row[2] for row in by_explored))),
         days=tuple(DayStats(*_totals(sums), day) for day, *sums in by_day),
+        callers=tuple(CallerStats(caller, to_usd(int(nanos))) for caller, nanos in by_caller),
         models=tuple(
             sorted(
                 (_model(model, sums, caches.get(model, _NO_CACHE)) for model, *sums in by_model),

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from r2_router.errors import ConfigError
+from r2_router.acting import Caller, acting_for
+from r2_router.errors import ConfigError, R2Error
 from r2_router.net.loopback import is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-WhoAsks: TypeAlias = Callable[[str], object]
-"""The token that a request brings, "" if none, -> who that is, None for nobody. Its answer is kept in the scope."""
+WhoAsks: TypeAlias = Callable[[str], Awaitable[object]]
+"""The token that a request brings, "" if none, -> who that is, None for nobody; what is done for a Caller is done in
+their name."""
 
 Refusal: TypeAlias = Callable[[Mapping[str, Any], int, str], bytes]
 """The scope of a request, a status, why -> the JSON body of the refusal, in the form its client reads."""
-
-CALLER = "r2.caller"  # where in the scope of a request stands who asks
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _LAST_WORD_S = 1.0
@@ -36,12 +35,6 @@ class HttpLimits:
     max_requests: int = 256
     receive_s: float = 30.0
     answer_s: float = 900.0  # more than the longest generation
-
-
-def one_token(token: str) -> WhoAsks:
-    """Whoever brings `token`; everybody, where it is empty."""
-    expected = token.encode()
-    return lambda brought: True if not expected or hmac.compare_digest(brought.encode(), expected) else None
 
 
 def allowed_names(host: str, given: Sequence[str], *, has_token: bool, how: str) -> list[str]:
@@ -71,7 +64,8 @@ class Gate:
 
     What still comes, and a GET, such as a session's stream that waits for news, takes nobody's room. `open_paths` ask
     for no token, and have room always. Browsers of other sites are kept out where `names` are given: a request must
-    be for one of them, and come from none or from one of them; else that is for `app` to look at.
+    be for one of them, and come from none or from one of them; else that is for `app` to look at. `how` says to
+    strangers how to be known, `challenge` says it to their programs (RFC 9110, 11.6.1).
     """
 
     def __init__(
@@ -83,7 +77,8 @@ class Gate:
         *,
         names: Sequence[str] = (),
         open_paths: Sequence[str] = ("/health",),
-        how: str = "Send a token as a bearer token.",
+        how: str,
+        challenge: str = "Bearer",
     ) -> None:
         self._app = app
         self._who = who
@@ -92,6 +87,7 @@ class Gate:
         self._names = frozenset(names)
         self._open_paths = frozenset(open_paths)
         self._how = how
+        self._challenge = challenge
         self._requests = 0
 
     @property
@@ -104,11 +100,20 @@ class Gate:
             await self._app(scope, receive, send)
         elif (stranger := self._stranger(scope)) is not None:
             await self._refuse(scope, send, *stranger)
-        elif (caller := self._who(_token(scope))) is None:
-            await self._refuse(scope, send, 401, self._how, ("www-authenticate", "Bearer"))
         else:
-            scope[CALLER] = caller
-            await self._let_in(scope, receive, send)
+            await self._known_or_refused(scope, receive, send)
+
+    async def _known_or_refused(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            caller = await self._who(_token(scope))
+        except R2Error as error:  # who keeps the tokens is away
+            await self._refuse(scope, send, 503, str(error), ("retry-after", "5"))
+            return
+        if caller is None:
+            await self._refuse(scope, send, 401, self._how, ("www-authenticate", self._challenge))
+        else:
+            with acting_for(caller if isinstance(caller, Caller) else None):
+                await self._let_in(scope, receive, send)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in ("GET", "HEAD"):

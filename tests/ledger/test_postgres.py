@@ -103,6 +103,7 @@ def test_its_tables_lie_in_a_schema_of_their_own(url):
         "preferences",
         "spend",
         "reservations",
+        "tokens",
         *sums,
         "warm_prompts",
         "cache_hits",

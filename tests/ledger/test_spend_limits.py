@@ -190,7 +190,7 @@ def test_a_day_ends_at_utc_midnight_and_a_late_settlement_is_the_old_days(ledger
     guard.settle(full, 0.4)
     guard.reserve(CANDIDATE, 0.6)
     with ledger.reading() as db:
-        assert db.execute("SELECT * FROM spend ORDER BY day").fetchall() == [
+        assert db.execute("SELECT day, nanos FROM spend ORDER BY day").fetchall() == [
             ("2026-11-23", 1_000_000_000),
             ("2026-11-24", 400_000_000),
         ]

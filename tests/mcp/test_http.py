@@ -24,6 +24,8 @@ from support.mcp_client import ERAS, QUERY, Letters, make_router, serving, words
 
 from r2_mcp.__main__ import main
 from r2_router import R2Router
+from r2_router.acting import Caller
+from r2_router.ledger.named_tokens import Tokens
 from r2_router.serving.gate import HttpLimits
 from r2_router.serving.sockets import listen
 
@@ -161,6 +163,37 @@ async def test_only_the_token_opens(router: R2Router) -> None:
             assert TOKEN not in refused.text
         assert (await _post(url, {"authorization": f"Bearer {TOKEN}"})).status_code == 200
         assert (await _post(url, {"authorization": f"bearer  {TOKEN}"})).status_code == 200
+
+
+@pytest.mark.slow
+async def test_named_tokens_open_too_and_what_is_done_is_done_in_their_name(
+    answering: R2Router, provider: ChatServer
+) -> None:
+    provider.then(says("over HTTP"))
+    tokens = Tokens(answering.ledger)
+    alice, bob = tokens.add(Caller("alice", worth_usd=0.5)), tokens.add(Caller("bob"))
+    async with serving(answering) as url:
+        assert (await _post(url)).status_code == 401
+        for token, tool in ((alice, "route_and_generate"), (bob, "route"), (alice, "route")):
+            body = {**ROUTE, "params": {**ROUTE["params"], "name": tool}}
+            answered = await _post(url, {"authorization": f"Bearer {token}"}, body)
+            assert (answered.status_code, '"isError":false' in answered.text) == (200, True)
+    entries = [(entry.caller, entry.outcome) for entry in answering.ledger.entries()]
+    assert sorted(entries) == [("alice", "answered"), ("alice", "decided"), ("bob", "decided")]
+    worths = {entry.caller: entry.worth_usd for entry in answering.ledger.entries()}
+    assert worths == {"alice": 0.5, "bob": 0.01}
+
+
+async def test_clients_are_told_where_to_get_a_token(router: R2Router) -> None:
+    issuer = "https://login.example.org"
+    options = {"token": TOKEN, "allowed_hosts": ["r2.example.org"], "authorization_servers": [issuer]}
+    async with serving(router, **options) as url, httpx.AsyncClient() as client:
+        refused = await _post(url)
+        told = await client.get(f"{url}/.well-known/oauth-protected-resource/mcp")
+    address = "https://r2.example.org/.well-known/oauth-protected-resource/mcp"
+    assert refused.headers["www-authenticate"] == f'Bearer resource_metadata="{address}"'
+    assert told.json()["resource"] == "https://r2.example.org/mcp"
+    assert told.json()["authorization_servers"] == [issuer]
 
 
 @pytest.mark.slow
