@@ -106,7 +106,7 @@ def our_call(url: str) -> Callable[[], Awaitable[str]]:
     from r2_router.checkpoints.format import Instruction
     from r2_router.generate import Endpoint, Generation
     from r2_router.pools.model import Model
-    from r2_router.routing.decision import Candidate
+    from r2_router.routing.considered import Candidate
 
     model = Model("any", "any", 0.1, 0.4, base_url=url)
     choice = Candidate("any", "any", 40, 0.5, None, 20.0, 1e-5, 0.0, 0.0)

@@ -30,7 +30,7 @@ from r2_router.generate import Endpoint, Generation, Options
 from r2_router.ledger import Entry, Ledger, SpendGuard, stats
 from r2_router.ledger.schema import MIGRATIONS
 from r2_router.pools.model import Model
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

@@ -25,6 +25,7 @@ FLOORS: Mapping[str, str] = {
     "acting": "whose request is being answered",
     "arrays": "the arrays everything is computed in",
     "words": "numbers as people read them",
+    "pages": "HTML that reads in light and dark, what comes from outside as text",
     "config": "settings, keys, folders, TOML with line numbers",
     "net": "connections, downloads, loopback, Retry-After",
     "serving": "HTTP: sockets, who may ask, how much",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from r2_magic.answer import CellAnswer, Format, cell_answer
 from r2_magic.screen import Growing
 from r2_router.errors import ProviderError
-from r2_router.show.ranking import choice
+from r2_router.routing.rows import choice
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

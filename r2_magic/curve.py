@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from r2_magic import html
+from r2_router.pages import html
+from r2_router.routing.rows import choice
 from r2_router.show.plot import Mark, letters, plot
-from r2_router.show.ranking import choice
 from r2_router.words import asked_for, quality_text, usd
 
 if TYPE_CHECKING:
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
 
 _CHOSEN = "●"
 

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.core.error import UsageError
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from r2_magic import html, options
+from r2_magic import options
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import in_notebook, say
 from r2_router.errors import InputError, R2Error
+from r2_router.pages import html
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
     from r2_router.routing.decision import Decision
 
 _ANSWER = "r2_magic.answer.CellAnswer"
+_DECISION = "r2_router.routing.decision.Decision"
 _DEFAULTS = ("worth_usd", "lambda_val", "preset", "max_cost_usd", "top", "history", "format", "quiet")
 _TRADE_OFF = ("worth_usd", "lambda_val", "preset")
 _RESULT = re.compile(r"_{1,3}|_\d+")
@@ -33,7 +35,7 @@ class R2Magics(Configured):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._streamed: CellAnswer | None = None  # it is on the screen already when its cell ends
+        self._shown: CellAnswer | Decision | None = None  # it is on the screen already when its cell ends
 
     @no_var_expand
     @line_cell_magic
@@ -106,6 +108,7 @@ class R2Magics(Configured):
         decision = self.decide(query, args)
         self._show_ranking(decision, args)
         self._keep(args, decision)
+        self._shown = decision
         return decision
 
     def _ask(self, query: str, args: argparse.Namespace) -> CellAnswer:
@@ -133,7 +136,7 @@ class R2Magics(Configured):
         session.history.add(query, answer.text)
         if args.format == "code":
             self.shell.set_next_input(answer.code, replace=False)
-        self._streamed = answer if streamed else None
+        self._shown = answer if streamed else None
         return answer
 
     def _show_ranking(self, decision: Decision, args: argparse.Namespace) -> None:
@@ -182,15 +185,23 @@ class R2Magics(Configured):
         A console that shows a kernel's output as plain text, such as Jupyter's own, knows no updates: it has not shown
         the text yet, and takes the plain one of both.
         """
-        from r2_router.show.reasons import answer_facts
+        from r2_router.show.facts import answer_facts
 
-        if answer is self._streamed:
-            self._streamed = None
+        if answer is self._shown:
+            self._shown = None
             facts = "; ".join(filter(None, (answer_facts(answer), self.spent_here())))
             if not in_notebook(self.shell):
                 return {"text/plain": facts}
             return {"text/plain": f"{answer.text}\n\n{facts}", "text/html": html.page(html.paragraph(facts))}
         return answer._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]
+
+    def displayed_decision(self, decision: Decision) -> dict[str, Any]:
+        """The display of a decision: its ranking; or a line, where the cell that ends has just shown the ranking."""
+        page = decision._repr_html_()  # pyright: ignore[reportPrivateUsage]
+        if decision is self._shown:
+            self._shown = None
+            page = html.page(html.paragraph(repr(decision)))
+        return {"text/plain": repr(decision), "text/html": page}
 
 
 def _short(error: BaseException, text: str = "") -> BaseException:
@@ -214,6 +225,7 @@ def load(shell: Any) -> None:
     magics = R2Magics(shell)
     shell.register_magics(magics)
     shell.display_formatter.mimebundle_formatter.for_type(_ANSWER, magics.displayed)
+    shell.display_formatter.mimebundle_formatter.for_type(_DECISION, magics.displayed_decision)
     shell.input_transformers_cleanup.append(_reworded)
     for name in ("%%r2", "%r2"):
         shell.set_hook("complete_command", complete, str_key=name)
@@ -229,7 +241,8 @@ def unload(shell: Any) -> None:
     for kind in ("line", "cell"):
         manager.magics[kind].pop("r2", None)
     shell.configurables.remove(magics)
-    shell.display_formatter.mimebundle_formatter.pop(_ANSWER, None)
+    for kind in (_ANSWER, _DECISION):
+        shell.display_formatter.mimebundle_formatter.pop(kind, None)
     shell.input_transformers_cleanup.remove(_reworded)
     for name in ("%%r2", "%r2"):
         shell.strdispatchers["complete_command"].strs.pop(name, None)

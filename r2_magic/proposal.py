@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from r2_magic import html
 from r2_magic.curve import COLOURS, SHAPES, SIZE, Axis, cost_axis, height_axis, rules
 from r2_magic.render import View
+from r2_router.pages import html
 from r2_router.show.plot import letters
 from r2_router.show.proposal import COLUMNS, NUMBERS, change_lines, found_lines, frontier_plot, notes, proposal_rows
 from r2_router.show.tables import plain_table

@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from r2_magic import html
-from r2_router.routing.explanation import Explanation, explain
-from r2_router.show.ranking import COLUMNS, NUMBERS, QUALITY, choice, footnotes, more, ranking_row
-from r2_router.show.reasons import excluded_texts, reasons, span_text
+from r2_router.pages import html
+from r2_router.routing.explanation import (
+    FRONTIER,
+    FRONTIER_COLUMNS,
+    FRONTIER_NUMBERS,
+    explain,
+    explanation_page,
+    frontier_rows,
+    reasons,
+)
+from r2_router.routing.ranked_page import ranking_page
+from r2_router.routing.rows import COLUMNS, NUMBERS, choice, excluded_texts, footnotes, ranking_row, under
 from r2_router.show.tables import plain_table
-from r2_router.words import price_text, quality_text, usd
+from r2_router.words import price_text
 
 if TYPE_CHECKING:
     from r2_router.pools.model import Model
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
+    from r2_router.routing.explanation import Explanation
 
 _TOP_HINT = "--top N shows more"
 
@@ -47,16 +57,10 @@ class View:
 def ranking_view(decision: Decision, top: int) -> View:
     """The best `top` candidates, notes to be read, and folded away: why, and what was filtered out."""
     shown = decision.candidates[:top]
-    why = reasons(explain(decision))
-    out = excluded_texts(decision.excluded)
-    notes = [*footnotes(shown), *more(len(decision.candidates) - len(shown), _TOP_HINT), *decision.warnings()]
-    page = html.page(
-        _ranking_table(choice(decision.best), shown),
-        *(html.paragraph(note, "r2-note") for note in notes),
-        html.folded("Why this one", why),
-        html.folded(f"Filtered out: {len(decision.excluded)} candidates", out),
-    )
-    filtered = [f"Filtered out: {len(decision.excluded)} candidates (%r2 explain says why)"] if out else []
+    notes = [*under(shown, decision.candidates, _TOP_HINT), *decision.warnings()]
+    page = ranking_page(shown, notes, decision.excluded, reasons(explain(decision)))
+    count = len(decision.excluded)
+    filtered = [f"Filtered out: {count} candidates (%r2 explain says why)"] if count else []
     return View(page, choice(decision.best), _plain_ranking(shown), [*notes, *filtered], shown)
 
 
@@ -64,19 +68,11 @@ def explanation_view(explanation: Explanation, top: int) -> View:
     """The ranking with everything that is said about it, nothing folded away."""
     decision = explanation.decision
     shown = decision.candidates[:top]
-    why, out = reasons(explanation), excluded_texts(explanation.excluded)
-    columns = ("model", "budget", "quality", "cost", "the choice at a worth of")
-    frontier = [_frontier_row(point.candidate, span_text(point)) for point in explanation.frontier]
-    caption = "Frontier: nothing is both better and cheaper"
-    page = html.page(
-        _ranking_table(choice(decision.best), shown),
-        html.items([*why, *decision.warnings()]),
-        html.table(caption, columns, frontier, numbers={1, 2, 3}),
-        html.folded(f"Filtered out: {len(explanation.excluded)} candidates", out),
-    )
-    notes = [*footnotes(shown), *why, *decision.warnings()]
-    notes += ["", caption, *plain_table(columns, frontier, {1, 2, 3})]
+    out = excluded_texts(explanation.excluded)
+    notes = [*footnotes(shown), *reasons(explanation), *decision.warnings()]
+    notes += ["", FRONTIER, *plain_table(FRONTIER_COLUMNS, frontier_rows(explanation), FRONTIER_NUMBERS)]
     notes += ["", "Filtered out:", *(f"  {text}" for text in out)] if out else []
+    page = explanation_page(explanation, shown)
     return View(page, choice(decision.best), _plain_ranking(shown), notes, shown)
 
 
@@ -106,32 +102,3 @@ def models_view(pool: str, states: Sequence[tuple[Model, str]]) -> View:
 
 def _plain_ranking(shown: Sequence[Candidate]) -> list[str]:
     return plain_table(COLUMNS, [ranking_row(rank, c) for rank, c in enumerate(shown, 1)], NUMBERS)
-
-
-def _ranking_table(caption: str, shown: Sequence[Candidate]) -> str:
-    rows = [_ranking_cells(rank, c) for rank, c in enumerate(shown, 1)]
-    columns = ("rank", *COLUMNS[1:])
-    return html.table(caption, columns, rows, numbers=NUMBERS - {QUALITY}, chosen=0)
-
-
-def _ranking_cells(rank: int, c: Candidate) -> list[html.Cell]:
-    budget = float("inf") if c.budget == "unlimited" else float(c.budget)
-    values = (
-        float(rank),
-        None,
-        min(budget, 1e300),
-        c.predicted_quality,
-        c.predicted_output_tokens,
-        c.predicted_cost_usd,
-        c.net_usd,
-        c.risk,
-    )
-    cells = [html.Cell(text, value) for text, value in zip(ranking_row(rank, c), values, strict=True)]
-    quality_bar = html.quality_bar(c.predicted_quality, c.quality_error)
-    cells[QUALITY] = html.Cell(quality_text(c.predicted_quality, c.quality_error), c.predicted_quality, quality_bar)
-    return cells
-
-
-def _frontier_row(c: Candidate, span: str) -> tuple[str, ...]:
-    cells = ranking_row(0, c)
-    return (cells[1], cells[2], quality_text(c.predicted_quality, c.quality_error), usd(c.predicted_cost_usd), span)

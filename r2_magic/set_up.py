@@ -41,7 +41,7 @@ def _first_answer(pool: str, magics: Configured) -> None:
     from r2_magic.answering import answered
     from r2_router.routing.request import Request
     from r2_router.setup.prepare import FIRST_QUERY
-    from r2_router.show.reasons import answer_facts
+    from r2_router.show.facts import answer_facts
 
     session = magics.session
     stream = session.router(pool=pool, embed_url=magics.embed_url).ask(Request.read(FIRST_QUERY))

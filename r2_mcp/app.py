@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult
 
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
 
 URI = "ui://r2/decision.html"
 TOOL_META = {"ui": {"resourceUri": URI}}

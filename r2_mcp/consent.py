@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from r2_mcp.progress import Progress
     from r2_router.generate import AnswerStream
     from r2_router.ledger.consent_guard import ConsentGuard
-    from r2_router.routing.decision import Candidate
+    from r2_router.routing.considered import Candidate
 
 _ASKS_IN_RESULTS = "2026-07-28"  # from here on a question to the client rides on a result
 

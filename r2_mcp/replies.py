@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from r2_router.generate import Answer
     from r2_router.router import R2Router
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
     from r2_router.routing.explanation import Explanation, FrontierPoint
 
 _DIGITS = 3  # of a prediction
@@ -45,7 +46,7 @@ def reply(result: Mapping[str, Any], *texts: str, digits: int = _DIGITS) -> Call
 def route_reply(router: R2Router, decision: Decision, top_k: int, best_ready: str = "") -> CallToolResult:
     """What `route` answers: the choice, and all it takes to ask it oneself."""
     from r2_router.routing.explanation import explain
-    from r2_router.show.reasons import how_to_ask
+    from r2_router.show.facts import how_to_ask
 
     best, explanation = decision.best, explain(decision)
     instruction = router.checkpoint.instruction
@@ -70,8 +71,8 @@ def route_reply(router: R2Router, decision: Decision, top_k: int, best_ready: st
 
 def explain_reply(decision: Decision, top_k: int, compare: str) -> CallToolResult:
     """What `explain_candidates` answers. Raises InputError where `compare` means no candidate."""
-    from r2_router.routing.explanation import explain
-    from r2_router.show.reasons import excluded_texts, why_not
+    from r2_router.routing.explanation import explain, why_not
+    from r2_router.routing.rows import excluded_texts
 
     explanation = explain(decision)
     compared = why_not(explanation, compare) if compare else ""
@@ -96,7 +97,7 @@ def explain_reply(decision: Decision, top_k: int, compare: str) -> CallToolResul
 
 def why(explanation: Explanation) -> str:
     """The reasons for a decision, as every face says them."""
-    from r2_router.show.reasons import reasons
+    from r2_router.routing.explanation import reasons
 
     return " ".join(reasons(explanation))
 
@@ -112,7 +113,7 @@ def _rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 def _terms(explanation: Explanation) -> dict[str, Any]:
-    from r2_router.show.reasons import reasons
+    from r2_router.routing.explanation import reasons
 
     decision = explanation.decision
     return {
@@ -134,7 +135,7 @@ def _point(point: FrontierPoint) -> dict[str, Any]:
 def answer_reply(answer: Answer, decision: Decision, entry_id: str) -> CallToolResult:
     """What `route_and_generate` answers: the text, then a line on what it took."""
     from r2_router.routing.explanation import explain
-    from r2_router.show.reasons import answer_facts
+    from r2_router.show.facts import answer_facts
 
     explanation = explain(decision)
     baseline = explanation.baseline
@@ -182,7 +183,7 @@ def sampled_reply(sampled: CreateMessageResult, decision: Decision, entry_id: st
 
 def _headline(c: Candidate) -> str:
     """A candidate on one line."""
-    from r2_router.show.ranking import ranking_row
+    from r2_router.routing.rows import ranking_row
 
     _, model, budget, quality, tokens, cost, net, _ = ranking_row(0, c)
     return f"{model} @ {budget}: expected quality {quality}, {tokens} tokens, {cost}, net value {net}."

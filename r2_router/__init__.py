@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from r2_router.pools.pool import Pool
     from r2_router.router import R2Router
     from r2_router.routing.batch import Decisions
-    from r2_router.routing.decision import Candidate, Decision, Excluded, Limits, TradeOff
+    from r2_router.routing.considered import Candidate, Excluded
+    from r2_router.routing.decision import Decision, Limits, TradeOff
     from r2_router.routing.explanation import Explanation
     from r2_router.routing.request import Request
 
@@ -79,7 +80,8 @@ _ROOMS = {
     "pools.pool": ("Pool",),
     "router": ("R2Router",),
     "routing.batch": ("Decisions",),
-    "routing.decision": ("Candidate", "Decision", "Excluded", "Limits", "TradeOff"),
+    "routing.considered": ("Candidate", "Excluded"),
+    "routing.decision": ("Decision", "Limits", "TradeOff"),
     "routing.explanation": ("Explanation",),
     "routing.request": ("Request",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),

@@ -23,9 +23,8 @@ from r2_magic.magic import R2Magics
 from r2_router import Decision, R2Router
 from r2_router.cli import build_parser, common
 from r2_router.errors import InputError, NoCandidateError
-from r2_router.routing.explanation import explain
+from r2_router.routing.explanation import explain, reasons
 from r2_router.routing.wishes import wish_options
-from r2_router.show.reasons import reasons
 
 LONG = "x y z " * 400  # longer than LetterEmbedder embeds whole
 

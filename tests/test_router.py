@@ -18,7 +18,7 @@ from r2_router import R2Router
 from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
 from r2_router.routing.decision import Decision
-from r2_router.show.reasons import reasons
+from r2_router.routing.explanation import reasons
 
 
 @pytest.fixture

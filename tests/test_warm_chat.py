@@ -20,9 +20,10 @@ from r2_router.ledger import stats
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import profile_of, profiles
+from r2_router.routing.explanation import reasons
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.worth import trade_off
-from r2_router.show.reasons import answer_facts, reasons
+from r2_router.show.facts import answer_facts
 from r2_router.show.spending import cached
 
 CONTEXT = "The house rules of this chat, in full. " * 100

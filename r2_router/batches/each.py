@@ -19,7 +19,8 @@ from r2_router.words import usd
 if TYPE_CHECKING:
     from r2_router.generate import AnswerStream
     from r2_router.generate.generation import Guard
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
 
 CHUNK = 256  # prompts embedded together
 AT_ONCE = 8  # answers under way

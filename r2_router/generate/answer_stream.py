@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from r2_router.generate.answer import Answer
     from r2_router.generate.generation import Generation, Guard
     from r2_router.generate.tool_calls import ToolCallDelta
-    from r2_router.routing.decision import Candidate, Decision
+    from r2_router.routing.considered import Candidate
+    from r2_router.routing.decision import Decision
 
 
 class AnswerStream:

@@ -29,7 +29,8 @@ from r2_router.pools.can import lacks, remember_refusal
 from r2_router.pools.model import Model
 from r2_router.pools.part_tokens import part_tokens
 from r2_router.records import MAX_BUDGET
-from r2_router.routing.decision import Candidate, Decision
+from r2_router.routing.considered import Candidate
+from r2_router.routing.decision import Decision
 from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
 from r2_router.routing.needs import PLAIN, Form, read_needs
 from r2_router.routing.tokens import estimate_tokens

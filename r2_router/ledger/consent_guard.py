@@ -9,7 +9,7 @@ from r2_router.words import usd, usd_at_most
 
 if TYPE_CHECKING:
     from r2_router.generate.generation import Guard
-    from r2_router.routing.decision import Candidate
+    from r2_router.routing.considered import Candidate
 
 _VARIABLE = "R2_CONFIRM_ABOVE_USD"
 

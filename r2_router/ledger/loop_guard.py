@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from r2_router.ledger.spend_limits import Reservation, SpendGuard
     from r2_router.ledger.store import Ledger
-    from r2_router.routing.decision import Candidate
+    from r2_router.routing.considered import Candidate
 
 
 class LoopGuard:

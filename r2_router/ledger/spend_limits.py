@@ -15,7 +15,7 @@ from r2_router.ledger.store import Ledger
 if TYPE_CHECKING:
     from r2_router.acting import Caller
     from r2_router.ledger.database import Connection
-    from r2_router.routing.decision import Candidate
+    from r2_router.routing.considered import Candidate
 
 Period = Literal["call", "day", "month"]
 

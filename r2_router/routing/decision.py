@@ -1,10 +1,9 @@
-"""What a decision is made of: candidates, the ones filtered out and why, and the decision itself."""
+"""What a decision is made of: limits, a trade-off, a ranking, and the decision itself."""
 
 from __future__ import annotations
 
 import math
-from abc import ABCMeta
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, cast, overload
@@ -18,71 +17,14 @@ from r2_router.errors import InputError
 from r2_router.pools.can import is_known
 from r2_router.pools.model import Model
 from r2_router.records import UNLIMITED, Budget, Later, Record, to_json
+from r2_router.routing.considered import Candidate, Excluded
 from r2_router.routing.needs import Need
+from r2_router.routing.ranked_page import SHOWN, ranking_page
+from r2_router.routing.rows import under
 from r2_router.routing.stated_length import StatedLength
 from r2_router.routing.warm import PromptCache, Warmth
 
 LOW_QUALITY = 0.5  # under it, an answer is more likely bad than good
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate(Record):
-    """One (model, budget) with what is expected of it.
-
-    predicted_quality 0..1, with its standard error where the checkpoint knows one; predicted_output_tokens;
-    predicted_cost_usd for this query, instruction included; risk = (1−λ)·quality − λ·cost; net_usd =
-    worth·quality − cost, None at λ = 0 (where worth has no bound). `interpolated`: between two measured budgets.
-    `doubt` is held back from the quality in both, for its price, where nothing was measured; 0 elsewhere. `ahead_usd`
-    is added to the cost in both: by how much the mean of a chat's next turns differs from this one; 0 elsewhere.
-    """
-
-    model: str
-    model_id: str
-    budget: Budget
-    predicted_quality: float
-    quality_error: float | None
-    predicted_output_tokens: float
-    predicted_cost_usd: float
-    risk: float
-    net_usd: float | None
-    interpolated: bool = False
-    doubt: float = 0.0
-    ahead_usd: float = 0.0
-
-    _aliases: ClassVar[dict[str, str]] = {"openrouter_id": "model_id"}
-
-    @property
-    def weighed_usd(self) -> float:
-        """The cost that the quality is weighed against."""
-        return self.predicted_cost_usd + self.ahead_usd
-
-    @property
-    def believed_quality(self) -> float:
-        """The quality that is weighed against the cost."""
-        return self.predicted_quality - self.doubt
-
-    @property
-    def label(self) -> str:
-        """`model @ budget`, for messages."""
-        return f"{self.model} @ {self.budget}"
-
-
-cast("ABCMeta", Mapping).register(Candidate)  # so that a list of them is a table: a row each, a column a field
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded(Record):
-    """A candidate the filters took out, and every reason for it.
-
-    `usable` is False where its model cannot be chosen whatever the numbers: not available, or not allowed.
-    `distance` is how far it is from the limits that take it out: the excess over each as a share of the limit,
-    summed.
-    """
-
-    candidate: Candidate
-    usable: bool
-    reasons: tuple[str, ...]
-    distance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +380,11 @@ class Decision(Record):
     def __repr__(self) -> str:
         quality = words.quality_text(self.predicted_quality, self.quality_error)
         return f"<Decision {self.best.label}: quality {quality}, {words.usd(self.predicted_cost_usd)}>"
+
+    def _repr_html_(self) -> str:
+        """The ranking as a notebook shows it."""
+        shown = self.candidates[:SHOWN]
+        return ranking_page(shown, [*under(shown, self.candidates, "in `candidates`"), *self.warnings()], self.excluded)
 
 
 _DECISION_KEYS = (

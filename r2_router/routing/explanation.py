@@ -1,12 +1,33 @@
-"""Why a decision is what it is: runner-up, the worth at which it flips, the frontier, the obvious baseline."""
+"""Why a decision is what it is: runner-up, the worth at which it flips, the frontier, the obvious baseline; in numbers,
+in sentences, and as a page."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from r2_router.records import UNLIMITED, Record
-from r2_router.routing.decision import Candidate, Decision, Excluded
+from r2_router.errors import InputError
+from r2_router.pages import html
+from r2_router.records import UNLIMITED, Record, read_budget
+from r2_router.routing.considered import Candidate, Excluded
+from r2_router.routing.decision import Decision
+from r2_router.routing.ranked_page import SHOWN, filtered_out, ranking_table
+from r2_router.routing.rows import choice, excluded_texts, frontier_cells
+from r2_router.words import (
+    CLOSING,
+    EXPLORED,
+    asks_for_length,
+    held_back,
+    leaves,
+    read_with,
+    stays,
+    usd,
+)
+
+FRONTIER = "Frontier: nothing is both better and cheaper"
+FRONTIER_COLUMNS = ("model", "budget", "quality", "cost", "the choice at a worth of")
+FRONTIER_NUMBERS = frozenset({1, 2, 3})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,10 @@ class Explanation(Record):
     frontier: tuple[FrontierPoint, ...]
     baseline: Baseline | None
     excluded: tuple[Excluded, ...]
+
+    def _repr_html_(self) -> str:
+        """The ranking, its reasons and the frontier as a notebook shows them."""
+        return explanation_page(self, self.decision.candidates[:SHOWN])
 
 
 def explain(decision: Decision) -> Explanation:
@@ -148,3 +173,107 @@ def baseline(decision: Decision) -> Baseline | None:
         saved_usd=pick.predicted_cost_usd - decision.predicted_cost_usd,
         lost_quality=pick.predicted_quality - decision.predicted_quality,
     )
+
+
+# -- in sentences ------------------------------------------------------------------------------------------------
+
+
+def reasons(explanation: Explanation) -> list[str]:
+    """Sentences that say why the choice is the choice."""
+    decision, best = explanation.decision, explanation.decision.best
+    worth = decision.worth_usd
+    basis = "at λ = 0 only quality counts" if worth is None else f"if a perfect answer is worth {usd(worth)} to you"
+    source = f"; {decision.trade_off.source}" if decision.trade_off.source else ""
+    if decision.explored is None:
+        lines = [f"Why: the best trade of quality and cost {basis} (λ = {decision.lambda_val:.6g}{source})."]
+    else:
+        lines = [EXPLORED]
+    if decision.closing:
+        lines.append(CLOSING)
+    if decision.read_with:
+        lines.append(read_with([(turn.text, turn.share) for turn in decision.read_with]))
+    if (cache := decision.prompt_cache) is not None:
+        numbers = (cache.cached_tokens, cache.input_tokens, cache.cost_usd, cache.other_usd)
+        lines.append(stays(*numbers) if cache.stays else leaves(cache.model, *numbers))
+    if decision.stated_length is not None:
+        lines.append(asks_for_length(decision.stated_length.said))
+    if best.doubt:
+        lines.append(held_back(best.doubt))
+    other = explanation.runner_up
+    if other is not None and decision.explored is None:
+        gap = "" if explanation.gap_usd is None else f", {usd(explanation.gap_usd)} of value behind"
+        lines.append(f"Runner-up: {choice(other)}{gap}.")
+    flips = [
+        f"{word} {usd(flip.worth_usd)} it would be {choice(flip.candidate)}"
+        for word, flip in (("above", explanation.flip_up), ("below", explanation.flip_down))
+        if flip is not None and flip.worth_usd > 0 and decision.explored is None
+    ]
+    if flips:
+        lines.append(f"Worth at which the choice flips: {'; '.join(flips)}.")
+    base = explanation.baseline
+    if base is not None and base.candidate != best:
+        quality = f"{abs(base.lost_quality):.2f} {'lower' if base.lost_quality > 0 else 'higher'}"
+        lines.append(
+            f"Always {base.candidate.model}, unlimited, would cost {usd(base.candidate.predicted_cost_usd)} an answer; "
+            f"this costs {usd(best.predicted_cost_usd)}, expected quality {quality}."
+        )
+    return lines
+
+
+def span_text(point: FrontierPoint) -> str:
+    """The worths at which a point of the frontier is the choice."""
+    if point.from_worth_usd is None:
+        return "never the choice: a mix of its neighbours is better"
+    upper = "and above" if point.to_worth_usd is None else f"to {usd(point.to_worth_usd)}"
+    return f"{usd(point.from_worth_usd)} {upper}"
+
+
+def why_not(explanation: Explanation, named: str) -> str:
+    """Why the candidate `named`, a model or "model @ budget", is not the choice: of a model its best-ranked one.
+
+    Raises InputError where it names no candidate.
+    """
+    model, _, length = (part.strip() for part in named.rpartition("@")) if "@" in named else (named.strip(), "", "")
+    budget, decision = read_budget(length) if length else None, explanation.decision
+    for rank, c in enumerate(decision.candidates, 1):
+        if _is(c, model) and budget in (None, c.budget):
+            return _against(explanation, rank, c)
+    found = [e for e in explanation.excluded if _is(e.candidate, model) and budget in (None, e.candidate.budget)]
+    if not found:
+        known = dict.fromkeys(c.model for c in (*decision.candidates, *(e.candidate for e in explanation.excluded)))
+        raise InputError(f"'{named[:80]}' is none of the candidates. Models: {', '.join(known)}.")
+    return f"Filtered out: {excluded_texts(found)[0]}."
+
+
+def _is(candidate: Candidate, model: str) -> bool:
+    return model.lower() in (candidate.model.lower(), candidate.model_id.lower())
+
+
+def _against(explanation: Explanation, rank: int, other: Candidate) -> str:
+    best = explanation.decision.best
+    if rank == 1:
+        return f"{choice(other)} is the choice."
+    behind = "" if best.net_usd is None or other.net_usd is None else f": {usd(best.net_usd - other.net_usd)} behind"
+    return (
+        f"{choice(other)} ranks {rank} of {len(explanation.decision.candidates)}{behind}. Expected quality "
+        f"{other.predicted_quality:.2f} for {usd(other.predicted_cost_usd)}; that of the choice "
+        f"{best.predicted_quality:.2f} for {usd(best.predicted_cost_usd)}."
+    )
+
+
+# -- as a page -----------------------------------------------------------------------------------------------------
+
+
+def explanation_page(explanation: Explanation, shown: Sequence[Candidate]) -> str:
+    """The ranking of `shown` with everything that is said about it, and the frontier."""
+    return html.page(
+        ranking_table(shown),
+        html.items([*reasons(explanation), *explanation.decision.warnings()]),
+        html.table(FRONTIER, FRONTIER_COLUMNS, frontier_rows(explanation), numbers=FRONTIER_NUMBERS),
+        filtered_out(explanation.excluded),
+    )
+
+
+def frontier_rows(explanation: Explanation) -> list[tuple[str, ...]]:
+    """The cells under FRONTIER_COLUMNS."""
+    return [(*frontier_cells(point.candidate), span_text(point)) for point in explanation.frontier]

@@ -12,7 +12,8 @@ import numpy as np
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import ConfigError
 from r2_router.records import Later
-from r2_router.routing.decision import Candidate, Decision, Explored, Ranking
+from r2_router.routing.considered import Candidate
+from r2_router.routing.decision import Decision, Explored, Ranking
 
 # Of the variance of an expected quality: what is the model's, the budget's and the candidate's own. The rest is shared
 # by all, and moves no choice. They are those of the levels learned from use: lab/learning/from_base.py.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from r2_router.routing.decision import Candidate, Decision, Excluded
-from r2_router.routing.explanation import Explanation, explain
-from r2_router.show.ranking import COLUMNS, NUMBERS, choice, footnotes, more, ranking_row, rich_ranking
-from r2_router.show.reasons import excluded_texts, reasons, span_text
+from r2_router.routing.considered import Candidate, Excluded
+from r2_router.routing.decision import Decision
+from r2_router.routing.explanation import Explanation, explain, reasons, span_text
+from r2_router.routing.rows import COLUMNS, NUMBERS, choice, excluded_texts, footnotes, more, ranking_row
+from r2_router.show.ranking import rich_ranking
 from r2_router.show.tables import console, is_terminal, plain_table
 from r2_router.words import quality_text, usd
 

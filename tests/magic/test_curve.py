@@ -10,7 +10,7 @@ import pytest
 from support.made_up import HOSTILE, decide
 
 from r2_magic.curve import COLOURS, curve_bundle, curves_of, text_plot
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 from r2_router.words import asked_for, usd
 
 CJK = ("通义千问-大", "深度求索", "ハイク")

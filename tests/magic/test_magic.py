@@ -100,7 +100,21 @@ def test_route_only_asks_nothing(shell, server) -> None:
     ran = shell.run("%%r2 --route-only -o d\nhello")
     assert isinstance(ran.result, Decision)
     assert shell.ip.user_ns["d"] is ran.result
+    assert [bundle["text/html"].count("<table") for bundle in ran.bundles] == [1, 0]  # the ranking, once
     assert server.requests == []
+    [later] = shell.run("d").bundles
+    assert later["text/html"].count("<table") == 1
+    assert later["text/plain"] == repr(ran.result)
+
+
+def test_a_decision_and_an_explanation_of_the_library_are_displayed_as_the_magic_shows_them(bare_shell, server) -> None:
+    bare_shell.run("from r2_router import R2Router\nrouter = R2Router.from_pretrained()")
+    [decided] = bare_shell.run("router.route_text('What is the capital of Italy?')").bundles
+    [explained] = bare_shell.run("router.explain('What is the capital of Italy?')").bundles
+    assert decided["text/html"].count("<table") == 1
+    assert explained["text/html"].count("<table") == 2  # the frontier too
+    for shown in (decided, explained):
+        assert "mathjax_ignore" in shown["text/html"]  # its dollars are money
 
 
 def test_a_forced_model_and_budget_are_asked(shell, server) -> None:

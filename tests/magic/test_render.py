@@ -48,6 +48,19 @@ def test_names_are_shown_as_they_are_and_cannot_be_markup() -> None:
     assert "script" not in page.tags
 
 
+def test_what_the_library_displays_is_what_the_magic_shows() -> None:
+    decision = decide(max_tokens=60)
+    page = Structure(decision._repr_html_())
+    names = {c.model for c in decision.candidates[:5]}
+    assert names & {*HOSTILE}
+    assert all(name in page.text for name in names)
+    assert "script" not in page.tags
+    assert "in `candidates`" in page.text
+    assert "over max_tokens 60" in page.text
+    explanation = explain(decision)
+    assert explanation._repr_html_() == explanation_view(explanation, top=5).html
+
+
 def test_the_page_stands_without_its_style_and_for_a_screen_reader() -> None:
     view = ranking_view(decide(max_tokens=60), top=3)
     assert view.html.count('scope="col"') == 8

@@ -12,11 +12,10 @@ from support.made_up import make_checkpoint, make_pool
 from r2_router.records import Later
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.decision import Decision, Limits
-from r2_router.routing.explanation import explain
+from r2_router.routing.explanation import explain, reasons
 from r2_router.routing.rank import exclusions, rank
 from r2_router.routing.request import limits
 from r2_router.routing.worth import trade_off
-from r2_router.show.reasons import reasons
 
 TABLE = CandidateTable(make_checkpoint(), make_pool())
 HOLDING_BACK = CandidateTable(make_checkpoint(tenfold_gain=0.2), make_pool())

@@ -12,7 +12,8 @@ from support.made_up import make_checkpoint, make_pool
 
 from r2_router.errors import InputError, NoCandidateError
 from r2_router.routing.candidates import CandidateTable
-from r2_router.routing.decision import Candidate, Limits, Ranking, TradeOff
+from r2_router.routing.considered import Candidate
+from r2_router.routing.decision import Limits, Ranking, TradeOff
 from r2_router.routing.rank import exclusions, rank
 from r2_router.routing.request import limits
 from r2_router.routing.worth import trade_off

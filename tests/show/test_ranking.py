@@ -15,8 +15,9 @@ from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.router import R2Router
 from r2_router.routing.decision import Decision
+from r2_router.routing.rows import ranking_row
 from r2_router.routing.worth import trade_off
-from r2_router.show.ranking import ranking_row, rich_ranking
+from r2_router.show.ranking import rich_ranking
 from r2_router.show.tables import fitted, shortened
 from r2_router.words import usd
 

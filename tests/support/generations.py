@@ -11,7 +11,7 @@ from r2_router.checkpoints.format import Instruction
 from r2_router.generate import Answer, Endpoint, Generation, Options
 from r2_router.pools.model import Model
 from r2_router.records import Budget
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 from r2_router.routing.messages import check_messages
 from support.chat_server import ChatServer
 

@@ -20,7 +20,7 @@ from r2_router.lab.data.questions import Question
 from r2_router.ledger.money import to_nanos, to_usd
 from r2_router.ledger.working_file import WorkingFile
 from r2_router.records import Budget, Record
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 
 VERSION = 1
 

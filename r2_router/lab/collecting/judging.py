@@ -22,7 +22,7 @@ from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.pools.prompt_caches import cache_priced
 from r2_router.records import UNLIMITED
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 from r2_router.routing.tokens import estimate_tokens
 
 _MAX_OUTPUT = 1024  # tokens of a judgement,

@@ -14,7 +14,7 @@ from r2_router.generate.generation import Guard, NoLimit
 from r2_router.lab.collecting.answers import CallGuard, Store, StoredAnswer
 from r2_router.lab.collecting.plan import Cell, Key, Pace, Plan, in_turn
 from r2_router.pools.model import Model
-from r2_router.routing.decision import Candidate
+from r2_router.routing.considered import Candidate
 from r2_router.routing.messages import check_messages
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from r2_router import R2Router
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.routing.explanation import explain
-from r2_router.show.ranking import ranking_row
+from r2_router.routing.rows import ranking_row
 
 from .shown import INSTALL, MISSING, Shown, browser, called, showing
 

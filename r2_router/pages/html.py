@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from importlib.resources import files
 
 # A click on a heading sorts by its column. Where a front end takes handlers out, the table just stays as it is.
 _SORT = (
@@ -95,4 +94,6 @@ def _class(name: str) -> str:
 
 @cache
 def _style() -> str:
-    return files("r2_magic").joinpath("style.css").read_text(encoding="utf-8")
+    from importlib.resources import files
+
+    return files("r2_router.pages").joinpath("style.css").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Pages for a notebook: HTML in which whatever comes from outside is text."""
