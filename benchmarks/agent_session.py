@@ -36,6 +36,7 @@ from r2_router.pools.pool import Pool
 from r2_router.pools.prompt_caches import cache_rule, multiples
 from r2_router.routing.messages import Message, message_tokens, unmark
 from r2_router.routing.prompt_memory import PromptMemory
+from r2_router.routing.tokens import estimate_tokens
 
 OPENROUTER = "https://openrouter.ai/api/v1"
 MODELS = ("anthropic/claude-opus-5", "anthropic/claude-sonnet-5", "anthropic/claude-haiku-4.5")
@@ -83,11 +84,17 @@ def message(kept: dict, marked: bool) -> Message:
     return sent
 
 
+def offered(count: int) -> list[dict[str, Any]]:
+    """So many tools, by name: what the client said of its own is part of the recorded instructions."""
+    return [{"type": "function", "function": {"name": f"tool_{i}", "parameters": {}}} for i in range(count)]
+
+
 @dataclass
 class Request:
     """What is sent, after which pause, and the message that answers it."""
 
     messages: list[Message]
+    tools: list[dict[str, Any]]
     pause_s: float
     answer: Message
 
@@ -107,7 +114,11 @@ def session() -> tuple[str, list[Request]]:
         last = {"role": "assistant", "content": TURNS[-1][1][-1][0]}
         after = requests[place + 1]["messages"] if place + 1 < len(requests) else ()
         answer = message(known[after[len(places)]], False) if after else last
-        found.append(Request(sent, next(pauses) if of_user and new["role"] != "tool" else ACTION_S, answer))
+        found.append(
+            Request(
+                sent, offered(request["tools"]), next(pauses) if of_user and new["role"] != "tool" else ACTION_S, answer
+            )
+        )
     return recorded["client"], found
 
 
@@ -122,6 +133,7 @@ class Provider:
     now: float = 0.0
     answer: Message = field(default_factory=dict)
     sent: list[Message] = field(default_factory=list)  # of the request that is at hand
+    tools: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[tuple[str, str], float] = field(default_factory=dict)
     read: int = 0  # tokens, last time
     calls_lost: int = 0
@@ -144,7 +156,7 @@ class Provider:
     def _usage(self, body: dict[str, Any]) -> dict[str, Any]:
         model = self.models[body["model"]]
         rule = cache_rule(model)
-        total, read, written, prefix, ends = 0, 0, 0, "", []
+        total, read, written, prefix, ends = self._tool_tokens, 0, 0, str(hash(json.dumps(self.tools))), []
         for sent in body["messages"]:
             total += message_tokens(sent)
             prefix = str(hash((prefix, plain(sent))))
@@ -160,9 +172,14 @@ class Provider:
         details = {"cached_tokens": read, "cache_write_tokens": written}
         return {"prompt_tokens": total, "completion_tokens": completion, "prompt_tokens_details": details}
 
+    @property
+    def _tool_tokens(self) -> int:
+        return estimate_tokens(json.dumps(self.tools))
+
     def warm_tokens(self, model_id: str) -> int:
         """The most tokens of the last request that lie in the cache of a model by now."""
-        rule, total, prefix, found = cache_rule(self.models[model_id]), 0, "", 0
+        rule, total, found = cache_rule(self.models[model_id]), self._tool_tokens, 0
+        prefix = str(hash(json.dumps(self.tools)))
         for sent in self.sent:
             total += message_tokens(sent)
             prefix = str(hash((prefix, plain(sent))))
@@ -208,9 +225,10 @@ def play(way: str, url: str, provider: Provider, requests: list[Request], worth:
     chosen: list[str] = []
     for request in requests:
         provider.now += request.pause_s
-        provider.sent, provider.answer = request.messages, request.answer
+        provider.sent, provider.tools, provider.answer = request.messages, request.tools, request.answer
         warm = provider.warm_tokens(pool.models[last].id) if last else 0
-        answer = router.route_and_generate(request.messages, worth_usd=worth, model=forced, budget="unlimited")
+        asked = {"worth_usd": worth, "model": forced, "budget": "unlimited", "tools": request.tools}
+        answer = router.route_and_generate(request.messages, **asked)
         chosen.append(answer.model)
         found["answered"] += answer.text == request.answer["content"]
         found["billed_usd"] += answer.cost_usd
@@ -271,7 +289,9 @@ def main() -> None:
         by_marks = marked(server.url, provider, requests)
     table(rows)
     print(by_marks)
-    first, last = (sum(map(message_tokens, requests[i].messages)) for i in (0, -1))
+    first, last = (
+        sum(map(message_tokens, r.messages)) + estimate_tokens(json.dumps(r.tools)) for r in (requests[0], requests[-1])
+    )
     told = {
         "client": client,
         "prices": snapshot_date(),

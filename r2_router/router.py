@@ -367,7 +367,7 @@ class R2Router:
                 # It learns from what it knows itself, where it may have marked the prompt.
                 learns = decided.warm is not None and not request.cached and not decided.closing
                 expected = decided.cached_tokens(answer.model, answer.budget) if learns else None
-                self._memory.answered(request.messages, instruction, answer, model, expected)
+                self._memory.answered(request.messages, instruction, answer, model, expected, request.form.text)
             answer_id = self._recorder().record(decided, answer=answer, alone=request.is_alone, **told)
             if answer is not None and (learner := self._learner()) is not None:
                 learner.answered()

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.caching_server import TABLES, rules
 from support.chat_server import Behaviour, ChatServer, Exchange, chat_server, completion, delta, fails, says, sends
 from support.made_up import LetterEmbedder, make_checkpoint, make_pool
 
 from r2_router import R2Router
 from r2_router.errors import InputError, NoCandidateError, ProviderError
 from r2_router.generate import AnswerStream, Options
+from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
+from r2_router.pools.profiles import profile_of, profiles
 
 QUICK = Options(backoff_s=0.001, tries=2)
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
@@ -75,6 +78,23 @@ def test_trial_7_a_tail_of_tools_is_routed_as_the_turn_it_belongs_to(server: Cha
     assert other.best.predicted_quality == next(
         c.predicted_quality for c in one.candidates if (c.model, c.budget) == (other.model, other.budget)
     )
+
+
+def test_the_first_request_of_an_agent_is_marked_for_those_that_follow(
+    server: ChatServer, tmp_path: Path, home: Path
+) -> None:
+    (home / "providers.toml").write_text(TABLES)
+    (home / "prompt_caches.toml").write_text(rules(marked=True, asks="cache_control"))
+    profiles.cache_clear()
+    profile_of.cache_clear()
+    prompt_caches.forget()
+    first = [{"role": "system", "content": "You help. " * 500}, {"role": "user", "content": "Where is it?"}]
+    made = router(server, tmp_path)
+    made.route_and_generate(first, tools=TOOLS, options=QUICK)
+    made.route_and_generate(first, options=QUICK)
+    with_tools, alone = (json.dumps(body["messages"]) for body in server.bodies)
+    assert "cache_control" in with_tools
+    assert "cache_control" not in alone
 
 
 # -- trial 9: images -------------------------------------------------------------------------------------------

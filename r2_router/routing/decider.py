@@ -231,9 +231,8 @@ class Decider:
                 said[forced(cached.model, table.models)].append(cached)
             known = [said[model] for model, _ in candidates]
         else:
-            known = self._memory.cached(
-                request.messages, request.form.instruction(self.checkpoint.instruction), candidates
-            )
+            instruction = request.form.instruction(self.checkpoint.instruction)
+            known = self._memory.cached(request.messages, instruction, candidates, request.form.text)
         return warmth(table, tokens, known, self._memory.hits, marks=is_marked(request.messages), last=last)
 
     def _outputs(self, vectors: Singles, rated_for: Sequence[str] = ()) -> Singles:

@@ -19,6 +19,7 @@ from r2_router.pools.prompt_caches import CacheRule, cache_rule
 from r2_router.records import Budget
 from r2_router.routing.messages import Message, instruct, is_marked, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
+from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.warm import Answered, Cached
 from r2_router.routing.warm_prices import marks_pay, usual, within
 
@@ -112,9 +113,10 @@ class PromptMemory:
         answer: Answered,
         model: Model,
         expected_tokens: float | None = None,
+        before: str = "",
     ) -> None:
         """Remember what `model`, which gave `answer`, has read, and learn whether it found the `expected_tokens`; None
-        outside of a chat.
+        outside of a chat. `before` is what stands before the messages: the tools.
 
         Where a provider keeps only what is marked, what the answer says it kept counts; without a rule, nothing does.
         """
@@ -127,10 +129,10 @@ class PromptMemory:
                 expected_tokens = answer.prompt_tokens
             self.learn(model.name, expected_tokens, answer.cache_read_tokens)
         sent = instruct(messages, instruction, answer.budget)
-        keys = _Chain().keys(sent)
+        keys = _Chain(before).keys(sent)
         if expected_tokens is not None and (pause_s := self._pause(keys)) is not None:
             self._learn(within(rule.ttl_s), float(pause_s < rule.ttl_s))
-        beginnings = self.remember(sent, model.name, kept_tokens=kept, keys=keys)
+        beginnings = self.remember(sent, model.name, kept_tokens=kept, keys=keys, before=before)
         if kept is None or kept > 0:
             self._share(messages, sent, beginnings, model.name, kept, rule)
 
@@ -146,11 +148,14 @@ class PromptMemory:
         *,
         kept_tokens: int | None = None,
         keys: Sequence[bytes] = (),
+        before: str = "",
     ) -> list[tuple[bytes, int]]:
-        """`model` answered `sent` just now; the key of each beginning, and its tokens. `kept_tokens`: how much of it
-        lies in the cache, None for all. `keys` are those of `sent`, where they are known."""
-        keys = keys or _Chain().keys(sent)
-        now, most, tokens = self._clock(), math.inf if kept_tokens is None else kept_tokens, 0
+        """`model` answered `sent`, with `before` before it, just now; the key of each beginning, and its tokens.
+        `kept_tokens`: how much of it lies in the cache, None for all. `keys` are those of `sent`, where they are known.
+        """
+        keys = keys or _Chain(before).keys(sent)
+        now, most = self._clock(), math.inf if kept_tokens is None else kept_tokens
+        tokens = estimate_tokens(before) if before else 0
         beginnings: list[tuple[bytes, int]] = []
         with self._lock:
             self._models.add(model)
@@ -225,13 +230,18 @@ class PromptMemory:
     # -- what is known ---------------------------------------------------------------------------------------
 
     def cached(
-        self, messages: Sequence[Message], instruction: Instruction, candidates: Sequence[tuple[str, Budget]]
+        self,
+        messages: Sequence[Message],
+        instruction: Instruction,
+        candidates: Sequence[tuple[str, Budget]],
+        before: str = "",
     ) -> list[list[Cached]]:
-        """For each candidate, the longest beginning of what it would be sent that its model has read. (C,)"""
+        """For each candidate, the longest beginning of what it would be sent that its model has read, after the same
+        tools (`before`). (C,)"""
         self._ask_others(messages)
         if not self._models:
             return [[] for _ in candidates]
-        chain = _Chain()
+        chain = _Chain(before)
         budgets: set[Budget] = {budget for _, budget in candidates}
         by_budget = {b: self._read(chain.keys(instruct(messages, instruction, b))) for b in budgets}
         return [[by_budget[budget][model]] if model in by_budget[budget] else [] for model, budget in candidates]
@@ -269,10 +279,11 @@ class PromptMemory:
 
 
 class _Chain:
-    """Keys for the beginnings of several prompts, which share messages: each message is hashed once, and each
-    beginning. It holds the messages: their ids stay theirs."""
+    """Keys for the beginnings of several prompts, which share messages, and what stands before these: each message is
+    hashed once, and each beginning. It holds the messages: their ids stay theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: str = "") -> None:
+        self._before = fingerprint(before.encode("utf-8", "surrogatepass")) if before else b""
         self._digests: dict[int, bytes] = {}
         self._next: dict[tuple[bytes, int], bytes] = {}
         self._held: list[Sequence[Message]] = []
@@ -281,7 +292,7 @@ class _Chain:
         """A key for each beginning of `sent`: of one message, of two ..."""
         self._held.append(sent)
         keys: list[bytes] = []
-        key = b""
+        key = self._before
         for message in sent:
             after = self._next.get((key, id(message)))
             if after is None:

@@ -45,8 +45,10 @@ class Request(Record):
 
     @property
     def is_chat(self) -> bool:
-        """Whether a model has answered before, so that prompt caches may count."""
-        return bool(self.cached) or any(message["role"] == "assistant" for message in self.messages)
+        """Whether a model has answered before, or is about to call tools whose results come back, so that prompt caches
+        may count."""
+        answered = any(message["role"] == "assistant" for message in self.messages)
+        return bool(self.cached or self.form.tools) or answered
 
     @property
     def is_alone(self) -> bool:

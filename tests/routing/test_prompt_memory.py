@@ -71,6 +71,17 @@ def test_an_instruction_put_first_changes_the_prompt_of_its_budget_alone() -> No
     assert not limited
 
 
+def test_tools_stand_before_the_messages_and_others_begin_another_prompt() -> None:
+    memory = PromptMemory()
+    memory.remember(CHAT, "a", before="tools " * 100)
+    (with_tools,), (others,) = (memory.cached(CHAT, SAID, [("a", "unlimited")], b) for b in ("tools " * 100, "others"))
+    plain = PromptMemory()
+    plain.remember(CHAT, "a")
+    assert with_tools[0].tokens > tokens(plain, CHAT) + 90
+    assert others == []
+    assert tokens(memory, CHAT) == 0
+
+
 def test_no_more_is_credited_than_the_provider_says_it_kept() -> None:
     memory = PromptMemory()
     memory.remember(CHAT, "a", kept_tokens=7)
