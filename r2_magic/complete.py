@@ -1,7 +1,8 @@
-"""Tab completion of `%%r2`: commands, options, and the names an option takes."""
+"""Tab completion of `%%r2`: commands, options, and the names an option takes; nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from r2_magic import options
@@ -10,21 +11,62 @@ from r2_router.errors import R2Error
 if TYPE_CHECKING:
     from r2_magic.base import Configured
 
+_NAMES = ("%%r2", "%r2")
 _OF_MODELS = ("--model", "--models", "--exclude")
 
 
-def complete(shell: Any, event: Any) -> list[str]:
-    """The words that can stand at the cursor; `event` holds the line up to it."""
-    line: str = event.text_until_cursor or event.line
+def install(shell: Any) -> Callable[[], None]:
+    """Complete the lines of the magic in `shell`; the function that ends it.
+
+    A shell before IPython 8.6 can be told what to offer, and not to offer nothing else.
+    """
+    matchers: list[Any] | None = getattr(shell.Completer, "custom_matchers", None)
+    if matchers is None:
+        for name in _NAMES:
+            shell.set_hook("complete_command", _hook, str_key=name)
+        return lambda: [shell.strdispatchers["complete_command"].strs.pop(name, None) for name in _NAMES] and None
+    matcher = _matcher(shell)
+    matchers.append(matcher)
+    return lambda: matchers.remove(matcher)
+
+
+def complete(shell: Any, line: str) -> list[str]:
+    """The words that can stand at the end of `line`."""
     words = line.split()
     before = words[-1] if line.endswith(" ") else (words[-2] if len(words) > 1 else "")
     if before in (*_OF_MODELS, "--preset"):
         return _configured(before, shell.magics_manager.registry["R2Magics"])
     if before == "--format":
         return list(options.FORMATS)
+    mine = [name for name in shell.user_ns if not name.startswith("_")]
     if before in ("-o", "--out", "--system"):
-        return [name for name in shell.user_ns if not name.startswith("_")]
-    return [*(options.COMMANDS if before in ("%r2", "%%r2") else ()), *options.names()]
+        return mine
+    if before in _NAMES:
+        return [*options.COMMANDS, *options.names()]
+    if words[1:2] == ["map"]:
+        return [*(mine if before == "map" else ()), *options.names(options.map_parser())]
+    return options.names(options.setup_parser() if words[1:2] == ["setup"] else options.parser())
+
+
+def _hook(shell: Any, event: Any) -> list[str]:
+    """What IPython asks for the words; `event` holds the line up to the cursor."""
+    return complete(shell, event.text_until_cursor or event.line)
+
+
+def _matcher(shell: Any) -> Any:
+    from IPython.core import completer
+
+    untyped: Any = completer
+
+    @untyped.context_matcher(priority=1_000, identifier="r2")
+    def r2(context: Any) -> dict[str, Any]:
+        line: str = context.text_until_cursor
+        if line.split(maxsplit=1)[:1] not in (["%%r2"], ["%r2"]) or (line.strip() in _NAMES and line[-1:] != " "):
+            return {"completions": []}
+        found = [word for word in complete(shell, line) if word.startswith(context.token)]
+        return {"completions": [untyped.SimpleCompletion(text=word, type="option") for word in found], "suppress": True}
+
+    return r2
 
 
 def _configured(option: str, magics: Configured) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
@@ -13,7 +13,7 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from r2_magic import options
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
-from r2_magic.screen import in_notebook, say
+from r2_magic.screen import hint, in_notebook, say
 from r2_router.errors import InputError, R2Error
 from r2_router.pages import html
 
@@ -36,6 +36,7 @@ class R2Magics(Configured):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._shown: CellAnswer | Decision | None = None  # it is on the screen already when its cell ends
+        self.end_completion: Callable[[], None] = lambda: None
 
     @no_var_expand
     @line_cell_magic
@@ -83,15 +84,15 @@ class R2Magics(Configured):
             rest = " ".join(args.words)
         else:
             args = options.parse(())
-        commands.run(name, interpolate(rest, self._variables()), self._filled(args), self)
+        commands.run(name, self._interpolated(rest, args), self._filled(args), self)
 
     # -- %%r2 ------------------------------------------------------------------------------------------------
 
     def _cell(self, line: str, cell: str) -> CellAnswer | Decision | None:
         variables = self._variables()
-        args = options.parse([interpolate(word, variables) for word in options.split(line)])
-        query = interpolate(cell, variables)
+        args = options.parse([interpolate(word, variables).text for word in options.split(line)])
         args = self._filled(args)
+        query = self._interpolated(cell, args)
         if args.words:
             from r2_magic import commands
 
@@ -167,6 +168,13 @@ class R2Magics(Configured):
             if _RESULT.fullmatch(name) or not (name.startswith("__") or hidden.get(name, self) is value)
         }
 
+    def _interpolated(self, text: str, args: argparse.Namespace) -> str:
+        """`text` with the user's values; what was not as it may have been meant is noted."""
+        filled = interpolate(text, self._variables(), expressions=bool(args.eval))
+        for note in () if args.quiet else filled.notes:
+            hint(self.shell, note)
+        return filled.text
+
     def _system(self, name: str | None) -> str | None:
         if name is None:
             return None
@@ -220,15 +228,14 @@ def load(shell: Any) -> None:
     """Add the magic to `shell`; a second time changes nothing."""
     if _loaded(shell) is not None:
         return
-    from r2_magic.complete import complete
+    from r2_magic.complete import install
 
     magics = R2Magics(shell)
     shell.register_magics(magics)
     shell.display_formatter.mimebundle_formatter.for_type(_ANSWER, magics.displayed)
     shell.display_formatter.mimebundle_formatter.for_type(_DECISION, magics.displayed_decision)
     shell.input_transformers_cleanup.append(_reworded)
-    for name in ("%%r2", "%r2"):
-        shell.set_hook("complete_command", complete, str_key=name)
+    magics.end_completion = install(shell)
 
 
 def unload(shell: Any) -> None:
@@ -244,8 +251,7 @@ def unload(shell: Any) -> None:
     for kind in (_ANSWER, _DECISION):
         shell.display_formatter.mimebundle_formatter.pop(kind, None)
     shell.input_transformers_cleanup.remove(_reworded)
-    for name in ("%%r2", "%r2"):
-        shell.strdispatchers["complete_command"].strs.pop(name, None)
+    magics.end_completion()
 
 
 def _loaded(shell: Any) -> R2Magics | None:

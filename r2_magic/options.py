@@ -37,7 +37,7 @@ examples:
   %%r2 --route-only --top 10            the ranking, nothing is asked
   %%r2 --format code --models Qwen      the code goes into a new cell below
 
-{name} in a cell is replaced by your variable of that name, if there is one.
+{name} in a cell is replaced by your variable of that name, if there is one; {{name}} stands for {name}.
 Defaults: %config R2Magics.worth_usd = 0.01 (%config R2Magics shows all).
 """
 
@@ -120,9 +120,9 @@ def request(query: Messages, args: argparse.Namespace, *, system: str | None = N
     return Request.read(query, system=system, **wishes(args))
 
 
-def names() -> list[str]:
-    """The long options."""
-    actions = parser()._actions  # pyright: ignore[reportPrivateUsage]  (argparse tells them nowhere else)
+def names(of: argparse.ArgumentParser | None = None) -> list[str]:
+    """The long options of a parser, by default of `%%r2`."""
+    actions = (of or parser())._actions  # pyright: ignore[reportPrivateUsage]  (argparse tells them nowhere else)
     return sorted(name for action in actions for name in action.option_strings if name.startswith("--"))
 
 
@@ -149,6 +149,9 @@ def _add_asking(group: Any) -> None:
 
     add_wish_options(group)
     group.add_argument("--system", metavar="VAR", help="a variable that holds a system message")
+    group.add_argument(
+        "--eval", action="store_true", default=None, help="braces may hold expressions: {n + 1}, {df.shape[0]:,}"
+    )
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
 
 

@@ -34,6 +34,18 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def hint(shell: InteractiveShell, text: str) -> None:
+    """A line that is no part of what was asked for: dim."""
+    from r2_router.pages import html
+    from r2_router.words import visible
+
+    text = visible(text)
+    if in_notebook(shell):
+        publish({"text/html": html.page(html.paragraph(text, "r2-note")), "text/plain": text}, raw=True)
+    else:
+        say(f"\x1b[2m{text}\x1b[0m" if sys.stdout.isatty() else text)
+
+
 def show(shell: InteractiveShell, view: View) -> None:
     """Display `view`: with colours where a terminal shows a ranking."""
     if in_notebook(shell) or not (view.ranked and sys.stdout.isatty()):

@@ -168,6 +168,10 @@ def test_a_variable_is_put_in_once_and_only_if_it_exists(shell, server) -> None:
     shell.ip.user_ns.update(city="Bonn {river}", river="Rhine", n=3, größe="5")
     shell.run("%%r2 --budget unlimited\n{city} has {n} {bridges} {größe} {In} {__name__} {city.upper()}")
     assert asked(server) == "Bonn {river} has 3 {bridges} 5 {In} {__name__} {city.upper()}"
+    noted = shell.run("%%r2 --budget unlimited\n{city} {bridges} {city.upper()}")
+    assert noted.printed.count("Left as typed: {bridges}, {city.upper()}") == 1
+    shell.run("%%r2 --budget unlimited --eval\n{city.upper()} \\frac{n}{n}")
+    assert asked(server) == "BONN {RIVER} \\frac{n}{n}"
     shell.ip.user_ns["limit"] = 12
     assert shell.run("%%r2 --route-only --max-tokens {limit}\nhello").result.limits.max_tokens == 12
 
@@ -352,12 +356,25 @@ def test_config_sets_defaults_and_the_line_stands_above(shell) -> None:
         ("%%r2 --preset ", "economy", "--worth-usd"),
         ("%%r2 --format c", "code", "text"),
         ("%r2 ex", "explain", "curve"),
+        ("%r2 setup -", "--yes", "--worth-usd"),
+        ("%r2 map p", "prompts", "--max-usd"),
     ],
 )
 def test_tab_completes(shell, line: str, found: str, absent: str) -> None:
+    shell.ip.user_ns["prompts"] = ["hello"]
     matches = shell.complete(line)
     assert found in matches
     assert absent not in matches
+
+
+@pytest.mark.slow
+def test_tab_offers_nothing_of_python_on_the_option_line(shell) -> None:
+    if not hasattr(shell.ip.Completer, "custom_matchers"):
+        pytest.skip("this IPython adds names of Python whatever one says")
+    assert all(word.startswith("--") for word in shell.complete("%%r2 -"))
+    offered = shell.complete("%%r2 ")
+    assert {"abs", "and", "if"}.isdisjoint(offered)
+    assert {"models", "--top"} <= {*offered}
 
 
 def test_tab_is_quiet_where_the_settings_are_at_fault(shell, home, capsys: pytest.CaptureFixture[str]) -> None:

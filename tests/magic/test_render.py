@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from r2_magic.answer import bundle, code_in
 from r2_magic.history import History
 from r2_magic.interpolate import interpolate
 from r2_magic.render import explanation_view, models_view, ranking_view
+from r2_router.errors import InputError
 from r2_router.routing.explanation import explain
 
 
@@ -129,11 +131,56 @@ def test_json_is_shown_in_a_fence_it_cannot_leave() -> None:
 @given(st.text(), st.dictionaries(st.text(), st.text()))
 def test_text_without_known_names_never_changes(text: str, variables: dict[str, str]) -> None:
     unknown = {name: value for name, value in variables.items() if f"{{{name}}}" not in text}
-    assert interpolate(text, unknown) == text
+    assert interpolate(text, unknown).text == text
 
 
 def test_values_are_not_looked_into() -> None:
-    assert interpolate("{a}{b}", {"a": "{b}", "b": "{a}"}) == "{b}{a}"
+    assert interpolate("{a}{b}", {"a": "{b}", "b": "{a}"}).text == "{b}{a}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        (r"\frac{x}{y} \text{x} \sqrt[3]{x} \frac{\text{x}}{x} e^{x}", None),
+        (r"\begin{x}{x}\end{x}", None),
+        (r"a\n{x}", r"a\n5"),
+        ("{{x}} {x}", "{x} 5"),
+        ("{{nobody}} {% if x %}", None),
+        ('{"a": {"x": 1}, "b": {}} {x!r} {x:.2f} { x }', None),
+        ("data_{x}.csv", "data_5.csv"),
+    ],
+)
+def test_braces_of_others_stay(typed: str, sent: str | None) -> None:
+    assert interpolate(typed, {"x": 5, "y": 6}).text == (typed if sent is None else sent)
+
+
+def test_what_may_have_been_meant_is_noted_once() -> None:
+    filled = interpolate("{nobody} {x} {nobody} {x.real} {x+1} {1} {a+b} {len(x)}", {"x": 5})
+    assert filled.text == "{nobody} 5 {nobody} {x.real} {x+1} {1} {a+b} {len(x)}"
+    [note] = filled.notes
+    assert "{nobody}, {x.real}, {x+1}, {len(x)} " in note
+    assert "--eval" in note
+    assert interpolate(r'{"a": 1} \frac{x}{z} {x} {{x}}', {"x": 5}).notes == ()
+
+
+def test_expressions_are_put_in_where_they_are_asked_for() -> None:
+    variables = {"n": 2, "row": {"k": "v"}, "said": "{n}"}
+    typed = "{n + 1} {row['k']!r} {n:.2f} {[i * n for i in range(3)]} {said.upper()} {1} {nobody + 1} {\"a\": 1}"
+    assert interpolate(typed, variables, expressions=True).text == (
+        "3 'v' 2.00 [0, 2, 4] {N} {1} {nobody + 1} {\"a\": 1}"
+    )
+    with pytest.raises(InputError, match="ZeroDivisionError"):
+        interpolate("{n / 0}", variables, expressions=True)
+
+
+def test_a_table_that_shows_a_part_of_itself_is_noted() -> None:
+    whole, large = np.zeros((3, 3)), np.zeros((2_000, 3))
+    assert interpolate("{a}", {"a": whole}).notes == ()
+    [note] = interpolate("{a}", {"a": large}).notes
+    assert "ndarray of 2,000 x 3" in note
+    pandas = pytest.importorskip("pandas")
+    [note] = interpolate("{df}", {"df": pandas.DataFrame({"a": range(1_000)})}).notes
+    assert ".to_string()" in note
 
 
 def test_history_gives_the_last_turns_in_order() -> None:
