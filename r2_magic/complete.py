@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from r2_magic import options
@@ -18,16 +19,16 @@ _OF_MODELS = ("--model", "--models", "--exclude")
 def install(shell: Any) -> Callable[[], None]:
     """Complete the lines of the magic in `shell`; the function that ends it.
 
-    A shell before IPython 8.6 can be told what to offer, and not to offer nothing else.
+    Before IPython 8.6 a shell adds names of Python, whatever it is told.
     """
     matchers: list[Any] | None = getattr(shell.Completer, "custom_matchers", None)
     if matchers is None:
         for name in _NAMES:
             shell.set_hook("complete_command", _hook, str_key=name)
-        return lambda: [shell.strdispatchers["complete_command"].strs.pop(name, None) for name in _NAMES] and None
+        return partial(_take_out, shell)
     matcher = _matcher(shell)
     matchers.append(matcher)
-    return lambda: matchers.remove(matcher)
+    return partial(matchers.remove, matcher)
 
 
 def complete(shell: Any, line: str) -> list[str]:
@@ -46,6 +47,11 @@ def complete(shell: Any, line: str) -> list[str]:
     if words[1:2] == ["map"]:
         return [*(mine if before == "map" else ()), *options.names(options.map_parser())]
     return options.names(options.setup_parser() if words[1:2] == ["setup"] else options.parser())
+
+
+def _take_out(shell: Any) -> None:
+    for name in _NAMES:
+        shell.strdispatchers["complete_command"].strs.pop(name, None)
 
 
 def _hook(shell: Any, event: Any) -> list[str]:

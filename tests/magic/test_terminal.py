@@ -35,6 +35,7 @@ DRIVES = (
     "over\rwritten \x1b]8;;http://a.example\x1b\\\\",
     "x\n\tend",
 )
+_QUIET = ("--TerminalInteractiveShell.term_title=False",)  # IPython 7 writes one with escapes of its own
 READS = r"\x1b[2Jwiped \x1b]0;title\x07 \x9b31m \u202eabc over\rwritten \x1b]8;;http://a.example\x1b" + "\\\\x"
 
 
@@ -75,7 +76,7 @@ def cells(folder: Path, text: str) -> list[str]:
     """The command that runs `text` in IPython."""
     script = folder / "cells.ipy"
     script.write_text(text)
-    return [sys.executable, "-m", "IPython", "--no-banner", "--HistoryManager.enabled=False", str(script)]
+    return [sys.executable, "-m", "IPython", "--no-banner", "--HistoryManager.enabled=False", *_QUIET, str(script)]
 
 
 def on_a_terminal(command: list[str]) -> str:
