@@ -21,13 +21,17 @@ if TYPE_CHECKING:
 _NO_CELL = "There is no {} yet. Write a cell: %%r2 on its first line, the prompt below."
 
 _LABELS = ("good", "bad")
-OF_A_PROMPT = ("explain", "curve")
+OF_A_PROMPT = ("explain", "curve", "what-if")
 
 
 def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> None:
     """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
     if name in _LABELS:
         _label(text or name, magics)
+    elif name == "prefer":
+        from r2_magic.comparison import prefer
+
+        prefer(text.strip(), magics)
     elif name in OF_A_PROMPT:
         _OF_DECISION[name](_decision(text, args, magics), args, magics)
     else:
@@ -55,6 +59,12 @@ def _curve(decision: Decision, args: argparse.Namespace, magics: Configured) -> 
     from r2_magic.curve import curve_bundle
 
     publish(curve_bundle(decision), raw=True)
+
+
+def _what_if(decision: Decision, args: argparse.Namespace, magics: Configured) -> None:
+    from r2_magic.what_if import what_if_view
+
+    show(magics.shell, what_if_view(decision))
 
 
 # -- the rest ------------------------------------------------------------------------------------------------
@@ -184,4 +194,5 @@ _PLAIN: dict[str, Callable[[Configured], None]] = {
 _OF_DECISION: dict[str, Callable[[Decision, argparse.Namespace, Configured], None]] = {
     "explain": _explain,
     "curve": _curve,
+    "what-if": _what_if,
 }

@@ -22,6 +22,12 @@ class History:
         """Keep a turn."""
         self._turns.append((query, text))
 
+    def settle(self, query: str, text: str) -> None:
+        """Keep a turn; where the last one has the same query, this is its answer."""
+        if self._turns and self._turns[-1][0] == query:
+            self._turns.pop()
+        self.add(query, text)
+
     def messages(self, query: str, turns: int) -> list[Message]:
         """`query` after the last `turns` turns, as OpenAI messages."""
         earlier = list(self._turns)[-turns:] if turns else []

@@ -19,6 +19,7 @@ from r2_router.pages import html
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
+    from r2_magic.comparison import Comparison
     from r2_router.routing.decision import Decision
 
 _ANSWER = "r2_magic.answer.CellAnswer"
@@ -26,7 +27,7 @@ _DECISION = "r2_router.routing.decision.Decision"
 _DEFAULTS = ("worth_usd", "lambda_val", "preset", "max_cost_usd", "top", "history", "format", "quiet")
 _TRADE_OFF = ("worth_usd", "lambda_val", "preset")
 _RESULT = re.compile(r"_{1,3}|_\d+")
-_LINE_QUESTION = re.compile(r"^(\s*)%r2 +((?:explain|curve) +.*\?)\s*$")
+_LINE_QUESTION = re.compile(r"^(\s*)%r2 +((?:explain|curve|what-if) +.*\?)\s*$")
 
 
 @magics_class
@@ -88,7 +89,7 @@ class R2Magics(Configured):
 
     # -- %%r2 ------------------------------------------------------------------------------------------------
 
-    def _cell(self, line: str, cell: str) -> CellAnswer | Decision | None:
+    def _cell(self, line: str, cell: str) -> CellAnswer | Comparison | Decision | None:
         variables = self._variables()
         args = options.parse([interpolate(word, variables).text for word in options.split(line)])
         args = self._filled(args)
@@ -103,6 +104,8 @@ class R2Magics(Configured):
                 )
             commands.run(name, query, args, self)
             return None
+        if args.compare:
+            return self._compare(query, args)
         return self._route(query, args) if args.route_only else self._ask(query, args)
 
     def _route(self, query: str, args: argparse.Namespace) -> Decision:
@@ -111,6 +114,13 @@ class R2Magics(Configured):
         self._keep(args, decision)
         self._shown = decision
         return decision
+
+    def _compare(self, query: str, args: argparse.Namespace) -> Comparison:
+        from r2_magic.comparison import compare
+
+        comparison = compare(query, args, self._system(args.system), self)
+        self._keep(args, comparison)
+        return comparison
 
     def _ask(self, query: str, args: argparse.Namespace) -> CellAnswer:
         from r2_magic.answering import answered

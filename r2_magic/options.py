@@ -23,8 +23,10 @@ COMMANDS = {
     "stats": "what was spent and saved, and whether the predictions came true",
     "config": "the settings in force and where each comes from",
     "setup": "a pool of your own models, from keys and servers that are here; --yes writes it",
+    "what-if": "what other worths would choose, what each step up costs and buys",
     "good": "the last answer was good: a label to learn from",
     "bad": "it was not; `%r2 good 0.7` says how good",
+    "prefer": "of the answers that --compare showed, `%r2 prefer 1` is the better",
     "map": "route many prompts, `%r2 map df.prompt`; with --max-usd answer them",
     "reset": "forget the conversation; read settings, keys and pools again",
 }
@@ -35,6 +37,7 @@ examples:
   %%r2 --worth-usd 0.01 -o reply        a perfect answer is worth a cent; keep it in `reply`
   %%r2 --preset quality --history 3     with the last three turns as context
   %%r2 --route-only --top 10            the ranking, nothing is asked
+  %%r2 --compare 2                      two answers side by side; then %r2 prefer 1
   %%r2 --format code --models Qwen      the code goes into a new cell below
 
 {name} in a cell is replaced by your variable of that name, if there is one; {{name}} stands for {name}.
@@ -152,6 +155,7 @@ def _add_asking(group: Any) -> None:
     group.add_argument(
         "--eval", action="store_true", default=None, help="braces may hold expressions: {n + 1}, {df.shape[0]:,}"
     )
+    group.add_argument("--compare", type=_at_least(2), metavar="N", help="answers of N candidates side by side")
     group.add_argument("--history", type=_at_least(0), metavar="N", help="the last N turns as context")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -54,6 +54,27 @@ def show(shell: InteractiveShell, view: View) -> None:
     from r2_router.show.terminal import show_ranking
 
     show_ranking(view.head, view.ranked, view.notes)
+
+
+class Passing:
+    """A line about what goes on, gone when it is over."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._handle: Any = publish({"text/plain": ""}, raw=True, display_id=True) if in_notebook(shell) else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle:
+            self._handle.update({"text/plain": ""}, raw=True)
+
+    def say(self, text: str) -> None:
+        """What goes on now."""
+        if self._handle:
+            self._handle.update({"text/plain": text}, raw=True)
+        else:
+            say(text)
 
 
 class Growing:

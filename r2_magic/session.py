@@ -9,6 +9,7 @@ from r2_magic.history import History
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
+    from r2_magic.comparison import Comparison
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
 
@@ -21,6 +22,7 @@ class Session:
         self.decision: Decision | None = None  # the last one
         self.answer: CellAnswer | None = None
         self.answer_id = ""  # its id in the ledger
+        self.comparison: Comparison | None = None  # the last one
         self.spent_usd = 0.0  # by the cells of this notebook
         self._routers: dict[tuple[str, str, str], R2Router] = {}
         self._lock = threading.Lock()
@@ -45,5 +47,5 @@ class Session:
         with self._lock:
             self._routers.clear()
         self.history.clear()
-        self.decision = self.answer = None
+        self.decision = self.answer = self.comparison = None
         self.answer_id = ""
