@@ -21,12 +21,14 @@ def install(shell: Any) -> Callable[[], None]:
 
     Before IPython 8.6 a shell adds names of Python, whatever it is told.
     """
-    matchers: list[Any] | None = getattr(shell.Completer, "custom_matchers", None)
-    if matchers is None:
+    from IPython.core import completer
+
+    if not hasattr(completer, "context_matcher"):
         for name in _NAMES:
             shell.set_hook("complete_command", _hook, str_key=name)
         return partial(_take_out, shell)
-    matcher = _matcher(shell)
+    matchers: list[Any] = shell.Completer.custom_matchers
+    matcher = _matcher(shell, completer)
     matchers.append(matcher)
     return partial(matchers.remove, matcher)
 
@@ -59,18 +61,17 @@ def _hook(shell: Any, event: Any) -> list[str]:
     return complete(shell, event.text_until_cursor or event.line)
 
 
-def _matcher(shell: Any) -> Any:
-    from IPython.core import completer
-
-    untyped: Any = completer
-
-    @untyped.context_matcher(priority=1_000, identifier="r2")
+def _matcher(shell: Any, completer: Any) -> Any:
+    @completer.context_matcher(priority=1_000, identifier="r2")
     def r2(context: Any) -> dict[str, Any]:
         line: str = context.text_until_cursor
         if line.split(maxsplit=1)[:1] not in (["%%r2"], ["%r2"]) or (line.strip() in _NAMES and line[-1:] != " "):
             return {"completions": []}
         found = [word for word in complete(shell, line) if word.startswith(context.token)]
-        return {"completions": [untyped.SimpleCompletion(text=word, type="option") for word in found], "suppress": True}
+        return {
+            "completions": [completer.SimpleCompletion(text=word, type="option") for word in found],
+            "suppress": True,
+        }
 
     return r2
 

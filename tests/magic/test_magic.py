@@ -369,7 +369,9 @@ def test_tab_completes(shell, line: str, found: str, absent: str) -> None:
 
 @pytest.mark.slow
 def test_tab_offers_nothing_of_python_on_the_option_line(shell) -> None:
-    if not hasattr(shell.ip.Completer, "custom_matchers"):
+    from IPython.core import completer
+
+    if not hasattr(completer, "context_matcher"):
         pytest.skip("this IPython adds names of Python whatever one says")
     assert all(word.startswith("--") for word in shell.complete("%%r2 -"))
     offered = shell.complete("%%r2 ")
