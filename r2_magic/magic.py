@@ -19,7 +19,7 @@ from r2_router.pages import html
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_magic.comparison import Comparison
+    from r2_magic.compared import Comparison
     from r2_router.routing.decision import Decision
 
 _ANSWER = "r2_magic.answer.CellAnswer"

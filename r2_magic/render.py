@@ -17,7 +17,7 @@ from r2_router.routing.explanation import (
     reasons,
 )
 from r2_router.routing.ranked_page import ranking_page
-from r2_router.routing.rows import COLUMNS, NUMBERS, choice, excluded_texts, footnotes, ranking_row, under
+from r2_router.routing.rows import NUMBERS, choice, excluded_texts, footnotes, ranking_table, under
 from r2_router.show.tables import plain_table
 from r2_router.words import price_text
 
@@ -101,4 +101,4 @@ def models_view(pool: str, states: Sequence[tuple[Model, str]]) -> View:
 
 
 def _plain_ranking(shown: Sequence[Candidate]) -> list[str]:
-    return plain_table(COLUMNS, [ranking_row(rank, c) for rank, c in enumerate(shown, 1)], NUMBERS)
+    return plain_table(*ranking_table(shown), NUMBERS)

@@ -9,7 +9,7 @@ from r2_magic.history import History
 
 if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
-    from r2_magic.comparison import Comparison
+    from r2_magic.compared import Comparison
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
 

@@ -17,11 +17,13 @@ _SORT = (
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A table cell: its text, the number it is sorted by, and markup shown before the text."""
+    """A table cell: its text, the number it is sorted by, and markup shown before the text; one that `shortens` gives
+    way where a page is narrow, and tells its text on hover."""
 
     text: str
     value: float | None = None
     before: str = ""
+    shortens: bool = False
 
 
 def page(*parts: str) -> str:
@@ -90,6 +92,8 @@ def _row(row: Sequence[str | Cell], numbers: Collection[int], *, chosen: bool) -
 def _cell(cell: Cell, kind: str, *, chosen: bool) -> str:
     text = f"<strong>{escape(cell.text)}</strong>" if chosen else escape(cell.text)
     value = "" if cell.value is None else f' data-v="{cell.value!r}"'
+    if cell.shortens:
+        kind, value = "r2-name", f' title="{escape(cell.text)}"'
     return f"<td{_class(kind)}{value}>{cell.before}{text}</td>"
 
 

@@ -12,7 +12,7 @@ from r2_router.pages import html
 from r2_router.records import UNLIMITED, Record, read_budget
 from r2_router.routing.considered import Candidate, Excluded
 from r2_router.routing.decision import Decision
-from r2_router.routing.ranked_page import SHOWN, filtered_out, ranking_table
+from r2_router.routing.ranked_page import SHOWN, filtered_out, ranking
 from r2_router.routing.rows import choice, excluded_texts, frontier_cells
 from r2_router.words import (
     CLOSING,
@@ -267,7 +267,7 @@ def _against(explanation: Explanation, rank: int, other: Candidate) -> str:
 def explanation_page(explanation: Explanation, shown: Sequence[Candidate]) -> str:
     """The ranking of `shown` with everything that is said about it, and the frontier."""
     return html.page(
-        ranking_table(shown),
+        ranking(shown),
         html.items([*reasons(explanation), *explanation.decision.warnings()]),
         html.table(FRONTIER, FRONTIER_COLUMNS, frontier_rows(explanation), numbers=FRONTIER_NUMBERS),
         filtered_out(explanation.excluded),

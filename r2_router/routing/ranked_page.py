@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from r2_router.pages import html
-from r2_router.routing.rows import COLUMNS, NUMBERS, QUALITY, choice, excluded_texts, ranking_row
+from r2_router.routing.rows import MODEL, NUMBERS, QUALITY, choice, excluded_texts, ranking_table
 from r2_router.words import quality_text
 
 if TYPE_CHECKING:
@@ -21,17 +21,18 @@ def ranking_page(
     """The ranking of the candidates `shown`, the choice first; `notes` to be read, and folded away: why it is the
     choice, and what was filtered out."""
     return html.page(
-        ranking_table(shown),
+        ranking(shown),
         *(html.paragraph(note, "r2-note") for note in notes),
         html.folded("Why this one", why),
         filtered_out(excluded),
     )
 
 
-def ranking_table(shown: Sequence[Candidate]) -> str:
+def ranking(shown: Sequence[Candidate]) -> str:
     """The table of the candidates `shown`, the choice first."""
-    rows = [_ranking_cells(rank, c) for rank, c in enumerate(shown, 1)]
-    return html.table(choice(shown[0]), ("rank", *COLUMNS[1:]), rows, numbers=NUMBERS - {QUALITY}, chosen=0)
+    columns, texts = ranking_table(shown)
+    rows = [_cells(rank, row, c) for rank, (row, c) in enumerate(zip(texts, shown, strict=True), 1)]
+    return html.table(choice(shown[0]), ("rank", *columns[1:]), rows, numbers=NUMBERS - {QUALITY}, chosen=0)
 
 
 def filtered_out(excluded: Sequence[Excluded]) -> str:
@@ -39,7 +40,7 @@ def filtered_out(excluded: Sequence[Excluded]) -> str:
     return html.folded(f"Filtered out: {len(excluded)} candidates", excluded_texts(excluded))
 
 
-def _ranking_cells(rank: int, c: Candidate) -> list[html.Cell]:
+def _cells(rank: int, row: Sequence[str], c: Candidate) -> list[html.Cell]:
     budget = float("inf") if c.budget == "unlimited" else float(c.budget)
     values = (
         float(rank),
@@ -51,7 +52,8 @@ def _ranking_cells(rank: int, c: Candidate) -> list[html.Cell]:
         c.net_usd,
         c.risk,
     )
-    cells = [html.Cell(text, value) for text, value in zip(ranking_row(rank, c), values, strict=True)]
+    cells = [html.Cell(text, value) for text, value in zip(row, values[: len(row)], strict=True)]
+    cells[MODEL] = html.Cell(c.model, shortens=True)
     quality_bar = html.quality_bar(c.predicted_quality, c.quality_error)
     cells[QUALITY] = html.Cell(quality_text(c.predicted_quality, c.quality_error), c.predicted_quality, quality_bar)
     return cells

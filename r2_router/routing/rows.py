@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("", "model", "budget", "quality", "tokens", "cost", "net value", "risk")
 NUMBERS = frozenset({0, 2, 3, 4, 5, 6, 7})  # the columns that stand to the right
+MODEL = 1
 QUALITY = 3  # the column that has a bar where there is room for one
 
 
@@ -32,6 +33,13 @@ def ranking_row(rank: int, c: Candidate) -> tuple[str, ...]:
         usd(c.net_usd),
         f"{c.risk:.8f}",
     )
+
+
+def ranking_table(shown: Sequence[Candidate]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns and rows of a ranking. Its risk is net value in other units, so it stands there only where there is
+    none: at λ = 0."""
+    last = None if any(c.net_usd is None for c in shown) else -1
+    return COLUMNS[:last], [ranking_row(rank, c)[:last] for rank, c in enumerate(shown, 1)]
 
 
 def frontier_cells(c: Candidate) -> tuple[str, ...]:

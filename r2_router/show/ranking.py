@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from r2_router.routing.rows import COLUMNS, NUMBERS, QUALITY, ranking_row
+from r2_router.routing.rows import MODEL, NUMBERS, QUALITY, ranking_table
 from r2_router.show.tables import fitted
 from r2_router.words import bar
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from r2_router.routing.considered import Candidate
 
-_MODEL = 1
 _LEAST_NAME = 20  # cells of a model's name, before anything else is left out
 _LEFT_OUT = (QUALITY, 7, 6, 4)  # where there is no room: first the bars, then risk, net value, tokens
 
@@ -28,23 +27,24 @@ def rich_ranking(shown: Sequence[Candidate], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [list(ranking_row(rank, c)) for rank, c in enumerate(shown, 1)]
+    columns, texts = ranking_table(shown)
+    rows = [list(row) for row in texts]
     barred = [[*row] for row in rows]
     for row, c in zip(barred, shown, strict=True):
         row[QUALITY] = f"{bar(c.predicted_quality)} {row[QUALITY]}"
-    kept, cells = list(range(len(COLUMNS))), barred
+    kept, cells = list(range(len(columns))), barred
     for column in _LEFT_OUT:
-        if _least_width([COLUMNS, *cells], kept) <= width:
+        if _least_width([columns, *cells], kept) <= width:
             break
         if column == QUALITY:
             cells = rows
-        else:
+        elif column in kept:
             kept.remove(column)
     table = Table(header_style="bold", box=None, pad_edge=False)
     for i in kept:
-        table.add_column(COLUMNS[i], justify="right" if i in NUMBERS else "left", no_wrap=True)
-    picked = [[row[i] for i in kept] for row in [list(COLUMNS), *cells]]
-    for rank, row in enumerate(fitted(picked, width, {n for n, i in enumerate(kept) if i != _MODEL})[1:], 1):
+        table.add_column(columns[i], justify="right" if i in NUMBERS else "left", no_wrap=True)
+    picked = [[row[i] for i in kept] for row in [list(columns), *cells]]
+    for rank, row in enumerate(fitted(picked, width, {n for n, i in enumerate(kept) if i != MODEL})[1:], 1):
         table.add_row(*map(Text, row), style="bold cyan" if rank == 1 else None)
     return table
 
@@ -54,6 +54,6 @@ def _least_width(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> int:
     from rich.cells import cell_len
 
     widths = [max(cell_len(row[i]) for row in rows) for i in kept]
-    names = kept.index(_MODEL)
+    names = kept.index(MODEL)
     widths[names] = min(widths[names], _LEAST_NAME)
     return sum(widths) + 2 * (len(kept) - 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from r2_router.routing.considered import Candidate, Excluded
 from r2_router.routing.decision import Decision
 from r2_router.routing.explanation import Explanation, explain, reasons, span_text
-from r2_router.routing.rows import COLUMNS, NUMBERS, choice, excluded_texts, footnotes, more, ranking_row
+from r2_router.routing.rows import NUMBERS, choice, excluded_texts, footnotes, more, ranking_table
 from r2_router.show.ranking import rich_ranking
 from r2_router.show.tables import console, is_terminal, plain_table
 from r2_router.words import quality_text, usd
@@ -50,8 +50,7 @@ def _show(head: str, shown: Sequence[Candidate], lines: Sequence[str]) -> None:
     if is_terminal():
         show_ranking(head, shown, lines)
         return
-    rows = [ranking_row(rank, c) for rank, c in enumerate(shown, 1)]
-    _write([head, *plain_table(COLUMNS, rows, NUMBERS), *lines])
+    _write([head, *plain_table(*ranking_table(shown), NUMBERS), *lines])
 
 
 def _excluded_lines(excluded: Sequence[Excluded]) -> list[str]:

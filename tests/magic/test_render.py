@@ -65,7 +65,7 @@ def test_what_the_library_displays_is_what_the_magic_shows() -> None:
 
 def test_the_page_stands_without_its_style_and_for_a_screen_reader() -> None:
     view = ranking_view(decide(max_tokens=60), top=3)
-    assert view.html.count('scope="col"') == 8
+    assert view.html.count('scope="col"') == 7
     assert view.html.count('aria-current="true"') == 1
     assert "<strong>1</strong>" in view.html
     assert "<caption>" in view.html
@@ -82,7 +82,15 @@ def test_plain_text_is_plain_and_aligned() -> None:
     assert "more (--top N shows more)" in view.text
     header, *rows = view.table
     assert all(row.index("±") == rows[0].index("±") for row in rows)
-    assert header.split() == ["model", "budget", "quality", "tokens", "cost", "net", "value", "risk"]
+    assert header.split() == ["model", "budget", "quality", "tokens", "cost", "net", "value"]
+
+
+def test_risk_stands_only_where_there_is_no_net_value_and_long_names_give_way() -> None:
+    view = ranking_view(decide(lambda_val=0), top=3)
+    assert view.table[0].split()[-1] == "risk"
+    assert ">risk</th>" in view.html
+    assert ">risk</th>" not in ranking_view(decide(), top=3).html
+    assert view.html.count('class="r2-name" title="') == 3
 
 
 def test_an_explanation_and_a_list_of_models_are_pages_too() -> None:

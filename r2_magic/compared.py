@@ -1,0 +1,64 @@
+"""Answers to one prompt beside each other, as a cell shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from r2_router.pages import html
+from r2_router.routing.rows import choice
+from r2_router.show.facts import answer_facts
+from r2_router.words import quality_text, visible, whole_characters
+
+if TYPE_CHECKING:
+    from r2_magic.answer import CellAnswer
+    from r2_router.routing.considered import Candidate
+
+_HOW = "`%r2 prefer 1` says which is the better."
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of a candidate: its answer and the id of that in the ledger, or else why there is none."""
+
+    candidate: Candidate
+    answer: CellAnswer | None = None
+    id: str = ""
+    error: str = ""
+
+    @property
+    def facts(self) -> str:
+        """Expected quality, and what the answer took."""
+        expected = quality_text(self.candidate.predicted_quality, self.candidate.quality_error)
+        return f"expected quality {expected}; {answer_facts(self.answer) if self.answer else self.error}"
+
+    @property
+    def text(self) -> str:
+        return visible(whole_characters(self.answer.text)) if self.answer else ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison:
+    """Answers to one prompt, the router's choice first: `comparison[0]` is the first answer."""
+
+    query: str
+    compared: tuple[Compared, ...]
+
+    @property
+    def answers(self) -> list[CellAnswer]:
+        return [each.answer for each in self.compared if each.answer]
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __getitem__(self, i: int) -> CellAnswer:
+        return self.answers[i]
+
+    def __repr__(self) -> str:
+        parts = [f"{n}. {choice(c.candidate)}: {c.facts}\n\n{c.text}\n" for n, c in enumerate(self.compared, 1)]
+        return "\n".join([*parts, *([_HOW] if len(self) > 1 else [])])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        columns = [(f"{n}. {choice(c.candidate)}", c.facts, c.text) for n, c in enumerate(self.compared, 1)]
+        page = html.page(html.side_by_side(columns), html.paragraph(_HOW if len(self) > 1 else "", "r2-note"))
+        return {"text/html": page, "text/plain": repr(self)}
