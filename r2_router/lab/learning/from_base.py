@@ -7,7 +7,9 @@ them, hundreds decide, and a length that nobody measured learns from those that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -75,15 +77,26 @@ def learn_from(
     logit = base.quality_scale == "logit"
     qualities = cells(outputs[:, :count], table.quality, preferred)
     unit = 1.0 if logit else _LOGIT
-    quality = qualities.shift_of_shares(QUALITY.times(unit), predictor.link, unit)
     tokens = None
-    if base.token_scale == "log":
-        given = np.full((len(table), count), np.nan)
-        given[:, list(base.token_heads)] = outputs[:, count:] - _SMEARING
-        logs = cells(given, log_tokens(table))
-        logs.came[np.isnan(given)] = np.nan  # of a candidate without a token head
-        tokens = _smeared(logs, logs.shift_of_values(TOKENS, TOKENS_NOISE))
+    with _one_thread():
+        quality = qualities.shift_of_shares(QUALITY.times(unit), predictor.link, unit)
+        if base.token_scale == "log":
+            given = np.full((len(table), count), np.nan)
+            given[:, list(base.token_heads)] = outputs[:, count:] - _SMEARING
+            logs = cells(given, log_tokens(table))
+            logs.came[np.isnan(given)] = np.nan  # of a candidate without a token head
+            tokens = _smeared(logs, logs.shift_of_values(TOKENS, TOKENS_NOISE))
     return _shifted(base, table, columns, quality, tokens, data_card)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Arithmetic in one thread: of products of some hundred rows and a vector, a second one only waits for the first.
+    Where nothing is installed that could say so to the library, nothing changes."""
+    try:
+        limits: Any = import_module("threadpoolctl")
+    except ImportError:
+        return nullcontext()
+    return limits.threadpool_limits(1, user_api="blas")
 
 
 def in_the_middle(base: Checkpoint, table: Table, embeddings: ArrayLike) -> tuple[Floats, Floats, NDArray[np.bool_]]:

@@ -24,7 +24,7 @@ Indices: TypeAlias = NDArray[np.intp]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]  # what heads give -> expected quality, and its slope there
 
 _NEWTON_STEPS = 25
-_SETTLED = 1e-3  # of the heads' scale: Newton's steps end where they move heads by no more, root mean square
+_SETTLED = 5e-3  # logits: Newton's steps end where they move heads by no more, root mean square
 _EXACT = 1e-3  # of the right side: where conjugate gradients end, and
 _LOOSE = 0.1  # of the step before, where they end while Newton's steps are far from their end
 _SWINGS = 0.5  # of the move before, when taken back: the steps swing about the mode, and half a one lands nearer
@@ -136,7 +136,7 @@ class Cells:
             dual += step * change
             f += step * move
             before = move
-            if move @ move <= _SETTLED**2 * len(move):
+            if move @ move <= (_SETTLED * unit) ** 2 * len(move):
                 break
             exact = max(_EXACT, exact * _LOOSE)
         return process.shift(dual)
@@ -221,7 +221,7 @@ class _Process:
         """The covariance times `dual` (n + p,)."""
         ends = self.sign * dual[self.seen]
         sums, sloped = self._summed(ends)
-        levels, slopes = self.levels @ sums, (self.slopes @ sloped).astype(np.float32)
+        levels, slopes = self.levels @ sums, self.slopes.astype(np.float32) @ sloped
         found = (self.query * np.bincount(self.rows, ends, minlength=len(self.query)))[self.rows]
         for column, piece, X in self.blocks:
             found[piece] += levels[column] + X @ slopes[column]
