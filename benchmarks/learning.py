@@ -38,6 +38,7 @@ from r2_router.pools.ability import Ability, abilities
 from r2_router.pools.pool import Pool, load_pool
 from r2_router.pools.ratings import load_ratings
 from r2_router.records import UNLIMITED, Budget
+from r2_router.routing.explore import drawn_offsets
 from r2_router.routing.predict import Predictor
 
 SEEDS = 2
@@ -96,11 +97,7 @@ def at_budgets(base: Checkpoint, table: Table) -> Checkpoint:
 
 def one_each(table: Table, rng: np.random.Generator) -> Table:
     """One answer of each query, of a candidate drawn at random."""
-    drawn = rng.integers(len(table.candidates), size=len(table))
-    other = np.arange(len(table.candidates)) != drawn[:, None]
-    blank = {name: np.where(other, np.nan, getattr(table, name)) for name in ("quality", "output_tokens")}
-    kept = replace(table, **blank)
-    return kept.among(np.flatnonzero(kept.measured.any(axis=0)).tolist())
+    return answered(table, rng.integers(len(table.candidates), size=len(table)))
 
 
 def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[str, tuple[Floats, Floats]]:
@@ -233,9 +230,56 @@ TABLES: dict[str, Callable[[Path], tuple[Table, Floats, Checkpoint, Pool]]] = {
 }
 
 
+EXPLORED = (0.0, 0.02, 0.1, 1.0)
+ASKED, LEARNED_EVERY = 700, 50
+
+
+def exploration(table: Table, vectors: Floats, base: Checkpoint, pool: Pool) -> dict[str, Any]:
+    """What a stream of ASKED queries is worth, in perfect answers each, where every answer gets a label and what is
+    learned goes on after each LEARNED_EVERY, by the share that explores; mean over SEEDS, at two worths."""
+    cost = of_prior.cost_usd(table, pool, table.output_tokens)
+    dearest = float(cost.mean(axis=0).max())
+    return {
+        f"{times} x, explore {share:g}": float(
+            np.mean([stream(table, vectors, base, pool, cost, times * dearest, share, seed) for seed in range(SEEDS)])
+        )
+        for times in (20, 200)
+        for share in EXPLORED
+    }
+
+
+def stream(
+    table: Table, vectors: Floats, base: Checkpoint, pool: Pool, cost: Floats, worth: float, share: float, seed: int
+) -> float:
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(table))[:ASKED]
+    predictor, chosen, value = Predictor(base), np.empty(len(rows), np.intp), 0.0
+    for k, row in enumerate(rows):
+        if k and k % LEARNED_EVERY == 0:
+            predictor = Predictor(learn_from(base, answered(table.take(rows[:k]), chosen[:k]), vectors[rows[:k]]))
+        vector = vectors[row].astype(np.float32)
+        quality, tokens = (part[0] for part in predictor.foretell(vector[None]))
+        errors = predictor.quality_errors(vector)
+        if rng.random() < share and errors is not None:
+            quality = np.clip(quality + errors * drawn_offsets(table.candidates, rng), 0.0, 1.0)
+        expected = of_prior.cost_usd(table.take(np.array([row])), pool, tokens[None])[0]
+        chosen[k] = np.argmax(worth * quality - expected)
+        value += table.quality[row, chosen[k]] - cost[row, chosen[k]] / worth
+    return value / len(rows)
+
+
+def answered(table: Table, chosen: NDArray[np.intp]) -> Table:
+    """The answers of the candidates chosen (n,), and no others."""
+    other = np.arange(len(table.candidates)) != chosen[:, None]
+    blank = {name: np.where(other, np.nan, getattr(table, name)) for name in ("quality", "output_tokens")}
+    kept = replace(table, **blank)
+    return kept.among(np.flatnonzero(kept.measured.any(axis=0)).tolist())
+
+
 PARTS: dict[str, Callable[[Table, Floats, Checkpoint, Pool], dict[str, Any]]] = {
     "curve": curve,
     "preferences": preferences,
+    "exploration": exploration,
     "new_model": lambda table, vectors, base, _: new_model(table, vectors, base),
 }
 

@@ -77,6 +77,13 @@ def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
     joined = [[way, *(f"{found[name]['new_model'][way]:.3f}" for name in shown)] for way in counts]
     return {
         "learning": lines(["heads", *shown.values()], rows),
+        "learning-exploration": lines(
+            ["worth of an answer, share that explores", *shown.values()],
+            [
+                [way, *(f"{found[name]['exploration'][way]:.3f}" for name in shown)]
+                for way in found["sweep"]["exploration"]
+            ],
+        ),
         "learning-preferences": lines(["heads", *shown.values()], compared),
         "learning-new-model": lines(["the new model's heads", *shown.values()], joined),
     }

@@ -5,13 +5,14 @@ Thompson sampling (Thompson 1933): the qualities are drawn as they may be, and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import ConfigError
-from r2_router.records import Later
+from r2_router.records import Budget, Later
 from r2_router.routing.considered import Candidate
 from r2_router.routing.decision import Decision, Explored, Ranking
 
@@ -53,11 +54,20 @@ def explored(decision: Decision, rng: np.random.Generator, share: float) -> Deci
 
 def _drawn(candidates: list[Candidate], rng: np.random.Generator) -> list[float]:
     """A quality for each, 0..1, as it may be."""
-    named = dict.fromkeys(c.model for c in candidates), dict.fromkeys(c.budget for c in candidates)
+    offsets = drawn_offsets([(c.model, c.budget) for c in candidates], rng)
+    return [
+        min(max(c.predicted_quality + (c.quality_error or 0.0) * off, 0.0), 1.0)
+        for c, off in zip(candidates, offsets, strict=True)
+    ]
+
+
+def drawn_offsets(candidates: Sequence[tuple[str, Budget]], rng: np.random.Generator) -> list[float]:
+    """By how many of its standard errors each (model, budget) is off, in one draw: what moves a choice of it."""
+    named = dict.fromkeys(model for model, _ in candidates), dict.fromkeys(budget for _, budget in candidates)
     models = dict(zip(named[0], rng.standard_normal(len(named[0])).tolist(), strict=True))
     budgets = dict(zip(named[1], rng.standard_normal(len(named[1])).tolist(), strict=True))
-    found: list[float] = []
-    for c, own in zip(candidates, rng.standard_normal(len(candidates)).tolist(), strict=True):
-        off = OF_MODEL**0.5 * models[c.model] + OF_BUDGET**0.5 * budgets[c.budget] + OF_ONE**0.5 * own
-        found.append(min(max(c.predicted_quality + (c.quality_error or 0.0) * off, 0.0), 1.0))
-    return found
+    own = rng.standard_normal(len(candidates)).tolist()
+    return [
+        OF_MODEL**0.5 * models[model] + OF_BUDGET**0.5 * budgets[budget] + OF_ONE**0.5 * one
+        for (model, budget), one in zip(candidates, own, strict=True)
+    ]
