@@ -28,6 +28,10 @@ def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> N
     """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
     if name in _LABELS:
         _label(text or name, magics)
+    elif name == "pull":
+        from r2_magic.first_use import pull
+
+        pull(text.strip(), magics)
     elif name == "prefer":
         from r2_magic.comparison import prefer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
@@ -14,7 +15,7 @@ from r2_magic import options
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import hint, in_notebook, say
-from r2_router.errors import InputError, R2Error
+from r2_router.errors import InputError, NoCandidateError, R2Error
 from r2_router.pages import html
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _DECISION = "r2_router.routing.decision.Decision"
 _DEFAULTS = ("worth_usd", "lambda_val", "preset", "max_cost_usd", "top", "history", "format", "quiet")
 _TRADE_OFF = ("worth_usd", "lambda_val", "preset")
 _RESULT = re.compile(r"_{1,3}|_\d+")
-_LINE_QUESTION = re.compile(r"^(\s*)%r2 +((?:explain|curve|what-if) +.*\?)\s*$")
+_LINE_QUESTION = re.compile(r"^(\s*)%r2 +([^\s\-?]\S* +.*\?)\s*$")
 
 
 @magics_class
@@ -47,17 +48,19 @@ class R2Magics(Configured):
             return self._line(line) if cell is None else self._cell(line, cell.removesuffix("\n"))
         except options.HelpAsked as text:
             say(str(text))
+            return None
         except options.OptionError as fault:
             raise UsageError(str(fault)) from None
+        except NoCandidateError as error:
+            raise _short(error, self._how_to_begin(error)) from None
         except R2Error as error:
             raise _short(error) from None
         except KeyboardInterrupt as stop:
             raise _short(stop, "stopped; `%r2 last` has the text, if any came") from None
-        return None
 
     # -- %r2 -------------------------------------------------------------------------------------------------
 
-    def _line(self, line: str) -> None:
+    def _line(self, line: str) -> CellAnswer | Comparison | Decision | None:
         from r2_magic import commands
 
         name, _, rest = line.strip().partition(" ")
@@ -65,6 +68,8 @@ class R2Magics(Configured):
             options.parse(options.split(line))  # --help
             raise options.OptionError("to ask, put %%r2 on the first line of a cell and the prompt below it")
         if name and name not in options.COMMANDS:
+            if rest.strip() and not get_close_matches(name, options.COMMANDS, cutoff=0.75):
+                return self._cell("", line.strip())
             known = ", ".join(options.COMMANDS)
             raise options.OptionError(f"there is no '%r2 {name}', only: {known}. To ask, write a cell: %%r2")
         rest = rest.strip()
@@ -72,20 +77,21 @@ class R2Magics(Configured):
             from r2_magic.set_up import set_up
 
             set_up(options.setup_parser().parse_args(options.split(rest)), self)
-            return
+            return None
         if name == "map":
             from r2_magic.mapping import map_prompts
 
             expression, words = options.split_map(rest)
             args = options.map_parser().parse_args(words)
             self._keep(args, map_prompts(expression, self._filled(args), self))
-            return
+            return None
         if rest.startswith("-"):
             args = options.parse(options.split(rest))
             rest = " ".join(args.words)
         else:
             args = options.parse(())
         commands.run(name, self._interpolated(rest, args), self._filled(args), self)
+        return None
 
     # -- %%r2 ------------------------------------------------------------------------------------------------
 
@@ -177,6 +183,12 @@ class R2Magics(Configured):
             for name, value in mine.items()
             if _RESULT.fullmatch(name) or not (name.startswith("__") or hidden.get(name, self) is value)
         }
+
+    def _how_to_begin(self, error: NoCandidateError) -> str:
+        """The first step where no model can be asked; else what the error says."""
+        from r2_magic.first_use import how_to_begin
+
+        return how_to_begin(self.router()) or str(error)
 
     def _interpolated(self, text: str, args: argparse.Namespace) -> str:
         """`text` with the user's values; what was not as it may have been meant is noted."""

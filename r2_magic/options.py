@@ -24,6 +24,7 @@ COMMANDS = {
     "config": "the settings in force and where each comes from",
     "setup": "a pool of your own models, from keys and servers that are here; --yes writes it",
     "what-if": "what other worths would choose, what each step up costs and buys",
+    "pull": "fetch the weights of a local model, by default of the smallest",
     "good": "the last answer was good: a label to learn from",
     "bad": "it was not; `%r2 good 0.7` says how good",
     "prefer": "of the answers that --compare showed, `%r2 prefer 1` is the better",
@@ -40,6 +41,7 @@ examples:
   %%r2 --compare 2                      two answers side by side; then %r2 prefer 1
   %%r2 --format code --models Qwen      the code goes into a new cell below
 
+One line asks too: %r2 What is 7 * 6?
 {name} in a cell is replaced by your variable of that name, if there is one; {{name}} stands for {name}.
 Defaults: %config R2Magics.worth_usd = 0.01 (%config R2Magics shows all).
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import closing
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from r2_router.cli import common
@@ -59,17 +58,12 @@ def _fetch_first_model(router: R2Router) -> None:
     """Where no model at all can be asked and weights are all that is missing, fetch the smallest, as a start: but not
     for one who has models of his own to set up."""
     from r2_router.config.settings import load_settings
-    from r2_router.local.weights import find_weights, known_weights
+    from r2_router.local.first_model import smallest_missing
 
     if any(not router.not_ready(model) for model in router.models) or router.unused:
         return
-    known = known_weights()
-    local = [known[m.weights] for m in router.models if m.weights in known and not m.base_url and m.available]
-    if not local or find_spec("xllamacpp") is None:
-        return
-    smallest = min(local, key=lambda weights: weights.size_bytes)
     folder = load_settings().models_dir
-    if find_weights(smallest.name, folder) is None:
+    if (smallest := smallest_missing(router.models, folder)) is not None:
         common.note(f"No model is here yet: fetching the smallest, {smallest.name}, once.")
         pull_shown(smallest, folder)
 

@@ -17,7 +17,7 @@ def readiness(model: Model, settings: Settings) -> str:
         return model.unavailable
     if not model.weights:
         return "it has neither base_url nor weights; give it one of them in models.toml"
-    if not _can_serve():
+    if not can_serve():
         return 'local models need the extra `local`; get it with: pip install "r2-mcp[local]"'
     try:
         weights = get_weights(model.weights)
@@ -26,7 +26,7 @@ def readiness(model: Model, settings: Settings) -> str:
     return "" if find_weights(weights.name, settings.models_dir) else absence(weights, settings.models_dir)
 
 
-def _can_serve() -> bool:
+def can_serve() -> bool:
     """Whether the extra is installed. Once it is there it stays: looking for it touches every folder of the path."""
     try:
         return _find_runtime()

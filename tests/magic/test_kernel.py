@@ -155,3 +155,18 @@ def test_a_saved_notebook_keeps_table_and_answer(server: ChatServer, tmp_path: P
     page, _ = HTMLExporter().from_notebook_node(reloaded)
     assert '<table class="r2-table">' in page
     assert "<strong>capital</strong>" in page
+
+
+def test_a_comparison_says_what_it_does_and_is_one_page(kernel: Kernel, server: ChatServer) -> None:
+    server.then(says("It is <b>Rome</b>."), says("Rome."))
+    reply, messages = kernel.run("%%r2 --compare 2\nWhat is the capital of {country}?")
+    assert reply["status"] == "ok"
+    note, _ = of_type(messages, "display_data")
+    assert "Left as typed: {country}" in note["data"]["text/plain"]
+    asked = [u["data"]["text/plain"] for u in of_type(messages, "update_display_data")]
+    assert [text[:7] for text in asked] == ["asking ", "asking ", ""]
+    (result,) = of_type(messages, "execute_result")
+    assert result["data"]["text/html"].count("<section>") == 2
+    assert "&lt;b&gt;Rome&lt;/b&gt;" in result["data"]["text/html"]
+    _, messages = kernel.run("%r2 prefer 2")
+    assert "preferred to" in of_type(messages, "stream")[0]["text"]

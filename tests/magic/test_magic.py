@@ -332,6 +332,16 @@ def test_explain_and_curve_of_the_last_cell_a_text_and_a_cell(shell, server) -> 
     assert server.requests == []
 
 
+def test_a_prompt_on_one_line_is_asked_and_a_slip_of_the_pen_is_not(shell, server) -> None:
+    ran = shell.run("%r2 what is 7 * 6?")
+    assert ran.result.text == TEXT
+    assert asked(server).startswith("what is 7 * 6?")
+    assert len(server.requests) == 1
+    for slip in ("%r2 modles", "%r2 explian hello", "%r2 stat now"):
+        assert "there is no" in str(shell.run(slip).error), slip
+    assert len(server.requests) == 1
+
+
 def test_help_has_examples_and_all_options(shell) -> None:
     for cell in ("%r2 --help", "%%r2 --help", "%%r2 --help\nx"):
         printed = shell.run(cell).printed

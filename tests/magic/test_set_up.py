@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.offers import KEY, REPLY, Offers, entry
 
+from r2_magic.first_use import bar_of
+from r2_router.errors import NoCandidateError
+from r2_router.local.weights import weights_folder
 from r2_router.pools.pool import load_pool
 
 
@@ -55,6 +59,33 @@ def test_what_cannot_be_meant_is_one_line(notebook: Any, line: str, said: str) -
     ran = notebook.run(f"%r2 setup {line}")
     assert ran.error is not None
     assert said in str(ran.error)
+
+
+def test_without_a_model_the_first_cell_says_how_to_begin(notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = notebook.run("%%r2\nhello")
+    assert isinstance(ran.error, NoCandidateError)
+    [line] = (ran.printed + ran.errors).strip().splitlines()
+    assert "`%r2 setup`" in line
+    if find_spec("xllamacpp"):
+        assert "`%r2 pull` fetches the smallest model that runs here, SmolLM2-135M-Instruct" in line
+
+
+def test_pull_takes_what_is_here_and_names_what_there_is(notebook: Any, smollm2: Path) -> None:
+    assert "Known: " in str(notebook.run("%r2 pull no-such").error)
+    weights_folder().mkdir(parents=True, exist_ok=True)
+    (weights_folder() / smollm2.name).symlink_to(smollm2)
+    ran = notebook.run("%r2 pull SmolLM2-135M-Instruct")
+    assert ran.error is None
+    assert str(weights_folder() / smollm2.name) in ran.printed
+    if find_spec("xllamacpp"):
+        assert "Nothing is missing" in str(notebook.run("%r2 pull").error)
+
+
+def test_the_bar_of_a_pull_ends_full(notebook: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = bar_of(100)
+    for done in (0, 50, 100):
+        progress(done, None)
+    assert "100/100" in capsys.readouterr().out
 
 
 def test_help_lists_the_options_of_the_command_line(notebook: Any) -> None:

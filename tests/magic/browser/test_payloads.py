@@ -234,10 +234,10 @@ def test_no_beginning_of_an_answer_runs(notebook: Notebook) -> None:
 def test_our_own_pages_hold_no_formula_and_the_curve_takes_the_themes_colours(notebook: Notebook) -> None:
     """Also where the notebook is not trusted: then the curve's points are lines of text."""
     with notebook.page("lab/tree/pages.ipynb?reset") as page:
-        run_all(page)
-        wait_for(page, ".r2-output", 3)
+        run_all(page)  # a ranking, its decision in a line, an explanation, a curve
+        wait_for(page, ".r2-output", 4)
         page.wait_for_load_state("networkidle")
-        assert page.locator(".r2-output").nth(1).inner_text().count("$") > 4
+        assert page.locator(".r2-output").nth(2).inner_text().count("$") > 4
         assert page.locator(".r2-output mjx-container").count() == 0
         points = page.locator(".r2-curve .r2-point")
         told = [title.splitlines()[0] for title in points.locator("title").all_text_contents()]
