@@ -15,7 +15,7 @@ from r2_router.checkpoints.format import Checkpoint
 from r2_router.errors import InputError
 from r2_router.pools.can import lacks, refusals
 from r2_router.pools.model import Model, answer_usd
-from r2_router.pools.part_tokens import part_tokens
+from r2_router.pools.part_tokens import Part, part_tokens
 from r2_router.pools.pool import Pool
 from r2_router.pools.thoughts import expected_thoughts
 from r2_router.records import UNLIMITED
@@ -91,7 +91,7 @@ class CandidateTable:
             return price_in, price_out
         return self.input_price, self.output_price
 
-    def parts(self, parts: Sequence[str]) -> Floats:
+    def parts(self, parts: Sequence[Part]) -> Floats:
         """Tokens of a message's parts that are no text, as each candidate's model counts them, (C,)."""
         return np.array([float(part_tokens(model, parts)) for model in self.models])[self.model_index]
 

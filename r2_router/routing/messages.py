@@ -9,7 +9,9 @@ from typing import Any, TypeAlias, cast
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import InputError
 from r2_router.pools.model import Capability
+from r2_router.pools.part_tokens import Part
 from r2_router.records import Budget
+from r2_router.routing.image_size import image_size
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.words import whole_characters
 
@@ -169,9 +171,9 @@ def part_kind(part: Mapping[str, Any]) -> Capability | None:
     return _PART_KINDS.get(part.get("type", ""))
 
 
-def counted_parts(messages: Sequence[Message]) -> list[str]:
-    """The parts that are no text, by the names under which pools/part_tokens.py counts them."""
-    found: list[str] = []
+def counted_parts(messages: Sequence[Message]) -> list[Part]:
+    """The parts that are no text, as pools/part_tokens.py counts them."""
+    found: list[Part] = []
     for message in messages:
         content = message.get("content")
         for part in cast("list[Message]", content) if isinstance(content, list) else []:
@@ -179,7 +181,8 @@ def counted_parts(messages: Sequence[Message]) -> list[str]:
             if kind is not None:
                 image = part.get("image_url")
                 low = isinstance(image, Mapping) and cast("Message", image).get("detail") == "low"
-                found.append("image_low" if low else _COUNTED_AS[kind])
+                counted = "image_low" if low else _COUNTED_AS[kind]
+                found.append(Part(counted, image_size(part) if counted == "image" else None))
     return found
 
 

@@ -9,7 +9,7 @@ from r2_router.config.folders import shipped
 from r2_router.errors import ConfigError
 from r2_router.pools import part_tokens
 from r2_router.pools.model import Model
-from r2_router.pools.part_tokens import counted_as
+from r2_router.pools.part_tokens import Part, counted_as
 
 
 def model(model_id: str) -> Model:
@@ -30,14 +30,36 @@ def model(model_id: str) -> Model:
     ],
 )
 def test_the_first_table_that_fits_an_id_holds(model_id: str, image: int) -> None:
-    assert part_tokens.part_tokens(model(model_id), ["image"]) == image
+    assert part_tokens.part_tokens(model(model_id), [Part("image")]) == image
     assert part_tokens.part_tokens(model(model_id), []) == 0
 
 
 def test_parts_add_up_and_what_a_table_leaves_out_a_later_one_says() -> None:
     counts = counted_as("claude-opus-5")
     assert counts["audio"] == counted_as("somebody/else")["audio"] > 0
-    assert part_tokens.part_tokens(model("claude-opus-5"), ["image", "audio", "image"]) == 2 * 1400 + counts["audio"]
+    parts = [Part("image"), Part("audio"), Part("image")]
+    assert part_tokens.part_tokens(model("claude-opus-5"), parts) == 2 * 1400 + counts["audio"]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "size", "tokens"),
+    [
+        ("gpt-4o", (1024, 1024), 765),  # the providers' own examples
+        ("gpt-4o", (2048, 4096), 1105),
+        ("gpt-4o", (100, 100), 255),
+        ("gpt-4o-mini", (1024, 1024), 25501),
+        ("claude-opus-5", (1000, 1000), 1334),
+        ("claude-opus-5", (200, 200), 54),
+        ("claude-opus-5", (4000, 4000), 1600),
+        ("gemini-2.5-flash", (300, 300), 258),
+        ("gemini-2.5-flash", (1024, 1024), 1032),
+        ("gpt-5-nano", (1024, 1024), 2520),
+        ("gpt-5-nano", (9000, 9000), 3779),
+        ("somebody/else", (10, 10), 1000),  # nobody said how it counts
+    ],
+)
+def test_an_image_of_known_size_counts_as_its_provider_says(model_id: str, size: tuple[int, int], tokens: int) -> None:
+    assert part_tokens.part_tokens(model(model_id), [Part("image", size)]) == tokens
 
 
 def test_every_shipped_count_is_dated_and_says_where_it_is_from() -> None:
@@ -46,8 +68,12 @@ def test_every_shipped_count_is_dated_and_says_where_it_is_from() -> None:
     assert next(reversed(tables.values()))["models"] == ["*"]
 
 
+SIDES = '[a]\nmodels = ["x"]\nimage = 1\nimage_within = []\n'
+
+
 @pytest.mark.parametrize(
-    ("text", "fault"), [("[a]\nimage = 5\n", "lacks models"), ('[a]\nmodels = ["x"]\nimage = -1\n', "image")]
+    ("text", "fault"),
+    [("[a]\nimage = 5\n", "lacks models"), ('[a]\nmodels = ["x"]\nimage = -1\n', "image"), (SIDES, "one side")],
 )
 def test_a_fault_in_your_file_is_named(text: str, fault: str, home: Path) -> None:
     (home / "part_tokens.toml").write_text(text)
