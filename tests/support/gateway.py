@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from r2_router import R2Router
 from r2_router.gateway.app import gateway_app
 from r2_router.pools.pool import Pool
 from r2_router.router import router_for
-from r2_router.serving.sockets import http_server, listen
 from support.chat_server import ChatServer
 from support.made_up import LetterEmbedder, make_checkpoint, make_pool
+from support.served import served
 
 KEY = "sk-not-for-anyones-eyes"
 KEY_VARIABLE = "PROVIDER_API_KEY"
@@ -35,17 +35,9 @@ def make_router(provider: ChatServer, tmp_path: Path, embedder: Any = None, **sa
     )
 
 
-@asynccontextmanager
-async def serving(router: R2Router, **options: Any) -> AsyncGenerator[str]:
+def serving(router: R2Router, **options: Any) -> AbstractAsyncContextManager[str]:
     """The address of a gateway, without a path."""
-    running = http_server(gateway_app(router, **options))
-    listening = listen("127.0.0.1", 0)
-    task = asyncio.create_task(running.serve(listening))
-    try:
-        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
-    finally:
-        running.should_exit = True
-        await task
+    return served(gateway_app(router, **options))
 
 
 @contextmanager

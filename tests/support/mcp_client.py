@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from r2_router import R2Router
 from r2_router.pools.pool import Pool
 from r2_router.router import router_for
 from r2_router.serving.gate import HttpLimits
-from r2_router.serving.sockets import http_server, listen
 from support.made_up import DIM, make_checkpoint, make_pool
+from support.served import served
 
 KEY = "sk-not-for-anyones-eyes"
 KEY_VARIABLE = "PROVIDER_API_KEY"
@@ -63,19 +62,11 @@ def serve(router: R2Router | Callable[[], R2Router]) -> R2Server:
     return create_server(RouterLoader(router if not isinstance(router, R2Router) else lambda: router))
 
 
-@asynccontextmanager
-async def serving(router: R2Router, *, token: str = "", **options: Any) -> AsyncGenerator[str]:
+def serving(router: R2Router, *, token: str = "", **options: Any) -> AbstractAsyncContextManager[str]:
     """The address of a server over HTTP of its own, on a port the system chose."""
     server = create_server(RouterLoader(lambda: router), shared_secret=token)
     limits = options.get("limits") or HttpLimits()
-    running = http_server(http_app(server, token=token, **options), receive_s=limits.receive_s)
-    listening = listen("127.0.0.1", 0)
-    task = asyncio.create_task(running.serve(listening))
-    try:
-        yield f"http://127.0.0.1:{listening[0].getsockname()[1]}"
-    finally:
-        running.should_exit = True
-        await task
+    return served(http_app(server, token=token, **options), receive_s=limits.receive_s)
 
 
 def own_pool(url: str) -> Path:
