@@ -564,7 +564,7 @@ class R2Router:
             return self._decider
         if meant(name, list(self._rest())):
             return self._unmeasured()
-        if name not in self._offered and self._face != "mcp":  # an agent asks whom its user chose
+        if name not in self._offered and self._face not in ("mcp", "gateway"):  # others ask whom the user chose
             self._offered[name] = self._offer(name)
         return self._offered.get(name) or self._decider
 

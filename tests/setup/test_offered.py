@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from support.offers import REPLY, Offers
 
@@ -36,7 +38,8 @@ def test_lists_are_asked_once_for_a_name_and_a_name_nobody_offers_is_said(here: 
     assert len([exchange for exchange in here.hosted.requests if exchange.path == "/v1/models"]) == 1
 
 
-def test_an_agent_asks_none_but_the_models_its_user_chose(here: Offers) -> None:
+@pytest.mark.parametrize("face", ["mcp", "gateway"])
+def test_others_ask_none_but_the_models_that_the_user_chose(here: Offers, face: Literal["mcp", "gateway"]) -> None:
     with pytest.raises(InputError, match="No model is called"):
-        router_for("mcp").route_text("hello", model="openai/gpt-4.1-mini")
+        router_for(face).route_text("hello", model="openai/gpt-4.1-mini")
     assert here.hosted.requests == []
