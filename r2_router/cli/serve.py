@@ -13,6 +13,7 @@ from r2_router.gateway.agents import AGENTS, NO_TOKEN
 from r2_router.serving.address_options import add_address_options
 
 PORT = 4280
+SET_UP = "`r2-router setup` makes a pool of what your keys and servers offer."
 _DRAIN_S = 600  # no generation takes longer
 
 
@@ -75,6 +76,8 @@ def _serve(args: argparse.Namespace) -> int:
     router.preload()
     switch_often()
     common.note(f"r2-router: {address(args.host, sockets)}/v1 answers model r2 from the pool {router.pool.name}")
+    if all(router.not_ready(model) for model in router.models):
+        common.note(f"No model can be asked yet, so every request is refused. {router.unused or SET_UP}")
     signal.signal(signal.SIGTERM, _end)  # uvicorn finishes what runs, then raises the signal anew
     http_server(app, drain_s=_DRAIN_S).run(sockets=sockets)
     return 0

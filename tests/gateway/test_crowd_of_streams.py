@@ -127,6 +127,22 @@ async def test_sigterm_takes_no_more_and_finishes_what_runs(home: Path, tmp_path
     assert rows(next(home.rglob("*.sqlite3")), "SELECT outcome FROM entries") == [("answered",)]
 
 
+def test_who_has_no_model_is_told_at_the_start(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "pool.toml").write_text(
+        '[pool]\nname = "here"\nprices_date = 2026-11-01\n[models.one]\nid = "one"\nquality = 0.6\n'
+        'usd_per_million = [1, 2]\nbase_url = "https://example.org/v1"\napi_key_env = "NOBODYS_API_KEY"\n'
+    )
+    command = [sys.executable, "-m", "r2_router.cli", "serve", "--port", "0", "--pool", str(tmp_path / "pool.toml")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert process.stderr is not None
+    said = [process.stderr.readline(), process.stderr.readline()]
+    process.terminate()
+    process.communicate()
+    assert "http://" in said[0]
+    assert "No model can be asked yet" in said[1]
+    assert "r2-router setup" in said[1]
+
+
 def start(provider: ChatServer, tmp_path: Path) -> tuple[subprocess.Popen[str], str]:
     """`r2-router serve` over a pool of one model, and its address."""
     pool = tmp_path / "pool.toml"
