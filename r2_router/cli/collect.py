@@ -52,8 +52,8 @@ def register(commands: common.Commands) -> None:
     grading.add_argument(
         "--grader",
         metavar="G",
-        help="choice, number, exact, regex, contains, code, judge, none, a plugin's name, or your function: "
-        "module:name or file.py:name (default: the queries' answer_type)",
+        help="choice, number, exact, regex, contains, instructions, code, judge, none, a plugin's name, or your "
+        "function: module:name or file.py:name (default: the queries' answer_type)",
     )
     grading.add_argument("--judge", metavar="MODEL", help="the model of the pool that judges")
     grading.add_argument(

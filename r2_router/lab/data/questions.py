@@ -14,7 +14,7 @@ from r2_router.lab.data.files import Columns, read_columns
 from r2_router.records import Record
 
 _KNOWN = ("query_id", "query", "answer", "answer_type", "category")
-_OF_CODE = ("expected_output", "stdin")
+_OF_GRADERS = ("expected_output", "stdin", "constraints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def read_questions(path: str | os.PathLike[str]) -> list[Question]:
     optional, others go into `extra`. A repeated row counts once. Raises InputError, naming file and row, for a
     blank query, or one query_id with two different queries.
     """
-    columns, _ = read_columns(path, what="file of queries", required=("query",), known=(*_KNOWN, *_OF_CODE))
+    columns, _ = read_columns(path, what="file of queries", required=("query",), known=(*_KNOWN, *_OF_GRADERS))
     name = Path(path).name
     found: dict[str, Question] = {}
     for row in range(len(columns["query"])):

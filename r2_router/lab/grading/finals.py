@@ -72,6 +72,12 @@ def lines(text: str) -> list[str]:
     return [line for line in stripped if line]
 
 
+def whole_words(phrase: str) -> re.Pattern[str]:
+    """Finds `phrase` in any case, as whole words, whatever the spaces between them."""
+    pattern = r"\s+".join(map(re.escape, phrase.split()))
+    return re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE)
+
+
 # -- choices -------------------------------------------------------------------------------------------------
 
 

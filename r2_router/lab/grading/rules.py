@@ -91,8 +91,7 @@ def _contains(question: Question, text: str, cut: bool) -> Grade:
     """Whether the right answer occurs in the text as whole words, in any case."""
     if not text.strip():
         return unparsable("it is empty")
-    pattern = r"\s+".join(map(re.escape, question.answer.split()))
-    match = re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
+    match = finals.whole_words(question.answer).search(text)
     return verdict(match is not None, match[0] if match else "")
 
 
