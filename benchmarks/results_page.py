@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 from blocks import written  # noqa: E402  (of docs/, the home of pages that a command writes)
 
-_NAMES = ("results", "routerarena", "conversations", "batches")
+_NAMES = ("results", "routerarena", "conversations", "batches", "gateway")
 PAGES = (*(ROOT / "docs" / f"{name}.md" for name in _NAMES), ROOT / "README.md")
 WAYS = {
     "router": "**router**",
@@ -230,6 +230,30 @@ def batches_on_ray(found: dict) -> str:
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
+def gateway(found: dict) -> str:
+    """What the gateway adds, beside litellm's proxy where that was measured."""
+    shown = {"direct": "asked directly", "r2-router serve": "**`r2-router serve`**", "litellm": "litellm's proxy"}
+    lines = ["| | streams | first piece | whole | 99th percentile | requests a second | processor a request |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for way, by_streams in found["ways"].items():
+        for streams, f in by_streams.items():
+            times = (f["first"]["median_s"], f["whole"]["median_s"], f["whole"]["p99_s"])
+            figures = " | ".join(map(duration, times))
+            processor = duration(f["processor_s"]) if way != "direct" else "-"
+            lines.append(f"| {shown[way]} | {streams} | {figures} | {f['requests_per_s']:,.0f} | {processor} |")
+    direct = found["ways"]["direct"]["1"]["whole"]["median_s"]
+    adds = "; ".join(
+        f"{way} adds {duration(by['1']['whole']['median_s'] - direct)}"
+        for way, by in found["ways"].items()
+        if way != "direct"
+    )
+    said = (
+        f"One stream at a time, {adds} at the median. A vector of the text is {duration(found['embed_s'])} of ours. "
+        f"{found['machine']['cores']} cores, which client and provider share (load before {found['load']:.1f})."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def summary(found: dict) -> str:
     """The paragraph of the README."""
     area = {way: f"{m['audc_padded'][0]:.3f}" for way, m in found["methods"].items()}
@@ -269,6 +293,7 @@ def blocks() -> dict[str, str]:
         "arena-scores": arena_scores(arena),
         "arena-robustness": arena_robustness(arena),
         "batch": batches(json.loads((RESULTS / "batch.json").read_text())),
+        "gateway": gateway(json.loads((RESULTS / "gateway.json").read_text())),
         "batch_ray": batches_on_ray(json.loads((RESULTS / "batch_ray.json").read_text())),
         "add_model": added(json.loads((RESULTS / "add_model.json").read_text())["r2"]),
     }
