@@ -17,7 +17,7 @@ import pytest
 from hypothesis import settings
 from support.made_up import DIM, make_checkpoint, make_pool, unit
 from support.offers import KEY, KEY_VARIABLE, Offers, offers
-from support.postgres import PostgresServer, programs
+from support.postgres import PostgresServer, postgres_server
 
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools import can, part_tokens, prompt_caches
@@ -115,12 +115,8 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Generator[PostgresServer]:
     """A server for all tests of a process."""
-    folder = programs()
-    if folder is None:
-        pytest.skip("no Postgres on this machine: Debian's package postgresql has its programs")
-    server = PostgresServer(folder)
-    yield server
-    server.close()
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -61,3 +62,11 @@ class Database(Protocol):
     def disconnect(self) -> None:
         """Close the connection; the next use opens another."""
         ...
+
+
+def close_with(holder: Database, close: Callable[[], None]) -> weakref.finalize[[], Database]:
+    """Calls `close` once: when it is called, or when `holder` is collected unclosed. A connection collected open is
+    warned of, and in a ring with its holder may be the first to go."""
+    closer = weakref.finalize(holder, close)
+    closer.atexit = False  # the last entries are written then
+    return closer

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from r2_router.errors import ConfigError, LedgerError
-from r2_router.ledger.database import Rows
+from r2_router.ledger.database import Rows, close_with
 from r2_router.ledger.schema import MIGRATIONS, check_version
 from r2_router.ledger.schema_postgres import for_postgres
 
@@ -38,6 +38,7 @@ class PostgresDatabase:
         self._url = url
         self._wait_s = wait_s
         self._db: psycopg.Connection[Any] | None = None
+        self._close: Callable[[], object] | None = None
         self._away_until = 0.0
         self._place = place_of(url)
         try:
@@ -88,10 +89,10 @@ class PostgresDatabase:
             return 0 if db is None else int(db.execute(query, (_SCHEMA,)).fetchone()[0])
 
     def disconnect(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
+        close, self._close, self._db = self._close, None, None
+        if close is not None:
             with suppress(*self._errors):
-                db.close()
+                close()
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._db is not None and not self._db.closed:
@@ -112,6 +113,7 @@ class PostgresDatabase:
             self._away_until = time.monotonic() + _PAUSE_S
             raise
         self._db = db
+        self._close = close_with(self, db.close)
         _understand(db)
         self._migrate(db)
         return db

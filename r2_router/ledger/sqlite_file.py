@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r2_router.config.safe_files import make_private
 from r2_router.errors import LedgerError
+from r2_router.ledger.database import close_with
 from r2_router.ledger.expiry import give_back
 from r2_router.ledger.schema import MIGRATIONS, check_version, immediate, migrate, version_of
 
@@ -30,6 +31,7 @@ class SqliteFile:
         self.lock = threading.RLock()
         self._wait_s = wait_s
         self._db: sqlite3.Connection | None = None
+        self._close: Callable[[], object] | None = None
         self._file: tuple[int, int] | None = None
         self._failed = False
 
@@ -89,9 +91,9 @@ class SqliteFile:
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def disconnect(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        close, self._close, self._db = self._close, None, None
+        if close is not None:
+            close()
 
     def _connect(self) -> sqlite3.Connection:
         """The open connection; a new one if there is none, or the file was deleted or replaced since."""
@@ -101,6 +103,7 @@ class SqliteFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         make_private(self.path)
         self._db = self._open(str(self.path))
+        self._close = close_with(self, self._db.close)
         self._file = self._identity()
         migrate(self._db)
         check_version(version_of(self._db), self.place)

@@ -9,8 +9,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def programs() -> Path | None:
@@ -18,6 +22,19 @@ def programs() -> Path | None:
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((folder for folder in folders if (folder / "initdb").is_file()), None)
+
+
+@contextmanager
+def postgres_server() -> Generator[PostgresServer]:
+    """A server of one's own, that ends with the block."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("no Postgres on this machine: Debian's package postgresql has its programs")
+    server = PostgresServer(folder)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 class PostgresServer:
