@@ -40,6 +40,7 @@ def folder() -> Path:
 def write(ledger: Ledger, count: int, quality: float | None = None) -> None:
     for i in range(count):
         ledger.record(Entry(**{**SHORT.to_dict(), "query": f"What is {i}?", "quality": quality, "output_tokens": 9}))
+    ledger.flush()  # others look at the file
 
 
 def test_it_is_due_when_enough_has_come_and_never_before(ledger, tmp_path):
