@@ -69,26 +69,15 @@ def gateway_app(
     observers = [trace, metrics] if metrics else [trace]
     exchanges = {path: Exchange(api, router, observers) for path, api in _APIS.items()}
     routes = [
-        *(Route(path, _limited(exchange.answer, limits), methods=["POST"]) for path, exchange in exchanges.items()),
+        *(Route(path, exchange.answer, methods=["POST"]) for path, exchange in exchanges.items()),
         *(Route(path, endpoint, methods=["GET"]) for path, endpoint in _looks(router, metrics).items()),
-        Route(_COUNT, _limited(exchanges["/v1/messages"].count, limits), methods=["POST"]),
+        Route(_COUNT, exchanges["/v1/messages"].count, methods=["POST"]),
         Route("/v1/embeddings", _no_embeddings, methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error, Exception: _crash})
     open_paths = ("/health", "/ready")
     who = who_asks(token, tokens)
     return Gate(app, who, _refusal, limits, names=names, open_paths=open_paths, how=_NO_TOKEN)
-
-
-def _limited(endpoint: Endpoint, limits: HttpLimits) -> Endpoint:
-    """`endpoint`, for requests that are not too large; the gate hands on no more than a piece beyond what may be."""
-
-    async def answer(request: Request) -> Response:
-        if len(await request.body()) > limits.max_bytes:
-            return _refused(request, 413, f"A request has at most {limits.max_bytes:,} bytes.")
-        return await endpoint(request)
-
-    return answer
 
 
 # -- beside the answers ----------------------------------------------------------------------------------------

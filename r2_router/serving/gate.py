@@ -90,11 +90,6 @@ class Gate:
         self._challenge = challenge
         self._requests = 0
 
-    @property
-    def requests(self) -> int:
-        """How many are being answered now."""
-        return self._requests
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self._open_paths:
             await self._app(scope, receive, send)
@@ -122,6 +117,8 @@ class Gate:
             await self._refuse(scope, send, 408, "The request was not sent in time.", ("connection", "close"))
         elif not parts:
             pass  # the client went: nobody is left to be told anything
+        elif _size(parts) > self._limits.max_bytes:
+            await self._refuse(scope, send, 413, f"A request has at most {self._limits.max_bytes:,} bytes.")
         elif self._requests >= self._limits.max_requests:
             await self._refuse(scope, send, 503, "Too many requests at once; try again.", ("retry-after", "1"))
         else:
@@ -147,7 +144,8 @@ class Gate:
         return name in self._names or (bool(bare) and f"{bare}:*" in self._names)
 
     async def _received(self, receive: Receive) -> list[Message] | None:
-        """The parts of a request, up to what makes it too large; none if its client goes, None if it is too slow."""
+        """The parts of a request; none if its client goes, None if it is too slow. What follows the part that makes it
+        too large is read, for its client to listen to the refusal then, but not kept."""
         parts: list[Message] = []
         size = 0
         with suppress(TimeoutError):
@@ -156,9 +154,10 @@ class Gate:
                     part = await receive()
                     if part["type"] == "http.disconnect":
                         return []
-                    parts.append(part)
-                    size += len(part.get("body", b""))
-                    if not part.get("more_body") or size > self._limits.max_bytes:
+                    if size <= self._limits.max_bytes:
+                        parts.append(part)
+                        size += len(part.get("body", b""))
+                    if not part.get("more_body"):
                         return parts
         return None
 
@@ -188,6 +187,10 @@ class Gate:
 
     async def _refuse(self, scope: Scope, send: Send, status: int, why: str, *headers: tuple[str, str]) -> None:
         await send_json(send, status, self._refusal(scope, status, why), *headers)
+
+
+def _size(parts: Sequence[Message]) -> int:
+    return sum(len(part.get("body", b"")) for part in parts)
 
 
 async def send_json(send: Send, status: int, body: bytes, *headers: tuple[str, str]) -> None:
