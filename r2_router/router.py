@@ -16,7 +16,7 @@ from r2_router.acting import acting
 from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.config.folders import is_path, spelled
+from r2_router.config.folders import is_pool_file, spelled
 from r2_router.config.settings import Settings, load_settings
 from r2_router.embedders.checked import CheckedEmbedder, embedder_maker
 from r2_router.errors import NoCandidateError, R2Error
@@ -353,8 +353,7 @@ class R2Router:
         request = request.with_fields(options.sampling)
         decider = self._who_knows(request)
         decision = self._decide(decider, [request], ready_only=True)[0]
-        rng = np.random.default_rng()
-        if self._explore and rng.random() < self._explore:
+        if self._explore and (rng := np.random.default_rng()).random() < self._explore:
             decision = explored(decision, rng, self._explore)
         limits, instruction = decision.limits, request.form.instruction(decider.checkpoint.instruction)
         if options.max_tokens is None and limits.max_tokens is not None:
@@ -538,7 +537,7 @@ class R2Router:
         from r2_router.ledger.quiet_learning import QuietLearner
 
         pool = settings.pool
-        if is_path(pool) or pool.endswith(".toml"):
+        if is_pool_file(pool):
             pool = str(Path(pool).expanduser().resolve())
         return QuietLearner(self.ledger, learned_folder(self.pool), pool, settings.learn_after, self._take_learned)
 

@@ -121,12 +121,12 @@ def _address(stated: str) -> str:
 
 def _work(args: argparse.Namespace) -> Work:
     from r2_router.cluster.on_ray import Work
-    from r2_router.config.folders import is_path
+    from r2_router.config.folders import is_path, is_pool_file
     from r2_router.router import router_for
 
-    names = {name: getattr(args, name) for name in ("checkpoint", "pool")}
-    places = {n: _address(v) if v and (is_path(v) or v.endswith(".toml")) else v for n, v in names.items()}
-    make = partial(router_for, "cli", places["checkpoint"], pool=places["pool"], embed_url=args.embed_url)
+    checkpoint = _address(args.checkpoint) if is_path(args.checkpoint or "") else args.checkpoint
+    pool = _address(args.pool) if is_pool_file(args.pool or "") else args.pool
+    make = partial(router_for, "cli", checkpoint, pool=pool, embed_url=args.embed_url)
     return Work(make, _reader(args))
 
 

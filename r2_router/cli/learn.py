@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(log_of(folder)):
-            return _undo(args, pool.name, folder) if args.undo else _run(args, base, settings, pool)
+            return _undo(args, settings, pool.name, folder) if args.undo else _run(args, base, settings, pool)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
@@ -90,11 +90,13 @@ def _run(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: P
     """Learn, keep what was learned, and show it."""
     from r2_router.checkpoints.find import learned_folder
     from r2_router.cli.learn_run import learned_now
+    from r2_router.ledger import Ledger
 
     if args.judge:
         for line in _judge(args, settings, pool):
             common.note(line)
-    learned = learned_now(args, base, settings, pool, keep=not args.dry_run)
+    with Ledger.configured(settings) as ledger:
+        learned = learned_now(args, base, ledger, pool, keep=not args.dry_run)
     if args.json:
         changes = [change.to_dict() for change in learned.changes]
         common.print_json(
@@ -136,22 +138,20 @@ def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str
         return run_loop(judge_answers(ledger, waiting, ask)).lines()
 
 
-def _undo(args: argparse.Namespace, pool: str, folder: Path) -> int:
+def _undo(args: argparse.Namespace, settings: Settings, pool: str, folder: Path) -> int:
     from r2_router.checkpoints.learned import forget, note
     from r2_router.cli.learn_run import run_of
-    from r2_router.config.settings import load_settings
     from r2_router.ledger import Ledger
 
     known = forget(folder)
     if known:
-        with Ledger.configured() as ledger:
+        with Ledger.configured(settings) as ledger:
             note(folder, run_of(ledger, folder, undone=True))
-    after = load_settings().learn_after
     if args.json:
         common.print_json({"forgotten": known})
     elif known:
         print(f"What was learned for pool '{pool}' is forgotten.")
-        if after:
+        if after := settings.learn_after:
             common.note(f"After {after:,} more answers or labels it learns again by itself: learn_after = 0 ends that.")
     else:
         print(f"Nothing was learned for '{pool}'.")

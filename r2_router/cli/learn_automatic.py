@@ -32,7 +32,7 @@ def learn_when_due(args: argparse.Namespace, base: Checkpoint, settings: Setting
         if not free or not is_due(ledger, folder, settings.learn_after):
             return 0
         try:
-            learned_now(args, base, settings, pool, keep=True, automatic=True)
+            learned_now(args, base, ledger, pool, keep=True, automatic=True)
         except (R2Error, OSError) as error:
             note(folder, run_of(ledger, folder, fault=str(error), automatic=True))
             return 1

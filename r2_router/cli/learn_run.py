@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from r2_router.checkpoints.format import Checkpoint
     from r2_router.checkpoints.learned import Run
-    from r2_router.config.settings import Settings
     from r2_router.lab.learning.from_ledger import Learned
     from r2_router.ledger import Ledger
     from r2_router.pools.pool import Pool
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def learned_now(
     args: argparse.Namespace,
     base: Checkpoint,
-    settings: Settings,
+    ledger: Ledger,
     pool: Pool,
     *,
     keep: bool,
@@ -29,38 +28,34 @@ def learned_now(
     """What the ledger teaches, as the checkpoint of `pool`'s use; written and noted, to be used, if it is to `keep`."""
     from r2_router.checkpoints.find import learned_folder
     from r2_router.checkpoints.learned import note
-    from r2_router.ledger import Ledger
 
     folder = learned_folder(pool)
-    learned = _learn(args, base, settings, pool)
+    learned = _learn(args, base, ledger, pool)
     learned = replace(learned, checkpoint=replace(learned.checkpoint, name=folder.name, pool=pool.name))
     if keep:
         learned.checkpoint.save(folder)
-        with Ledger.configured(settings) as ledger:
-            changes = [change.to_dict() for change in learned.changes]
-            note(folder, run_of(ledger, folder, changes=changes, automatic=automatic))
+        changes = [change.to_dict() for change in learned.changes]
+        note(folder, run_of(ledger, folder, changes=changes, automatic=automatic))
     return learned
 
 
-def _learn(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> Learned:
+def _learn(args: argparse.Namespace, base: Checkpoint, ledger: Ledger, pool: Pool) -> Learned:
     from r2_router.checkpoints.find import learned_on
     from r2_router.cli.training_data import embed, instructions, make_embedder, other_words
     from r2_router.lab.data.outcomes import checkpoints_of
     from r2_router.lab.learning.from_ledger import learn
-    from r2_router.ledger import Ledger
 
     embedder, _ = make_embedder(base)
-    with Ledger.configured(settings) as ledger:
-        words = other_words(instructions(checkpoints_of(ledger, args.since)), base.instruction)
-        return learn(
-            ledger,
-            base,
-            lambda table: embed(embedder, table),
-            in_use=learned_on(pool),
-            since=args.since,
-            half_life_days=args.half_life,
-            other_words=words,
-        )
+    words = other_words(instructions(checkpoints_of(ledger, args.since)), base.instruction)
+    return learn(
+        ledger,
+        base,
+        lambda table: embed(embedder, table),
+        in_use=learned_on(pool),
+        since=args.since,
+        half_life_days=args.half_life,
+        other_words=words,
+    )
 
 
 def run_of(ledger: Ledger, folder: Path, **said: Any) -> Run:

@@ -50,10 +50,10 @@ def _show_settings(args: argparse.Namespace) -> int:
     host = args.allowed_host[0] if args.allowed_host else f"{args.host}:{args.port}"
     url = f"{'https' if args.allowed_host else 'http'}://{host}"
     if args.write:
-        file, changed = write_settings(args.agent, url, "")
+        file, changed = write_settings(args.agent, url)
         common.note(f"wrote {file}" if changed else f"{file} already has it")
     else:
-        file, text = settings_of(args.agent, url, "")
+        file, text = settings_of(args.agent, url)
         print(text)
         common.note(f"Put this into {file}, or add --write.")
     if variable := AGENTS[args.agent].key_variable:

@@ -199,7 +199,7 @@ def _name(args: argparse.Namespace) -> str:
 
 def _pool_name(args: argparse.Namespace, pool: Pool) -> str:
     """How a later run finds the pool again: by name. A checkpoint goes to others, and says no paths."""
-    from r2_router.pools.pool import is_pool_file
+    from r2_router.config.folders import is_pool_file
 
     return Path(args.pool).stem if args.pool and is_pool_file(args.pool) else pool.name
 
@@ -236,8 +236,7 @@ def _r2(value: float | None) -> str:
 
 def _next(args: argparse.Namespace, output: Path, *, judged: bool) -> str:
     """The command that uses what was made."""
-    from r2_router.config.folders import spelled
-    from r2_router.pools.pool import is_pool_file
+    from r2_router.config.folders import is_pool_file, spelled
 
     folder = shlex.quote(spelled(output))
     used = f" --pool {shlex.quote(args.pool)}" if args.pool and is_pool_file(args.pool) else ""

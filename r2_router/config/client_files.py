@@ -77,10 +77,7 @@ def document_of(values: Values) -> dict[str, Any]:
     """The document that holds `values` and nothing else."""
     made: dict[str, Any] = {}
     for keys, value in values.items():
-        table = made
-        for key in keys[:-1]:
-            table = table.setdefault(key, {})
-        table[keys[-1]] = value
+        jsonc.set_at(made, keys, value)
     return made
 
 

@@ -34,6 +34,11 @@ def is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text in (".", "..", "~")
 
 
+def is_pool_file(text: str) -> bool:
+    """Whether `text` is the path of a pool's file, and no pool's name."""
+    return is_path(text) or text.endswith(".toml")
+
+
 def spelled(name_or_path: str | os.PathLike[str]) -> str:
     """Text as it is; a path object so that it is told from a name: Path("mine") is ./mine."""
     text = os.fspath(name_or_path)

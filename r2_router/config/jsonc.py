@@ -23,14 +23,15 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
     Raises ValueError where that cannot be done in place.
     """
     wanted = loads(text)
-    _set(wanted, path, value)
+    set_at(wanted, path, value)
     changed = _insert(text, _plain(text), path, value)
     if loads(changed) != wanted:  # a key that stands twice
         raise ValueError("it cannot be changed in place")
     return changed
 
 
-def _set(document: Any, path: tuple[str, ...], value: Any) -> None:
+def set_at(document: Any, path: tuple[str, ...], value: Any) -> None:
+    """Put `value` at the keys of `path` in `document`, with the objects on the way that are missing."""
     for key in path[:-1]:
         document = document.setdefault(key, {})
     document[path[-1]] = value

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, final
 
 from r2_router.config import toml_file as cf
-from r2_router.config.folders import is_path, shipped, user_config_dir
+from r2_router.config.folders import is_path, is_pool_file, shipped, user_config_dir
 from r2_router.errors import ConfigError, InputError
 from r2_router.records import Record
 
@@ -207,7 +207,7 @@ _CHECKS: Mapping[str, cf.Check] = {
 _VARIABLES = {name: f"R2_{name.upper()}" for name in _CHECKS}
 _TABLES: Mapping[str, cf.Check] = {"presets": _worth, "key_hosts": cf.hosts}
 _PLACES: Mapping[str, Callable[[str], bool]] = {  # what in a file may be a path, and when it is one
-    "pool": lambda stated: is_path(stated) or stated.endswith(".toml"),
+    "pool": is_pool_file,
     "checkpoint": is_path,
     "models_dir": bool,
 }

@@ -68,17 +68,17 @@ AGENTS: Mapping[str, Agent] = {
 }
 
 
-def settings_of(name: str, url: str, key: str) -> tuple[Path, str]:
-    """The file of an agent and what is to stand in it, as text; `key` is what it sends, "" for any."""
+def settings_of(name: str, url: str) -> tuple[Path, str]:
+    """The file of an agent and what is to stand in it, as text."""
     agent = AGENTS[name]
-    return agent.file(), render(agent.file(), document_of(_values(agent, url, key)))
+    return agent.file(), render(agent.file(), document_of(_values(agent, url)))
 
 
-def write_settings(name: str, url: str, key: str) -> tuple[Path, bool]:
+def write_settings(name: str, url: str) -> tuple[Path, bool]:
     """Merge them into that file, a copy of which is kept; whether anything had to be changed. Raises ConfigError."""
     agent = AGENTS[name]
-    return agent.file(), merge(agent.file(), _values(agent, url, key), what="these settings")
+    return agent.file(), merge(agent.file(), _values(agent, url), what="these settings")
 
 
-def _values(agent: Agent, url: str, key: str) -> Values:
-    return agent.values(url, agent.key_variable or key or NO_TOKEN)
+def _values(agent: Agent, url: str) -> Values:
+    return agent.values(url, agent.key_variable or NO_TOKEN)

@@ -153,9 +153,11 @@ def _messages(message: Body, where: str) -> Iterable[Body]:
         return
     blocks = objects(content, f"{where}.content")
     results = [block for block in blocks if block.get("type") == "tool_result"]
-    seen = [part for result in results for part in _seen(result, where)]
+    seen: list[Body] = []
     for result in results:
-        yield {"role": "tool", "tool_call_id": str(result.get("tool_use_id", "")), "content": _result(result, where)}
+        text, images = _result(result, where)
+        yield {"role": "tool", "tool_call_id": str(result.get("tool_use_id", "")), "content": text}
+        seen += images
     calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
     skipped = ("tool_result", "tool_use", *_THOUGHTS)
     parts = [_part(block, where) for block in blocks if block.get("type") not in skipped]
@@ -170,15 +172,11 @@ def _call(block: Body) -> Body:
     return {"id": str(block.get("id", "")), "type": "function", "function": function}
 
 
-def _result(block: Body, where: str) -> str:
-    """The text that a tool gave back."""
-    parts = [part for part in _blocks(block.get("content"), where) if part["type"] == "text"]
-    return "\n".join(part["text"] for part in parts)
-
-
-def _seen(block: Body, where: str) -> list[Body]:
-    """What a tool gave back besides text: images, which only a user's message may hold."""
-    return [part for part in _blocks(block.get("content"), where) if part["type"] != "text"]
+def _result(block: Body, where: str) -> tuple[str, list[Body]]:
+    """The text that a tool gave back, and what else: images, which only a user's message may hold."""
+    parts = _blocks(block.get("content"), where)
+    text = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    return text, [part for part in parts if part["type"] != "text"]
 
 
 def _blocks(content: object, where: str) -> list[Body]:

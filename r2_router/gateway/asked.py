@@ -23,8 +23,8 @@ _CAPS = ("max_completion_tokens", "max_tokens")
 _NOT_SENT = {*ROUTERS_FIELDS, *form_options(), ROUTED}
 # What a caller may ask for that would get lost on the way back.
 _LOST = {
-    "logprobs": "the probabilities of tokens",
-    "top_logprobs": "the probabilities of tokens",
+    "logprobs": "probabilities of tokens",
+    "top_logprobs": "probabilities of tokens",
     "audio": "answers in sound",
 }
 
@@ -58,7 +58,7 @@ def read_asked(body: Mapping[str, Any], headers: Mapping[str, str], options: Opt
         raise InputError("n is 1: the router gives one answer. Ask again for another.")
     for name, what in _LOST.items():
         if body.get(name):
-            raise InputError(f"{name}: the gateway hands on no {what.removeprefix('the ')}. Leave it out.")
+            raise InputError(f"{name}: the gateway hands on no {what}. Leave it out.")
     named, wished = _model(body.get("model")), {**_in_body(body.get(ROUTED)), **_in_headers(headers)}
     wishes = {**_unless_stated(named, wished), **wished}
     form = {name: body[name] for name in form_options() if body.get(name) is not None}

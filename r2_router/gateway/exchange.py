@@ -17,7 +17,6 @@ from r2_router.gateway.failures import Failure, failure
 from r2_router.gateway.seen import Observe, Seen
 from r2_router.routing.candidates import meant
 from r2_router.routing.messages import prompt_tokens
-from r2_router.routing.tokens import estimate_tokens
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -47,8 +46,7 @@ class Exchange:
         """How many tokens a request would have models read, estimated."""
         try:
             asked = read_asked(self._api.chat(read_body(await request.body())), {}, self._router.options).request
-            tokens = prompt_tokens(asked.messages) + estimate_tokens(asked.form.text)
-            return json_response({"input_tokens": tokens})
+            return json_response({"input_tokens": prompt_tokens(asked.messages, asked.form.text)})
         except R2Error as error:
             return self.refused(failure(error))
 

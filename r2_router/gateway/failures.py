@@ -14,8 +14,6 @@ from r2_router.errors import (
 )
 from r2_router.records import Record
 
-Headers = dict[str, str]
-
 _STATUS: tuple[tuple[type[R2Error], int, str], ...] = (
     (NoCandidateError, 400, "no_candidate"),
     (SpendLimitError, 402, "spend_limit"),
@@ -54,7 +52,7 @@ class Failure(Record):
         return _KINDS.get(self.status, "api_error")
 
     @property
-    def headers(self) -> Headers:
+    def headers(self) -> dict[str, str]:
         """What keeps clients from asking again at once what was tried here already, and may have been billed."""
         return {} if self.again else {"x-should-retry": "false"}
 

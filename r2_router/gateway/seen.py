@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from r2_router.gateway.failures import Failure
+
 if TYPE_CHECKING:
     from r2_router.gateway.api import Told
-    from r2_router.gateway.failures import Failure
     from r2_router.generate import Answer
 
 WENT = "went"  # the client did, before the end
@@ -38,18 +39,16 @@ class Seen:
     @property
     def answer(self) -> Answer | None:
         """The answer, if there is one."""
-        from r2_router.generate import Answer
-
-        return self.outcome if isinstance(self.outcome, Answer) else None
+        return None if isinstance(self.outcome, Failure) else self.outcome
 
     @property
     def status(self) -> str:
         """How it ended: "answered", "partial", the code of a failure, or "went"."""
         if self.outcome is None:
             return WENT
-        if self.answer is not None:
-            return "partial" if self.answer.partial else "answered"
-        return self.outcome.code or self.outcome.kind  # type: ignore[union-attr]
+        if isinstance(self.outcome, Failure):
+            return self.outcome.code or self.outcome.kind
+        return "partial" if self.outcome.partial else "answered"
 
 
 Observe: TypeAlias = Callable[[Seen], None]

@@ -28,7 +28,6 @@ from r2_router.generate.wire import Reply
 from r2_router.pools.can import lacks, remember_refusal
 from r2_router.pools.model import Model
 from r2_router.pools.part_tokens import part_tokens
-from r2_router.records import MAX_BUDGET
 from r2_router.routing.considered import Candidate
 from r2_router.routing.decision import Decision
 from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
@@ -43,7 +42,6 @@ _LOADING_SECONDS = 2.0  # between looks at a model that is being loaded
 _UNLIMITED_TOKENS = 8192
 _UNLIMITED_TIMES = 4
 _LEAST_TOKENS = 16  # of a cap that makes room for a prompt
-_NO_CAP = MAX_BUDGET
 
 
 class Guard(Protocol):
@@ -143,7 +141,7 @@ class Generation:
         self.answer: Answer | None = None
         self._messages = messages
         self._form = form
-        self._prompt_tokens = prompt_tokens(self._messages) + estimate_tokens(form.text)
+        self._prompt_tokens = prompt_tokens(messages, form.text)
         self._parts = counted_parts(messages)
         self._needs = read_needs(messages, form)
         self._check = FormatCheck(form) if form.checked else None
@@ -201,17 +199,12 @@ class Generation:
         """What will be asked first, as `guard` allows now, and the most dollars that try may cost. Nothing is asked yet
         and nothing stays set aside. Errors as in iterating, which comes after."""
         self._start_clock()
-        request = await self._next_model()
-        while request is not None:
-            try:
-                held = await guard.reserve(request.candidate, request.worst_case_usd)
-            except SpendLimitError as refusal:
-                request = await self._cheaper(request, refusal)
-            else:
-                guard.settle(held, 0.0)
-                self._first = request
-                return request.candidate, request.worst_case_usd
-        raise self._error()
+        afforded = await self._afford(await self._next_model(), guard)
+        if afforded is None:
+            raise self._error()
+        self._first, reservation = afforded
+        guard.settle(reservation, 0.0)
+        return self._first.candidate, self._first.worst_case_usd
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -222,16 +215,9 @@ class Generation:
 
     async def _run(self) -> AsyncGenerator[str | ToolCallDelta]:
         self._start_clock()
-        request = self._first or await self._next_model()
-        while request is not None:
-            try:
-                reservation = await self._guard.reserve(request.candidate, request.worst_case_usd)
-            except SpendLimitError as refusal:
-                request = await self._cheaper(request, refusal)
-                continue
-            except R2Error as refusal:
-                self._failures.append(refusal)
-                break
+        afforded = await self._afford(self._first or await self._next_model(), self._guard)
+        while afforded is not None:
+            request, reservation = afforded
             try:
                 async with aclosing(self._try(request, reservation)) as pieces:
                     async for piece in pieces:
@@ -239,7 +225,7 @@ class Generation:
                 return
             except TryError as error:
                 failure = error
-            request = await self._after(request, failure)
+            afforded = await self._afford(await self._after(request, failure), self._guard)
         raise self._error()
 
     def _start_clock(self) -> None:
@@ -434,6 +420,19 @@ class Generation:
             self._asked.discard(candidate.model)  # of a smaller budget it may fit
         return None
 
+    async def _afford(self, request: _Request | None, guard: Guard) -> tuple[_Request, Any] | None:
+        """`request`, or the best candidate left for which `guard` leaves room, with what it set aside for it; None, and
+        the refusal kept, where there is none."""
+        while request is not None:
+            try:
+                return request, await guard.reserve(request.candidate, request.worst_case_usd)
+            except SpendLimitError as refusal:
+                request = await self._cheaper(request, refusal)
+            except R2Error as refusal:
+                self._failures.append(refusal)
+                return None
+        return None
+
     async def _cheaper(self, request: _Request, refusal: SpendLimitError) -> _Request | None:
         """The best candidate left that fits what a spending limit leaves; None, and the refusal kept, if none does."""
         room_usd = max(0.0, refusal.limit_usd - refusal.spent_usd - refusal.reserved_usd)
@@ -472,7 +471,8 @@ class Generation:
             reads,
             self._hits,
         )
-        cap = min(self._cap(candidate, model, reads), self._options.cap_tokens or _NO_CAP)
+        cap = self._cap(candidate, model, reads)
+        cap = min(cap, self._options.cap_tokens or cap)
         body = chat_body(model, sent, cap, {**hints, **sampling})
         refused = set(endpoint.profile.refuses).difference(CAPS)
         body = {name: value for name, value in body.items() if name not in refused}

@@ -67,10 +67,16 @@ class Tokens:
         """Whose token it is, None for nobody's. Reads the ledger now and then; raises LedgerError."""
         return self._current().get(_hash(token)) if token else None
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what was read still holds, so that to find a token, or all, reads nothing."""
+        read_at = self._read_at
+        return read_at is not None and self._clock() - read_at <= _FRESH_S
+
     def _current(self) -> dict[str, Caller]:
         with self._lock:
-            now = self._clock()
-            if self._read_at is None or now - self._read_at > _FRESH_S:
+            if not self.is_fresh:
+                now = self._clock()
                 self._known = self._read()
                 self._read_at = now
             return self._known
@@ -95,8 +101,9 @@ def who_asks(token: str, tokens: Tokens) -> Callable[[str], Awaitable[object]]:
     async def who(brought: str) -> object:
         if expected and hmac.compare_digest(brought.encode(), expected):
             return True
-        caller = await asyncio.to_thread(tokens.find, brought)
-        return caller or (True if not expected and not tokens.all() else None)
+        if not tokens.is_fresh:
+            await asyncio.to_thread(tokens.all)  # which waits for the ledger; others go on
+        return tokens.find(brought) or (True if not expected and not tokens.all() else None)
 
     return who
 

@@ -71,7 +71,6 @@ def image_tokens(rule: PartTokens, width: int, height: int) -> int:
     return math.ceil(min(tokens, rule.image_tokens_most or math.inf))
 
 
-@lru_cache(maxsize=1024)
 def image_rule(model_id: str) -> PartTokens | None:
     """How the model of that id counts an image by its size, None where only a typical count is known. Errors as in
     `counted_as`."""
@@ -92,10 +91,11 @@ def counted_as(model_id: str) -> Mapping[str, int]:
 
 def forget() -> None:
     """Read the counts anew when they are next needed."""
-    for known in (_rules, counted_as, image_rule):
+    for known in (_rules, _fitting, counted_as):
         known.cache_clear()
 
 
+@lru_cache(maxsize=1024)
 def _fitting(model_id: str) -> list[PartTokens]:
     name = model_id.lower()
     return [rule for rule in _rules() if any(fnmatchcase(name, glob.lower()) for glob in rule.models)]

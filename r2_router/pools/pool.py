@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from r2_router.config import toml_file as cf
-from r2_router.config.folders import is_own, is_path, shipped, spelled, user_config_dir
+from r2_router.config.folders import is_own, is_pool_file, shipped, spelled, user_config_dir
 from r2_router.errors import ConfigError
 from r2_router.pools.can import CAPABILITIES
 from r2_router.pools.model import ROUTERS_FIELDS, Capability, Model, PriceTier
@@ -75,11 +75,6 @@ def models_file() -> Path:
 def pool_names() -> tuple[str, ...]:
     """The names `load_pool` knows, the user's and the shipped, sorted."""
     return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
-
-
-def is_pool_file(stated: str) -> bool:
-    """Whether `stated` is the path of a pool's file, and no name."""
-    return is_path(stated) or stated.endswith(".toml")
 
 
 def load_pool(name_or_path: str | os.PathLike[str], *, user_file: bool = True) -> Pool:

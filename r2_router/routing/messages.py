@@ -73,9 +73,9 @@ def context_tokens(messages: Sequence[Message]) -> int:
     return sum(message_tokens(message) for message in messages if message is not last)
 
 
-def prompt_tokens(messages: Sequence[Message]) -> int:
-    """Tokens, estimated, of a whole checked conversation."""
-    return context_tokens(messages) + estimate_tokens(last_user_text(messages))
+def prompt_tokens(messages: Sequence[Message], form_text: str = "") -> int:
+    """Tokens, estimated, of a whole checked conversation, and of what is asked for beside it (`Form.text`)."""
+    return context_tokens(messages) + estimate_tokens(last_user_text(messages)) + estimate_tokens(form_text)
 
 
 def instruct(messages: Sequence[Message], instruction: Instruction, budget: Budget) -> list[Message]:
