@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -14,34 +12,29 @@ from typing import Any, Literal, Protocol, TypeAlias
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError, EmptyAnswerError, InputError, ProviderError, R2Error, SpendLimitError
 from r2_router.generate.answer import Answer, Attempt, Event
+from r2_router.generate.answered import make_answer
 from r2_router.generate.billing import bill, worst_case
-from r2_router.generate.body import Body, Options, chat_body, is_thinking_off, without_thinking
-from r2_router.generate.cache_hints import cache_hints
+from r2_router.generate.body import Body, Options, is_thinking_off, without_thinking
 from r2_router.generate.client import ask
 from r2_router.generate.endpoint import Endpoint
 from r2_router.generate.faults import ThoughtOnlyError, TryError, WrongFormatError
 from r2_router.generate.format_check import FormatCheck
+from r2_router.generate.prepared import Prepared
 from r2_router.generate.refused import CAPS, Complaint, Quirks, known_quirks, remember
 from r2_router.generate.refused_needs import refused_need
 from r2_router.generate.tool_calls import ToolCallDelta
 from r2_router.generate.wire import Reply
 from r2_router.pools.can import lacks, remember_refusal
 from r2_router.pools.model import Model
-from r2_router.pools.part_tokens import part_tokens
 from r2_router.routing.considered import Candidate
 from r2_router.routing.decision import Decision
-from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
+from r2_router.routing.messages import Message
 from r2_router.routing.needs import PLAIN, Form, read_needs
-from r2_router.routing.tokens import estimate_tokens
 
 Resolve: TypeAlias = Callable[[Model], Endpoint | Awaitable[Endpoint]]
 
 _RENEW_SECONDS = 60.0
 _LOADING_SECONDS = 2.0  # between looks at a model that is being loaded
-# The cap of an answer without a budget: what it is expected to take several times over, so that it ends one day.
-_UNLIMITED_TOKENS = 8192
-_UNLIMITED_TIMES = 4
-_LEAST_TOKENS = 16  # of a cap that makes room for a prompt
 
 
 class Guard(Protocol):
@@ -114,7 +107,7 @@ class Generation:
     `hits`, in a chat, are the rates at which caches are found (PromptMemory.hits); None outside of one.
 
     `messages` are a checked conversation (routing.messages.check_messages), `form` the tools and the format that come
-    with it. A budget's instruction is left out where JSON is asked for, and its cut where it would end a call or JSON.
+    with it.
 
     Iterating raises ProviderError (EmptyAnswerError where the tokens went into reasoning), the error of `resolve`
     or that of `guard`, when there is no answer.
@@ -139,22 +132,17 @@ class Generation:
         if not candidates:
             raise InputError("There is no candidate to ask. Give at least one model and budget.")
         self.answer: Answer | None = None
-        self._messages = messages
-        self._form = form
-        self._prompt_tokens = prompt_tokens(messages, form.text)
-        self._parts = counted_parts(messages)
         self._needs = read_needs(messages, form)
         self._check = FormatCheck(form) if form.checked else None
         self._wrong = 0  # answers that were not in the format asked for
-        self._instruction = form.instruction(instruction)
         self._models = models
         self._resolve = resolve
         self._options = options or Options()
+        self._prepared = Prepared(messages, instruction=instruction, options=self._options, form=form, hits=hits)
         self._max_cost_usd = max_cost_usd
         self._guard: Guard = guard or NoLimit()
         self._on_event = on_event
         self._decision = decision
-        self._hits = hits
         self._candidates: Iterator[Candidate] = iter(candidates)
         self._asked: set[str] = set()
         self._refusing: set[Endpoint] = set()
@@ -291,38 +279,22 @@ class Generation:
         """Settle the bill of a try, note it, and make the answer if it gave one."""
         billed = bill(request.model, request.prompt_tokens, request.worst_case_usd, reply)
         self._guard.settle(reservation, billed.cost_usd)
-        candidate, shown = request.candidate, request.endpoint.shown
+        candidate = request.candidate
         self._attempts.append(
             Attempt(candidate.model, candidate.budget, reason, reply.status, seconds, billed.cost_usd)
         )
         if reason and not self._given(reply):
             return
-        self.answer = Answer(
-            text=reply.text,
-            model=candidate.model,
-            model_id=request.model.id,
-            served_model=shown(reply.served_model) or request.model.id,
-            budget=candidate.budget,
-            prompt_tokens=billed.prompt_tokens,
-            completion_tokens=billed.completion_tokens,
-            reasoning_tokens=billed.reasoning_tokens,
-            usage_estimated=billed.estimated,
-            finish_reason=shown(reply.finish_reason),
-            predicted_quality=candidate.predicted_quality,
-            predicted_cost_usd=candidate.predicted_cost_usd,
-            risk=candidate.risk,
-            cost_usd=self._spent_usd,
+        self.answer = make_answer(
+            reply,
+            billed,
+            candidate,
+            request.model,
+            request.endpoint,
+            attempts=tuple(self._attempts),
             latency_s=self._now() - self._start,
             first_token_s=self._first_token_s,
-            attempts=tuple(self._attempts),
-            request_id=shown(reply.request_id),
-            cache_read_tokens=billed.cache_read_tokens,
-            cache_write_tokens=billed.cache_write_tokens,
-            cache_saved_usd=billed.cache_saved_usd,
-            ended_at=time.time(),
-            partial=bool(reason),
             error=reason,
-            tool_calls=reply.calls.finished(whole=not reason),
             decision=self._decision,
         )
 
@@ -458,38 +430,10 @@ class Generation:
         model = self._models.get(candidate.model)
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
-        sentence = self._instruction.render(candidate.budget)
-        reads = self._prompt_tokens + part_tokens(model, self._parts) + (estimate_tokens(sentence) if sentence else 0)
-        model.usd_per_million(reads)  # before anything is started: it wants a price
+        reads = self._prepared.reads(candidate, model)  # before anything is started: it wants a price
         endpoint = await self._endpoint(model)
-        sampling = {**self._options.sampling, **self._form.fields}
-        sent, hints = cache_hints(
-            model,
-            self._messages,
-            instruct(self._messages, self._instruction, candidate.budget),
-            {**sampling, **model.request},
-            reads,
-            self._hits,
-        )
-        cap = self._cap(candidate, model, reads)
-        cap = min(cap, self._options.cap_tokens or cap)
-        body = chat_body(model, sent, cap, {**hints, **sampling})
-        refused = set(endpoint.profile.refuses).difference(CAPS)
-        body = {name: value for name, value in body.items() if name not in refused}
+        body = self._prepared.body(candidate, model, endpoint, reads)
         return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))
-
-    def _cap(self, candidate: Candidate, model: Model, prompt_tokens: int) -> int:
-        """The tokens at which the answer is cut, thoughts included; always some: else nobody knows the worst."""
-        cap = self._instruction.cap(candidate.budget)
-        if cap is not None and not self._form.fields:
-            return cap + model.thinking_tokens
-        if self._options.max_tokens is not None:
-            return self._options.max_tokens
-        expected = candidate.predicted_output_tokens
-        cap = max(_UNLIMITED_TOKENS, math.ceil(_UNLIMITED_TIMES * expected) if math.isfinite(expected) else 0)
-        if model.context_window is None:
-            return cap + model.thinking_tokens
-        return min(cap + model.thinking_tokens, max(_LEAST_TOKENS, model.context_window - 2 * prompt_tokens))
 
     async def _endpoint(self, model: Model) -> Endpoint:
         endpoint = self._resolve(model)
