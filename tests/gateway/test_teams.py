@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support.chat_server import ChatServer, says
-from support.gateway import serving
+from support.chat_server import ChatServer, Exchange, chat_server, says
+from support.gateway import KEY, KEY_VARIABLE, make_router, serving
+from support.ledgers import rows
+from support.postgres import postgres_server
 
 from r2_router import R2Router
 from r2_router.acting import Caller
@@ -20,6 +24,8 @@ from r2_router.ledger import stats
 from r2_router.ledger.named_tokens import Tokens
 
 pytestmark = pytest.mark.anyio
+
+SUMS = ("SELECT sum(nanos) FROM spend", "SELECT sum(cost_nanos) FROM entries")
 
 BODY: dict[str, Any] = {"model": "r2", "messages": [{"role": "user", "content": "Where is the colosseum?"}]}
 
@@ -118,3 +124,49 @@ async def test_where_the_tokens_are_away_nobody_is_let_in(router: R2Router, monk
         refused = await ask("any")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert refused.json()["error"]["message"] == "The ledger is away."
+
+
+@pytest.mark.slow
+async def test_while_the_database_fails_over_streams_end_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs is answered; a new call under a limit is refused while the limit cannot be kept; then all goes on, and
+    the sums hold what was billed meanwhile."""
+    monkeypatch.setenv("R2_MAX_USD_PER_DAY", "1000")
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    half, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    async def waits(exchange: Exchange) -> None:
+        await exchange.start()
+        await exchange.say("In ")
+        loop.call_soon_threadsafe(half.set)
+        await asyncio.to_thread(go_on.wait)
+        await exchange.say("Rome.")
+        await exchange.finish(usage={"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12})
+
+    with postgres_server() as database, chat_server(waits) as provider:
+        monkeypatch.setenv("R2_LEDGER_URL", place := database.database())
+        router = make_router(provider, tmp_path)
+        async with asking(router) as ask:
+            running = asyncio.create_task(ask("", stream=True))
+            await half.wait()
+            database.stop("immediate")
+            provider.then(says("In ", "Rome."))
+            refused = await ask("")
+            go_on.set()
+            whole = await running
+            database.start()
+            router.ledger.database._away_until = 0.0
+            after = await ask("")
+        router.ledger.close()
+        entries = rows(place, "SELECT outcome, count(*) FROM entries GROUP BY outcome ORDER BY outcome")
+        sums = {int(rows(place, sum_)[0][0]) for sum_ in SUMS}
+        left = rows(place, "SELECT count(*) FROM reservations")
+    assert (whole.status_code, whole.text.count("Rome."), whole.text.endswith("data: [DONE]\n\n")) == (200, 1, True)
+    assert refused.status_code == 503
+    assert "R2_MAX_USD_PER_DAY cannot be kept" in refused.json()["error"]["message"]
+    assert after.status_code == 200
+    assert dict(entries)["answered"] == 2
+    assert len(sums) == 1
+    assert left == [(0,)]
