@@ -17,7 +17,7 @@ from r2_router.arrays import Singles
 from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.config.folders import is_pool_file, spelled
-from r2_router.config.settings import Settings, load_settings
+from r2_router.config.settings import LEDGER_URL, Settings, load_settings
 from r2_router.embedders.checked import CheckedEmbedder, embedder_maker
 from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
@@ -132,7 +132,8 @@ class R2Router:
             llm_api_key=llm_api_key,
             preset=preset,
         )
-        checkpoint, chosen_pool = checkpoint_and_pool(settings, pool if isinstance(pool, Pool) else None)
+        given_pool = pool if isinstance(pool, Pool) else None
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, given_pool, learned=_learned(settings))
         given = trade_off(lambda_val, worth_usd, preset)
         if compat:
             from r2_router.checkpoints.release import release_pool
@@ -533,13 +534,12 @@ class R2Router:
         settings = self._settings
         if not (settings.log_text and settings.learn_after) or settings.checkpoint or self._compat or self._own_pool:
             return None
-        from r2_router.checkpoints.find import learned_folder
         from r2_router.ledger.quiet_learning import QuietLearner
 
         pool = settings.pool
         if is_pool_file(pool):
             pool = str(Path(pool).expanduser().resolve())
-        return QuietLearner(self.ledger, learned_folder(self.pool), pool, settings.learn_after, self._take_learned)
+        return QuietLearner(self.ledger, self.pool, pool, settings.learn_after, self._take_learned)
 
     def _take_learned(self) -> None:
         """Decide by what was learned from now on, where it is of the same embedder."""
@@ -591,6 +591,14 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
+
+
+def _learned(settings: Settings) -> Callable[[Pool], Checkpoint | None]:
+    if settings.key(LEDGER_URL) is None:
+        return learned_on
+    from r2_router.ledger.shared_learning import learned_by_all
+
+    return learned_by_all(settings)
 
 
 def _unused(settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,14 +36,18 @@ def is_prior(name: str) -> bool:
 
 
 def checkpoint_and_pool(
-    settings: Settings, pool: Pool | None = None, *, learned: bool = True
+    settings: Settings,
+    pool: Pool | None = None,
+    *,
+    learned: Callable[[Pool], Checkpoint | None] | None = None,
 ) -> tuple[Checkpoint, Pool]:
     """What the settings name; where they name one only, what goes with it: the checkpoint's own pool, the checkpoint
     that was learned from use or measured on the pool, else the prior. `pool` takes the place of the pool they name;
-    without `learned` nothing that was learned from use counts.
+    `learned` finds what was learned from the use of a pool (default: learned_on).
 
     Raises CheckpointError or ConfigError.
     """
+    learned = learned or learned_on
     if pool is None and settings.pool:
         pool = load_pool(settings.pool)
     if is_prior(settings.checkpoint):
@@ -54,8 +59,8 @@ def checkpoint_and_pool(
     if pool is None:
         checkpoint = load_checkpoint(DEFAULT_CHECKPOINT)
         pool = load_pool(checkpoint.pool or DEFAULT_POOL)
-        return (learned and learned_on(pool)) or checkpoint, pool
-    return (learned and learned_on(pool)) or measured_on(pool) or composed(pool), pool
+        return learned(pool) or checkpoint, pool
+    return learned(pool) or measured_on(pool) or composed(pool), pool
 
 
 def learned_folder(pool: Pool) -> Path:

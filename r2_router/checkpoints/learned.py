@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from r2_router.checkpoints.format import JSON_NAME
+from r2_router.checkpoints.format import HEADS_NAME, JSON_NAME
 from r2_router.config.safe_files import read_plain, replace_file
 from r2_router.records import Record
 
@@ -66,6 +66,31 @@ def forget(folder: Path) -> bool:
     (folder / JSON_NAME).unlink(missing_ok=True)  # first: without it there is none, for whoever looks meanwhile
     shutil.rmtree(folder)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was learned, as it is written: the file of the runs, and those of the checkpoint, if there is one."""
+
+    runs: bytes
+    about: bytes | None
+    heads: bytes | None
+
+    @classmethod
+    def read(cls, folder: Path) -> Written:
+        """As it lies in and beside `folder`. Raises OSError."""
+        about, heads = ((folder / name) for name in (JSON_NAME, HEADS_NAME))
+        whole = about.is_file() and heads.is_file()
+        return cls(log_of(folder).read_bytes(), *((about.read_bytes(), heads.read_bytes()) if whole else (None, None)))
+
+    def write(self, folder: Path) -> None:
+        """Put it in and beside `folder`; the JSON, which seals the heads, after them. Raises OSError."""
+        if self.about is None or self.heads is None:
+            forget(folder)
+        else:
+            replace_file(folder / HEADS_NAME, self.heads, private=False)
+            replace_file(folder / JSON_NAME, self.about, private=False)
+        replace_file(log_of(folder), self.runs)
 
 
 def counted(run: Run) -> int:

@@ -134,9 +134,10 @@ def _learning(args: argparse.Namespace) -> Iterator[Finding]:
     from r2_router.checkpoints.learned import runs
     from r2_router.cli.learn_run import run_lines
     from r2_router.config.settings import load_settings
+    from r2_router.ledger.shared_learning import learned_by_all
 
     settings = load_settings(checkpoint=args.checkpoint, pool=args.pool)
-    done = runs(learned_folder(checkpoint_and_pool(settings)[1]))
+    done = runs(learned_folder(checkpoint_and_pool(settings, learned=learned_by_all(settings))[1]))
     if done:
         state: State = "note" if done[-1].fault else "ok"
         yield Finding("learning", state, f"{run_lines(done[-1])[0]} (`r2-router learn --log`)")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from r2_router.checkpoints.format import Checkpoint
     from r2_router.config.settings import Settings
     from r2_router.lab.learning.from_ledger import Learned
+    from r2_router.ledger import Ledger
     from r2_router.pools.pool import Pool
 
 
@@ -68,35 +69,41 @@ def run(args: argparse.Namespace) -> int:
     from r2_router.checkpoints.learned import log_of
     from r2_router.config.file_locks import locked
     from r2_router.config.settings import load_settings
+    from r2_router.ledger import Ledger
+    from r2_router.ledger.shared_learning import keep_in_step, take_news
 
     settings = load_settings(pool=args.pool)
-    base, pool = checkpoint_and_pool(replace(settings, checkpoint=""), learned=False)
+    base, pool = checkpoint_and_pool(replace(settings, checkpoint=""), learned=lambda pool: None)
     folder = learned_folder(pool)
     if args.automatic:
         from r2_router.cli.learn_automatic import learn_when_due
 
         return learn_when_due(args, base, settings, pool)
-    if args.log:
-        return _log(args, pool.name, folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(log_of(folder)):
-            return _undo(args, settings, pool.name, folder) if args.undo else _run(args, base, settings, pool)
+        with Ledger.configured(settings) as ledger:
+            if args.log:
+                take_news(ledger, pool)
+                return _log(args, pool.name, folder)
+            with locked(log_of(folder)):
+                keep_in_step(ledger, pool)
+                run = _undo if args.undo else _run
+                code = run(args, base, settings, ledger, pool)
+                keep_in_step(ledger, pool)
+                return code
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
-def _run(args: argparse.Namespace, base: Checkpoint, settings: Settings, pool: Pool) -> int:
+def _run(args: argparse.Namespace, base: Checkpoint, settings: Settings, ledger: Ledger, pool: Pool) -> int:
     """Learn, keep what was learned, and show it."""
     from r2_router.checkpoints.find import learned_folder
     from r2_router.cli.learn_run import learned_now
-    from r2_router.ledger import Ledger
 
     if args.judge:
         for line in _judge(args, settings, pool):
             common.note(line)
-    with Ledger.configured(settings) as ledger:
-        learned = learned_now(args, base, ledger, pool, keep=not args.dry_run)
+    learned = learned_now(args, base, ledger, pool, keep=not args.dry_run)
     if args.json:
         changes = [change.to_dict() for change in learned.changes]
         common.print_json(
@@ -138,23 +145,23 @@ def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str
         return run_loop(judge_answers(ledger, waiting, ask)).lines()
 
 
-def _undo(args: argparse.Namespace, settings: Settings, pool: str, folder: Path) -> int:
+def _undo(args: argparse.Namespace, _: Checkpoint, settings: Settings, ledger: Ledger, pool: Pool) -> int:
+    from r2_router.checkpoints.find import learned_folder
     from r2_router.checkpoints.learned import forget, note
     from r2_router.cli.learn_run import run_of
-    from r2_router.ledger import Ledger
 
+    folder = learned_folder(pool)
     known = forget(folder)
     if known:
-        with Ledger.configured(settings) as ledger:
-            note(folder, run_of(ledger, folder, undone=True))
+        note(folder, run_of(ledger, folder, undone=True))
     if args.json:
         common.print_json({"forgotten": known})
     elif known:
-        print(f"What was learned for pool '{pool}' is forgotten.")
+        print(f"What was learned for pool '{pool.name}' is forgotten.")
         if after := settings.learn_after:
             common.note(f"After {after:,} more answers or labels it learns again by itself: learn_after = 0 ends that.")
     else:
-        print(f"Nothing was learned for '{pool}'.")
+        print(f"Nothing was learned for '{pool.name}'.")
     return 0
 
 

@@ -23,17 +23,24 @@ def learn_when_due(args: argparse.Namespace, base: Checkpoint, settings: Setting
     from r2_router.config.file_locks import locked_if_free
     from r2_router.ledger import Ledger
     from r2_router.ledger.quiet_learning import is_due
+    from r2_router.ledger.shared_learning import keep_in_step, learning
 
     with suppress(AttributeError, OSError):  # answers come first; Windows has no such call
         os.nice(10)
     folder = learned_folder(pool)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked_if_free(log_of(folder)) as free, Ledger.configured(settings) as ledger:
-        if not free or not is_due(ledger, folder, settings.learn_after):
+        if not free:
             return 0
-        try:
-            learned_now(args, base, ledger, pool, keep=True, automatic=True)
-        except (R2Error, OSError) as error:
-            note(folder, run_of(ledger, folder, fault=str(error), automatic=True))
-            return 1
+        with learning(ledger, pool) as alone:
+            keep_in_step(ledger, pool)
+            if not alone or not is_due(ledger, folder, settings.learn_after):
+                return 0
+            try:
+                learned_now(args, base, ledger, pool, keep=True, automatic=True)
+            except (R2Error, OSError) as error:
+                note(folder, run_of(ledger, folder, fault=str(error), automatic=True))
+                return 1
+            finally:
+                keep_in_step(ledger, pool)
     return 0

@@ -29,8 +29,8 @@ class Database(Protocol):
     """Where a ledger lies. Used by one thread at a time, whoever holds `lock`."""
 
     lock: threading.RLock
-    # Whether it comes back after a failure, as a server does: what could not be written is kept until then.
-    comes_back: bool
+    # Whether others' machines use it, and it comes back after a failure: what could not be written is kept till then.
+    is_server: bool
 
     @property
     def place(self) -> str:

@@ -31,7 +31,7 @@ class PostgresDatabase:
     Raises ConfigError for an address that is none, or where psycopg is not installed.
     """
 
-    comes_back = True
+    is_server = True
 
     def __init__(self, url: str, wait_s: float) -> None:
         self.lock = threading.RLock()

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from r2_router.checkpoints.find import learned_folder
 from r2_router.checkpoints.learned import Run, counted, runs
 from r2_router.errors import LedgerError
+from r2_router.ledger.shared_learning import take_news
 
 if TYPE_CHECKING:
     from r2_router.ledger.store import Ledger
+    from r2_router.pools.pool import Pool
 
 _QUIET_S = 5.0  # without an answer
 _PATIENCE_S = 600.0  # after which it need not be quiet
@@ -67,11 +70,13 @@ def is_due(ledger: Ledger, folder: Path, after: int) -> bool:
 
 
 class QuietLearner:
-    """Runs `r2-router learn` for the pool `pool` when `after` have come. `learned` is told, in a thread, that there is
-    something new in `folder`. What goes wrong is a warning in the log of `r2_router`, once, and never an error."""
+    """Runs `r2-router learn` for `pool`, by the name it is found by, when `after` have come. `learned` is told, in a
+    thread, that something new was learned, here or on a machine that shares the ledger. What goes wrong is a warning in
+    the log of `r2_router`, once, and never an error."""
 
-    def __init__(self, ledger: Ledger, folder: Path, pool: str, after: int, learned: Callable[[], None]) -> None:
-        self._ledger, self._folder, self._pool, self._after = ledger, folder, pool, after
+    def __init__(self, ledger: Ledger, pool: Pool, name: str, after: int, learned: Callable[[], None]) -> None:
+        self._ledger, self._pool, self._name, self._after = ledger, pool, name, after
+        self._folder = learned_folder(pool)
         self._learned = learned
         self._lock = threading.Lock()
         self._last_answer = 0.0
@@ -110,7 +115,9 @@ class QuietLearner:
                 return None
             self._waiting, self._looked = False, time.monotonic()
         try:
-            return _start(self._pool) if is_due(self._ledger, self._folder, self._after) else None
+            if take_news(self._ledger, self._pool):
+                self._learned()
+            return _start(self._name) if is_due(self._ledger, self._folder, self._after) else None
         except (OSError, LedgerError) as error:
             self._warn(str(error))
             return None

@@ -131,6 +131,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # What was learned from the use of a pool, where several machines share a ledger: its runs, and the files of its
+        # checkpoint, NULL where there is none; until when one of them is learning.
+        """
+        CREATE TABLE learned (
+            pool TEXT PRIMARY KEY,
+            time TEXT NOT NULL DEFAULT '',    -- of the last run
+            runs BLOB,
+            about BLOB,
+            heads BLOB,
+            learning_until TEXT NOT NULL DEFAULT ''
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

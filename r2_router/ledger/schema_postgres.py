@@ -11,6 +11,7 @@ _WORDS = (
     (re.compile(r"\)\s*WITHOUT ROWID"), ")"),
     (re.compile(r"\bINTEGER\b"), "BIGINT"),
     (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"),
+    (re.compile(r"\bBLOB\b"), "BYTEA"),
     (re.compile(r"\bbudget NOT NULL"), "budget TEXT NOT NULL"),
 )
 _TRIGGER = re.compile(

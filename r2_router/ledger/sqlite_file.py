@@ -24,7 +24,7 @@ class SqliteFile:
     """The file at `path`: made, for its owner only, by the first write; `wait_s` is the longest wait for another
     process's lock. SQLite lets one writer in anyway."""
 
-    comes_back = False
+    is_server = False
 
     def __init__(self, path: Path, wait_s: float) -> None:
         self.path = path

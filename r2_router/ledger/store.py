@@ -223,7 +223,7 @@ class Ledger:
                     drop(db, first_kept(self.now(), self.keep_days), _DROPPED_A_WRITE)
         except LedgerError as error:
             self.warn(error)
-            if self.database.comes_back:  # they are written with the next entry, or when somebody waits for them
+            if self.database.is_server:  # they are written with the next entry, or when somebody waits for them
                 with self._noting:
                     self._waiting = (rows + self._waiting)[:_MOST_WAITING]
                 return

@@ -100,6 +100,7 @@ def test_its_tables_lie_in_a_schema_of_their_own(url):
         "preferences",
         "spend",
         "reservations",
+        "learned",
         "tokens",
         *sums,
         "warm_prompts",

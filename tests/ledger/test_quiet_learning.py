@@ -78,7 +78,7 @@ def quiet(monkeypatch) -> None:
 def test_an_answer_is_followed_by_learning_in_another_process(ledger, folder, quiet, caplog, monkeypatch):
     write(ledger, 12, 0.0)
     learned = threading.Event()
-    learner = QuietLearner(ledger, folder, "", 10, learned.set)
+    learner = QuietLearner(ledger, load_pool("local"), "", 10, learned.set)
     learner.answered()
     assert learned.wait(60)
     assert learned_on(load_pool("local")) is not None
@@ -94,7 +94,7 @@ def test_an_answer_is_followed_by_learning_in_another_process(ledger, folder, qu
 @pytest.mark.slow
 def test_what_goes_wrong_is_said_once_and_raised_never(ledger, folder, quiet, caplog):
     write(ledger, 12)
-    learner = QuietLearner(ledger, folder, "no-such-pool", 10, lambda: pytest.fail("nothing was learned"))
+    learner = QuietLearner(ledger, load_pool("local"), "no-such-pool", 10, lambda: pytest.fail("nothing was learned"))
     learner.answered()
     for thread in threading.enumerate():
         if thread.name == "r2-learn":
@@ -114,7 +114,7 @@ def test_a_process_that_ends_leaves_it_to_another(ledger, folder, quiet, monkeyp
     monkeypatch.setattr(quiet_learning, "_QUIET_S", 600.0)
     monkeypatch.setattr(quiet_learning, "_start", lambda pool: started.append(pool) or Child())
     write(ledger, 12)
-    learner = QuietLearner(ledger, folder, "mine", 10, lambda: None)
+    learner = QuietLearner(ledger, load_pool("local"), "mine", 10, lambda: None)
     learner.at_exit()
     assert started == []
     learner.answered()
