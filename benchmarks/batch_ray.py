@@ -2,7 +2,8 @@
 
     R2_DATA_DIR=... python benchmarks/batch_ray.py [--prompts 200000] [--workers 1 2]
 
-The prompts are the texts of the measured tables, again with a number before them where these are not enough. Each way
+The prompts are the texts of the measured tables of at most LONGEST characters, again with a number before them where
+these are not enough. Each way
 is a process of its own, what Ray takes to start and to end included; `start_s` is what it takes for the
 first chunk alone, and `per_second` the rate beyond that.
 """
@@ -23,6 +24,7 @@ from typing import Any
 from common import in_home, publish, table
 from pyarrow import Table, dataset, parquet
 
+LONGEST = 200  # characters: as people type them
 COLUMNS = ("query", "prompt", "question", "text")
 
 
@@ -60,7 +62,7 @@ def prompts() -> Any:
         name = next((name for name in COLUMNS if name in parquet.read_schema(file).names), None)
         if name:
             texts |= dict.fromkeys(parquet.read_table(file, columns=[name])[name].to_pylist())
-    known = [text for text in texts if text and text.strip()]
+    known = [text for text in texts if text and text.strip() and len(text) <= LONGEST]
     yield from known
     for turn in count(2):
         yield from (f"({turn}) {text}" for text in known)

