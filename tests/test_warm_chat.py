@@ -328,3 +328,21 @@ def test_a_prompt_without_a_history_is_decided_as_if_there_were_no_caches(config
         after.route_and_generate(CHAT, model="model-1")
         assert [after.route_messages(text).to_dict() for text in texts] == plain
         assert after.route_messages(CHAT).warm is None
+
+
+def test_an_image_in_a_cached_beginning_is_priced_as_cached(configure: Callable[..., None]) -> None:
+    configure()
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    seen = [CHAT[0], {"role": "user", "content": [{"type": "text", "text": "What is on it?"}, image]}]
+    caches = []
+    for chat in (CHAT, seen):
+        made = router("http://127.0.0.1:9/v1", Clock())
+        made._memory.remember(chat, made.models[1])
+        decision = made.route_messages(go_on(chat, "A cat."))
+        assert decision.prompt_cache is not None
+        caches.append(decision.prompt_cache)
+    plain, with_image = caches
+    assert with_image.cached_tokens - plain.cached_tokens == pytest.approx(1000, abs=5)
+    assert with_image.input_tokens - plain.input_tokens == pytest.approx(1000, abs=5)
+    more_usd = with_image.cost_usd - plain.cost_usd
+    assert more_usd == pytest.approx(1000 * 0.3e-6 * (0.95 * 0.1 + 0.05 * 1.25), rel=0.02)

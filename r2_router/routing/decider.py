@@ -112,7 +112,8 @@ class Decider:
         vectors = self.embed([self._reader.first_text(turns) for turns in chats]) if chats else ()
         readings = [self._reader.read(turns, vector) for turns, vector in zip(chats, vectors, strict=True)]
         counts = [self._count(request) for request in requests]
-        parts = [counted_parts(request.messages) for request in requests]
+        seen = [counted_parts(request.messages) for request in requests]
+        parts = [table.parts(found) if found else None for found in seen]
         falls = [categories(r.limits.needs, context_tokens(r.messages)) for r in requests]
         rates = [rated(self.checkpoint, named) for named in falls]
         return [
@@ -120,15 +121,17 @@ class Decider:
                 reading,
                 self.predictor.easiest_outputs() if reading.closing else self._outputs(reading.vector, rate),
                 input_tokens=tokens,
-                parts=table.parts(seen) if seen else None,
+                parts=more,
                 trade=trade,
                 limits=self._limits(request, table),
                 query=request.query,
                 rated_for=() if reading.closing else rate,
                 table=table,
-                warm=self._warmth(request, tokens, table, last=reading.closing) if request.is_chat else None,
+                warm=self._warmth(request, _with(tokens, more), table, last=reading.closing)
+                if request.is_chat
+                else None,
             )
-            for request, trade, reading, tokens, seen, rate in zip(
+            for request, trade, reading, tokens, more, rate in zip(
                 requests, trades, readings, counts, parts, rates, strict=True
             )
         ]
@@ -183,7 +186,7 @@ class Decider:
         table = table or self.table
         vector, unknown = reading.vector, reading.closing  # nothing was measured that a closing could be held against
         stated = self._stated_length(query)
-        reads = input_tokens if parts is None else input_tokens + parts
+        reads = _with(input_tokens, parts)
         ranking = rank(
             table,
             predictor.quality(outputs),
@@ -220,7 +223,7 @@ class Decider:
             rated_for=rated_for,
         )
 
-    def _warmth(self, request: Request, tokens: int, table: CandidateTable, *, last: bool) -> Warmth | None:
+    def _warmth(self, request: Request, tokens: int | Floats, table: CandidateTable, *, last: bool) -> Warmth | None:
         """What prompt caches change: those that the caller tells of, else those that earlier answers left."""
         if self._compat or not has_rules(table):
             return None
@@ -263,3 +266,8 @@ class Decider:
         if self._compat:  # the seed's own estimate
             return max(1, int(len(text.split()) * 1.3))
         return estimate_tokens(text)
+
+
+def _with(tokens: int, parts: Floats | None) -> int | Floats:
+    """The tokens of a text and of the parts beside it, one a candidate where there are any."""
+    return tokens if parts is None else tokens + parts

@@ -324,7 +324,7 @@ class Decision(Record):
             stays=stays,
             model=warm.model,
             cached_tokens=kept[at],
-            input_tokens=self.input_tokens,
+            input_tokens=int(self.warm.reads[self.candidates.measured(at)]),
             cost_usd=warm.predicted_cost_usd,
             other_usd=None if elsewhere is None else elsewhere.predicted_cost_usd,
         )

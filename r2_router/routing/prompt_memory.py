@@ -15,9 +15,10 @@ from typing import Protocol
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.pools.model import Model
+from r2_router.pools.part_tokens import part_tokens
 from r2_router.pools.prompt_caches import CacheRule, cache_rule
 from r2_router.records import Budget
-from r2_router.routing.messages import Message, instruct, is_marked, message_tokens
+from r2_router.routing.messages import Message, counted_parts, instruct, is_marked, message_tokens
 from r2_router.routing.recent import Recent, fingerprint
 from r2_router.routing.tokens import estimate_tokens
 from r2_router.routing.warm import Answered, Cached
@@ -132,7 +133,7 @@ class PromptMemory:
         keys = _Chain(before).keys(sent)
         if expected_tokens is not None and (pause_s := self._pause(keys)) is not None:
             self._learn(within(rule.ttl_s), float(pause_s < rule.ttl_s))
-        beginnings = self.remember(sent, model.name, kept_tokens=kept, keys=keys, before=before)
+        beginnings = self.remember(sent, model, kept_tokens=kept, keys=keys, before=before)
         if kept is None or kept > 0:
             self._share(messages, sent, beginnings, model.name, kept, rule)
 
@@ -144,26 +145,27 @@ class PromptMemory:
     def remember(
         self,
         sent: Sequence[Message],
-        model: str,
+        model: Model,
         *,
         kept_tokens: int | None = None,
         keys: Sequence[bytes] = (),
         before: str = "",
     ) -> list[tuple[bytes, int]]:
-        """`model` answered `sent`, with `before` before it, just now; the key of each beginning, and its tokens.
-        `kept_tokens`: how much of it lies in the cache, None for all. `keys` are those of `sent`, where they are known.
+        """`model` answered `sent`, with `before` before it, just now; the key of each beginning, and its tokens, images
+        as it counts them. `kept_tokens`: how much of it lies in the cache, None for all. `keys` are those of `sent`,
+        where they are known.
         """
         keys = keys or _Chain(before).keys(sent)
         now, most = self._clock(), math.inf if kept_tokens is None else kept_tokens
         tokens = estimate_tokens(before) if before else 0
         beginnings: list[tuple[bytes, int]] = []
         with self._lock:
-            self._models.add(model)
+            self._models.add(model.name)
             for key, message in zip(keys, sent, strict=True):
                 known = self._known.get(key) or {}
-                counted = next((read.tokens for read in known.values()), None)
-                tokens = tokens + message_tokens(message) if counted is None else counted
-                self._known.put(key, {**known, model: _Read(now, tokens, most)})
+                counted = known.get(model.name)  # of another model an image counts otherwise
+                tokens = tokens + _tokens(message, model) if counted is None else counted.tokens
+                self._known.put(key, {**known, model.name: _Read(now, tokens, most)})
                 beginnings.append((key, tokens))
         return beginnings
 
@@ -273,6 +275,10 @@ class PromptMemory:
                 if model not in found:
                     found[model] = Cached(model, int(min(read.tokens, read.most)), now - read.at)
         return found
+
+
+def _tokens(message: Message, model: Model) -> int:
+    return message_tokens(message) + part_tokens(model, counted_parts([message]))
 
 
 # -- hashes ----------------------------------------------------------------------------------------------------

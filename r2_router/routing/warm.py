@@ -48,11 +48,12 @@ class Cached(Record):
 @dataclass(frozen=True, slots=True, eq=False)
 class Warmth:
     """What prompt caches change for each candidate, (C,): `usd` is added to the cost of this turn, `ahead_usd` makes
-    of that the mean of the next turns, `tokens` of the prompt lie in a cache, as far as known."""
+    of that the mean of the next turns, `tokens` of the `reads` of the prompt lie in a cache, as far as known."""
 
     usd: Floats
     ahead_usd: Floats
     tokens: Floats
+    reads: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from r2_router.arrays import Floats
 from r2_router.pools.model import Model
 from r2_router.pools.prompt_caches import CacheRule, cache_rule, multiples
-from r2_router.routing.candidates import CandidateTable
+from r2_router.routing.candidates import CandidateTable, largest
 from r2_router.routing.warm import Cached, Warmth
 
 TURNS = 3  # of a chat, this one included, that a decision is taken for
@@ -25,14 +26,15 @@ HIT = 0.95  # how often a provider finds what it should have kept, before its an
 
 def warmth(
     table: CandidateTable,
-    input_tokens: float,
+    input_tokens: float | Floats,
     cached: Sequence[Sequence[Cached]],
     hits: Mapping[str, float],
     *,
     marks: bool = False,
     last: bool = False,
 ) -> Warmth | None:
-    """What caches change in a chat whose prompt has `input_tokens`; None where no provider's rule is known.
+    """What caches change in a chat whose prompt has `input_tokens`, one count or one a candidate, (C,); None where no
+    provider's rule is known.
 
     `cached` has a list for each candidate (C,), the longest beginning first; `hits` are the rates learned, of models
     by name, and of chats that go on in time (`within`).
@@ -43,21 +45,21 @@ def warmth(
         return None
     count = len(table.model_index)
     now, then, kept = np.zeros(count), np.zeros(count), np.zeros(count)
+    reads = np.broadcast_to(np.asarray(input_tokens, dtype=np.float64), (count,))
     for i, m in enumerate(map(int, table.model_index)):
         rule, model = rules[m], table.models[m]
         if rule is None:
             continue
         read, write = multiples(model, rule)
-        k = min(_found(cached[i], rule), input_tokens)
-        keeps = input_tokens >= rule.min_tokens and (
-            not rule.marked or marks or k > 0 or (not last and marks_pay(model, input_tokens, hits))
-        )
+        n = float(reads[i])
+        k = min(_found(cached[i], rule), n)
+        keeps = n >= rule.min_tokens and (not rule.marked or marks or k > 0 or (not last and marks_pay(model, n, hits)))
         kept[i] = k
-        found = (hits.get(model.name, HIT) * k, _found_again(model, rule, hits) * input_tokens if keeps else 0.0)
-        now[i], then[i] = (_dearer(input_tokens, tokens, read, write if keeps else 1.0) for tokens in found)
-    price = table.prices(input_tokens)[0] / 1e6
+        found = (hits.get(model.name, HIT) * k, _found_again(model, rule, hits) * n if keeps else 0.0)
+        now[i], then[i] = (_dearer(n, tokens, read, write if keeps else 1.0) for tokens in found)
+    price = table.prices(largest(input_tokens))[0] / 1e6
     ahead = 0.0 if last else (TURNS - 1) / TURNS
-    return Warmth(now * price, ahead * (then - now) * price, kept)
+    return Warmth(now * price, ahead * (then - now) * price, kept, reads)
 
 
 def marks_pay(model: Model, input_tokens: float, hits: Mapping[str, float]) -> bool:

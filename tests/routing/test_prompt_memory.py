@@ -8,9 +8,11 @@ import pytest
 from r2_router.checkpoints.format import Instruction
 from r2_router.pools.model import Model
 from r2_router.records import Budget
+from r2_router.routing.messages import message_tokens
 from r2_router.routing.prompt_memory import Beginning, PromptMemory, Rate, learned
 from r2_router.routing.warm_prices import HIT
 
+A, B = (Model(name, f"somebody/{name}", 1.0, 1.0) for name in "ab")
 SAID = Instruction("Keep it under {words} words.")
 LONG = "A long turn of the chat. " * 20
 CHAT = [
@@ -38,8 +40,8 @@ def test_the_longest_beginning_that_a_model_read_is_found_and_only_its_own() -> 
     clock = Clock()
     memory = PromptMemory(clock)
     assert tokens(memory, CHAT) == 0
-    memory.remember(CHAT[:2], "a")
-    memory.remember(CHAT[:1], "b")
+    memory.remember(CHAT[:2], A)
+    memory.remember(CHAT[:1], B)
     clock.now += 30
     (a,), (b,), c = memory.cached(CHAT, SAID, [("a", "unlimited"), ("b", "unlimited"), ("c", "unlimited")])
     assert a.tokens > b.tokens > 0
@@ -48,15 +50,15 @@ def test_the_longest_beginning_that_a_model_read_is_found_and_only_its_own() -> 
 
 def test_a_model_left_and_come_back_to_is_still_warm() -> None:
     memory = PromptMemory()
-    memory.remember(CHAT[:2], "a")
-    memory.remember(CHAT, "b")
+    memory.remember(CHAT[:2], A)
+    memory.remember(CHAT, B)
     more = [*CHAT, {"role": "assistant", "content": "x"}, {"role": "user", "content": "now?"}]
     assert 0 < tokens(memory, more, "a") < tokens(memory, more, "b")
 
 
 def test_a_prefix_that_changed_is_not_credited() -> None:
     memory = PromptMemory()
-    memory.remember(CHAT, "a")
+    memory.remember(CHAT, A)
     edited = [CHAT[0], {**CHAT[1], "content": "another"}, *CHAT[2:]]
     assert 0 < tokens(memory, edited) < tokens(memory, CHAT)
     assert tokens(memory, [{**CHAT[0], "content": "another"}, *CHAT[1:]]) == 0
@@ -65,7 +67,7 @@ def test_a_prefix_that_changed_is_not_credited() -> None:
 def test_an_instruction_put_first_changes_the_prompt_of_its_budget_alone() -> None:
     first = Instruction("Keep it under {words} words.", "system")
     memory = PromptMemory()
-    memory.remember(CHAT, "a")
+    memory.remember(CHAT, A)
     free, limited = memory.cached(CHAT, first, [("a", "unlimited"), ("a", 40)])
     assert free
     assert not limited
@@ -73,10 +75,10 @@ def test_an_instruction_put_first_changes_the_prompt_of_its_budget_alone() -> No
 
 def test_tools_stand_before_the_messages_and_others_begin_another_prompt() -> None:
     memory = PromptMemory()
-    memory.remember(CHAT, "a", before="tools " * 100)
+    memory.remember(CHAT, A, before="tools " * 100)
     (with_tools,), (others,) = (memory.cached(CHAT, SAID, [("a", "unlimited")], b) for b in ("tools " * 100, "others"))
     plain = PromptMemory()
-    plain.remember(CHAT, "a")
+    plain.remember(CHAT, A)
     assert with_tools[0].tokens > tokens(plain, CHAT) + 90
     assert others == []
     assert tokens(memory, CHAT) == 0
@@ -84,7 +86,7 @@ def test_tools_stand_before_the_messages_and_others_begin_another_prompt() -> No
 
 def test_no_more_is_credited_than_the_provider_says_it_kept() -> None:
     memory = PromptMemory()
-    memory.remember(CHAT, "a", kept_tokens=7)
+    memory.remember(CHAT, A, kept_tokens=7)
     assert tokens(memory, CHAT) == 7
 
 
@@ -191,3 +193,23 @@ def test_what_is_too_short_to_be_kept_is_told_to_nobody() -> None:
     other = PromptMemory(store=lambda: store)
     other.cached(CHAT, SAID, [("opus", "unlimited")])
     assert other.hits["opus"] == pytest.approx(HIT * 0.9, abs=1e-4)
+
+
+def test_an_image_counts_in_what_is_cached_as_the_model_that_read_it_counts_it() -> None:
+    memory = PromptMemory()
+    chat = [{"role": "user", "content": [{"type": "text", "text": LONG}, IMAGE]}, *CHAT[2:]]
+    gpt, gemini = Model("gpt", "gpt-4o", 1.0, 1.0), Model("gemini", "gemini-2.5-flash", 1.0, 1.0)
+    memory.remember(chat[:1], gpt)
+    memory.remember(chat, gemini)
+    text = tokens_of(chat[:1])
+    assert tokens(memory, chat, "gpt") == text + 765
+    assert tokens(memory, chat, "gemini") == tokens_of(chat) + 1032
+    memory.remember(chat, gpt)  # what it read before is not counted again
+    assert tokens(memory, chat, "gpt") == tokens_of(chat) + 765
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+
+
+def tokens_of(messages: list[dict]) -> int:
+    return sum(map(message_tokens, messages))

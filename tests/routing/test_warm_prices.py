@@ -77,6 +77,15 @@ def test_a_prompt_that_is_marked_is_written_and_found_again() -> None:
     assert (cold.ahead_usd < 0).all()
 
 
+def test_each_model_is_priced_by_its_own_count_of_the_prompt() -> None:
+    reads = np.array([20_100.0, 21_500.0])  # an image is not the same to both
+    found = warmth(TABLE, reads, [[], [Cached("model-1", 21_400, 1)]], SURE)
+    assert found is not None
+    assert found.tokens.tolist() == [0, 21_400]
+    assert found.reads.tolist() == reads.tolist()
+    assert found.usd[1] == pytest.approx(5e-6 * (21_400 * 0.1 + 100 * 1.25 - 21_500))
+
+
 def test_without_a_rule_nothing_changes() -> None:
     pool = Pool("two", {name: replace(m, base_url="https://example.org/v1") for name, m in MODELS.items()})
     assert warmth(CandidateTable(make_checkpoint(models=2, budgets=()), pool), 20_100, [[], []], {}) is None
