@@ -19,11 +19,15 @@ def model(model_id: str) -> Model:
 @pytest.mark.parametrize(
     ("model_id", "image"),
     [
-        ("anthropic/claude-opus-5.5", 1400),
-        ("claude-haiku-4.5", 1400),
+        ("anthropic/claude-opus-5.5", 1369),
+        ("claude-haiku-4.5", 1369),
+        ("openai/gpt-5", 630),
+        ("o3", 675),
+        ("openai/gpt-5.2", 1229),
+        ("gpt-5-mini", 1659),
         ("gpt-4o-2024-11-20", 765),
         ("openai/gpt-4o-mini", 25501),
-        ("openai/gpt-5-nano", 2519),
+        ("openai/gpt-5-nano", 2520),
         ("google/gemini-2.5-flash", 1032),
         ("models/gemini-3.1-pro-preview", 1120),
         ("somebody/else", 1000),
@@ -38,7 +42,7 @@ def test_parts_add_up_and_what_a_table_leaves_out_a_later_one_says() -> None:
     counts = counted_as("claude-opus-5")
     assert counts["audio"] == counted_as("somebody/else")["audio"] > 0
     parts = [Part("image"), Part("audio"), Part("image")]
-    assert part_tokens.part_tokens(model("claude-opus-5"), parts) == 2 * 1400 + counts["audio"]
+    assert part_tokens.part_tokens(model("claude-opus-5"), parts) == 2 * 1369 + counts["audio"]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +52,14 @@ def test_parts_add_up_and_what_a_table_leaves_out_a_later_one_says() -> None:
         ("gpt-4o", (2048, 4096), 1105),
         ("gpt-4o", (100, 100), 255),
         ("gpt-4o-mini", (1024, 1024), 25501),
-        ("claude-opus-5", (1000, 1000), 1334),
-        ("claude-opus-5", (200, 200), 54),
-        ("claude-opus-5", (4000, 4000), 1600),
+        ("claude-haiku-4-5", (1000, 1000), 1296),
+        ("claude-opus-5", (200, 200), 64),
+        ("claude-opus-5", (1920, 1080), 2691),
+        ("claude-opus-5", (3840, 2160), 4784),
+        ("anthropic/claude-opus-4.7", (3840, 2160), 4784),
+        ("anthropic/claude-opus-4.6", (3840, 2160), 1568),
+        ("claude-sonnet-4-20250514", (3840, 2160), 1568),
+        ("gpt-5.6-sol", (1024, 1024), 1229),
         ("gemini-2.5-flash", (300, 300), 258),
         ("gemini-2.5-flash", (1024, 1024), 1032),
         ("gpt-5-nano", (1024, 1024), 2520),
