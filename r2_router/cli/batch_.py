@@ -157,8 +157,9 @@ def _route(args: argparse.Namespace, router: R2Router, output: Path) -> int:
 
 def _route_on_ray(args: argparse.Namespace) -> int:
     from r2_router.cluster.on_ray import route_on_ray
+    from r2_router.lab.data.spans import inside
 
-    output = f"{_address(args.output).rstrip('/')}/rows"
+    output = inside(_address(args.output), "rows")
     prompts, failed = route_on_ray(_spans(args), _work(args), output, args.workers)
     return _report(args, {"file": output, "prompts": prompts, "failed": failed, "spent_usd": 0.0})
 

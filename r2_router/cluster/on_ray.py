@@ -15,7 +15,7 @@ from r2_router.batches.each import AT_ONCE, CHUNK, Prompt, Read, RunGuard, answe
 from r2_router.cluster.engine import cluster, ray_module
 from r2_router.cluster.keeper import Keeper, KeptLimit
 from r2_router.config.settings import LEDGER_URL, load_settings
-from r2_router.errors import ConfigError
+from r2_router.errors import ConfigError, InputError
 from r2_router.generate import run as run_loop
 from r2_router.lab.data.mapped_rows import rows_table
 from r2_router.lab.data.spans import Span, read_span
@@ -46,8 +46,8 @@ def route_on_ray(spans: Sequence[Span], work: Work, output: str, workers: int | 
     """Route all prompts into Parquet files in the folder `output`, a path or an address, in order; what it held
     before goes. How many prompts there were, and how many failed.
 
-    `workers` is how many side by side, None for one a core of the cluster. Raises InputError without Ray, R2Error where
-    a worker fails for good.
+    `workers` is how many side by side, None for one a core of the cluster. Raises InputError without Ray or where
+    `output` cannot be written, R2Error where a worker fails for good.
     """
     with cluster(workers) as (ray, count):
         _set_up(ray, _ROUTED_BLOCK_BYTES)
@@ -61,8 +61,11 @@ def route_on_ray(spans: Sequence[Span], work: Work, output: str, workers: int | 
         )
         # Writing takes no core of its own: with every core given to a worker it would wait for ever.
         writing: dict[str, Any] = {"ray_remote_args": {"num_cpus": 0}, "concurrency": count}
-        found.write_parquet(output, mode="overwrite", min_rows_per_file=_ROWS_A_FILE, **writing)
-        return _written(output)
+        try:
+            found.write_parquet(output, mode="overwrite", min_rows_per_file=_ROWS_A_FILE, **writing)
+            return _written(output)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{output} cannot be written: {error}") from None
 
 
 def _written(output: str) -> tuple[int, int]:

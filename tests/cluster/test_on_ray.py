@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import dataset, parquet
+from moto.server import ThreadedMotoServer
+from pyarrow import dataset, fs, parquet
 from support.chat_server import Exchange, chat_server, says
 from support.collecting import write_inputs
 from support.paying_server import Till
@@ -26,7 +27,7 @@ pytestmark = [
 N = 60
 
 
-def batch(file: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+def batch(file: Path | str, out: Path | str, *more: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "r2_router.cli", "batch", str(file), "--output", str(out), "--json"]
     done = subprocess.run([*command, *map(str, more)], capture_output=True, text=True, check=False)
     assert done.stdout or done.returncode, done.stderr
@@ -34,7 +35,7 @@ def batch(file: Path, out: Path, *more: object) -> subprocess.CompletedProcess[s
     return done
 
 
-def on_ray(file: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+def on_ray(file: Path | str, out: Path | str, *more: object) -> subprocess.CompletedProcess[str]:
     return batch(file, out, "--engine", "ray", "--workers", 2, *more)
 
 
@@ -77,6 +78,32 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     assert "No prompts at" in done.stderr
     done = batch(prompts(tmp_path, 2), tmp_path / "out", "--workers", 2)
     assert "--workers is for --engine ray" in done.stderr
+
+
+def test_files_may_lie_in_a_store_of_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "one"), ("SECRET_ACCESS_KEY", "two"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        options = f"?endpoint_override=127.0.0.1:{server.get_host_and_port()[1]}&scheme=http"
+        store, _ = fs.FileSystem.from_uri(f"s3://bucket{options}&allow_bucket_creation=true")
+        store.create_dir("bucket")
+        fs.copy_files(str(prompts(tmp_path, 60)), "bucket/prompts", destination_filesystem=store)
+        done = on_ray(f"s3://bucket/prompts{options}", f"s3://bucket/out{options}")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["file"] == f"s3://bucket/out/rows{options}"
+        rows = dataset.dataset("bucket/out/rows", filesystem=store).to_table().to_pylist()
+        lost = on_ray(f"s3://bucket/prompts{options}", f"s3://nobodys/out{options}")
+    finally:
+        server.stop()
+    batch(tmp_path / "prompts" / "a.parquet", tmp_path / "here")
+    assert [row["index"] for row in rows] == list(range(60))
+    assert_same(rows[:30], parquet.read_table(tmp_path / "here" / "rows.parquet").to_pylist())
+    assert lost.returncode == 1
+    assert "s3://nobodys/out/rows" in lost.stderr
+    assert "cannot be written" in lost.stderr
+    assert "Traceback" not in lost.stderr
 
 
 def test_max_usd_holds_for_all_workers_together_and_either_engine_goes_on(tmp_path: Path) -> None:

@@ -102,12 +102,20 @@ def _files(filesystem: Any, path: str, address: str) -> list[str]:
     return names
 
 
+def inside(address: str, name: str) -> str:
+    """The address, or the path, of `name` in a folder; what an address says of its filesystem ("?region=...") stays."""
+    if "://" not in address:
+        return str(Path(address) / name)
+    folder, mark, options = address.partition("?")
+    return f"{folder.rstrip('/')}/{name}{mark}{options}"
+
+
 def _beside(address: str, file: str) -> str:
     """The address of `file`, a path in the filesystem of `address`, which is it or the folder it lies in."""
     name = PurePosixPath(file).name
     if "://" not in address:
         return file
-    return address if address.rstrip("/").endswith(name) else f"{address.rstrip('/')}/{name}"
+    return address if address.partition("?")[0].rstrip("/").endswith(name) else inside(address, name)
 
 
 def _unreadable(address: str, error: Exception) -> InputError:
