@@ -47,9 +47,14 @@ def as_dict(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def as_list(value: object) -> list[object]:
+    """`value` if it is a JSON array, else an empty one."""
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
 def as_texts(value: object) -> list[str]:
     """The texts in `value` if it is a JSON array, else none."""
-    return [each for each in cast("list[object]", value) if isinstance(each, str)] if isinstance(value, list) else []
+    return [each for each in as_list(value) if isinstance(each, str)]
 
 
 class Later(Generic[_T]):

@@ -52,7 +52,9 @@ class Answer(Record):
     billed the most that it may be. `latency_s` and `first_token_s` are seconds from the first request, `ended_at` when
     it was over, in seconds since 1970. `partial`: the text stops where it does because of `error`, not because the
     model was done. `finish_reason` is the provider's ("stop", "length" ...), "" if it gave none.
-    `tool_calls` are the tools that the model asks for, in the form of OpenAI's API, to be sent back with `message`.
+    `mean_logprob` is how sure the model was, in nats a token, 0 at most; None where the server was not asked or tells
+    none. `tool_calls` are the tools that the model asks for, in the form of OpenAI's API, to be sent back with
+    `message`.
     """
 
     text: str
@@ -79,6 +81,7 @@ class Answer(Record):
     ended_at: float = 0.0
     partial: bool = False
     error: str = ""
+    mean_logprob: float | None = None
     tool_calls: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     decision: Decision | None = field(default=None, repr=False, compare=False)
 

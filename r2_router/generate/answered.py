@@ -54,6 +54,7 @@ def make_answer(
         ended_at=time.time(),
         partial=bool(error),
         error=error,
+        mean_logprob=reply.logprobs.mean,
         tool_calls=reply.calls.finished(whole=not error),
         decision=decision,
     )

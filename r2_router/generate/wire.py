@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from r2_router.generate.logprobs import LogProbs
 from r2_router.generate.tool_calls import ToolCallDelta, ToolCalls
 from r2_router.generate.usage import Document, Usage, find_usage
 from r2_router.records import as_dict
@@ -142,6 +143,7 @@ class Reply:
     refusal_pieces: list[str] = field(default_factory=list[str])
     call_pieces: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])  # of the tools it asks for
     calls: ToolCalls = field(default_factory=ToolCalls)
+    logprobs: LogProbs = field(default_factory=LogProbs)
     finish_reason: str = ""
     usage: Usage | None = None
     usage_final: bool = False  # else more may have been billed since
@@ -191,6 +193,7 @@ class Reply:
         return self._take_choice(choice) if choice else None
 
     def _take_choice(self, choice: Document) -> str | None:
+        self.logprobs.take(choice)
         delta, message = choice.get("delta"), choice.get("message")
         whole = isinstance(message, dict) and not isinstance(delta, dict)
         self.finish_reason = _name(choice.get("finish_reason")) or self.finish_reason

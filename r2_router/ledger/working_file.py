@@ -19,11 +19,13 @@ _META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT R
 class WorkingFile:
     """The file at `path`, for one process at a time (InputError for a second one). A context manager.
 
-    `schema` is what a new file is made of, statements separated by semicolons; `version` its number.
+    `schema` is what a new file is made of, statements separated by semicolons; `version` its number; statement i of
+    `migrations` brings a file of version i + 1 to the next.
     """
 
     schema: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    migrations: ClassVar[Sequence[str]] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,6 +116,11 @@ class WorkingFile:
                 db.execute(f"PRAGMA user_version = {self.version}")
         elif version > self.version:
             raise InputError(f"{self.path} was written by a newer r2-router: update with `pip install -U r2-mcp`.")
+        elif version < self.version:
+            with self.transaction():
+                for statement in self.migrations[version - 1 :]:
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {self.version}")
         self.prepare(db)
 
     def _take_lock(self) -> None:

@@ -22,7 +22,7 @@ from r2_router.ledger.working_file import WorkingFile
 from r2_router.records import Budget, Record
 from r2_router.routing.considered import Candidate
 
-VERSION = 1
+VERSION = 2
 
 _REASON_CHARS = 300  # of why a call brought nothing
 _SCHEMA = """
@@ -39,6 +39,7 @@ _SCHEMA = """
         text TEXT NOT NULL, finish_reason TEXT NOT NULL, served_model TEXT NOT NULL,
         input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
         usage_estimated INTEGER NOT NULL, nanos INTEGER NOT NULL, latency_s REAL NOT NULL, time TEXT NOT NULL,
+        mean_logprob REAL,                -- NULL: the server does not tell
         PRIMARY KEY (query_id, model, budget)
     ) WITHOUT ROWID;
     CREATE TABLE losses (             -- spent, or perhaps spent, without an answer
@@ -86,7 +87,8 @@ _UNGRADED = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer(Record):
-    """One answer as it came. Tokens are the model's own unless `usage_estimated`; seconds from the first request."""
+    """One answer as it came. Tokens are the model's own unless `usage_estimated`; seconds from the first request;
+    `mean_logprob` as in Answer."""
 
     query_id: str
     model: str
@@ -101,6 +103,7 @@ class StoredAnswer(Record):
     cost_usd: float
     latency_s: float
     time: str = ""
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ class Store(WorkingFile):
 
     schema = _SCHEMA
     version = VERSION
+    migrations = ("ALTER TABLE answers ADD COLUMN mean_logprob REAL",)
 
     # -- what is to be asked ---------------------------------------------------------------------------------
 
@@ -178,8 +182,8 @@ class Store(WorkingFile):
         with self.transaction() as db:
             db.execute(f"DELETE FROM calls WHERE {_CELL}", key)  # noqa: S608
             db.execute(
-                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, int(a.usage_estimated), to_nanos(a.cost_usd, "cost_usd"), a.latency_s, _now()),
+                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, int(a.usage_estimated), to_nanos(a.cost_usd, "cost_usd"), a.latency_s, _now(), a.mean_logprob),
             )
 
     def lose(self, key: Key, reason: str, cost_usd: float) -> None:

@@ -94,6 +94,7 @@ def _columns(
         "output_tokens": [a.output_tokens for a in block],
         "input_tokens": [a.input_tokens for a in block],
         "category": [questions[a.query_id].category for a in block],
+        "mean_logprob": [a.mean_logprob for a in block],
     }
     for name in extra:
         sources: Sequence[Any] = judged if name in ("grader", "found", "note") else block

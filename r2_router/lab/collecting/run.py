@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from r2_router.errors import R2Error, SpendLimitError
 from r2_router.generate import Answer, Generation, Options, Resolve
 from r2_router.generate.generation import Guard, NoLimit
+from r2_router.generate.logprobs import ASKED
 from r2_router.lab.collecting.answers import CallGuard, Store, StoredAnswer
 from r2_router.lab.collecting.plan import Cell, Key, Pace, Plan, in_turn
 from r2_router.pools.model import Model
@@ -185,7 +186,7 @@ class _Lane:
 
     def _generation(self, cell: Cell) -> Generation:
         run, model = self._run, cell.model
-        sampling = dict(run.options.sampling)
+        sampling = {**ASKED, **run.options.sampling}
         if run.plan.instruction.temperature is not None:
             sampling = {"temperature": run.plan.instruction.temperature, **sampling}
         options = replace(
@@ -232,6 +233,7 @@ def _stored(cell: Cell, answer: Answer) -> StoredAnswer:
         usage_estimated=answer.usage_estimated,
         cost_usd=answer.cost_usd,
         latency_s=answer.latency_s,
+        mean_logprob=answer.mean_logprob,
     )
 
 

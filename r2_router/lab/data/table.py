@@ -19,7 +19,7 @@ from r2_router.lab.data.text_files import as_number
 from r2_router.records import UNLIMITED, Budget
 
 REQUIRED = ("query_id", "query", "model", "budget", "quality", "output_tokens")
-OPTIONAL = ("input_tokens", "category")
+OPTIONAL = ("input_tokens", "category", "mean_logprob")
 
 MIN_QUERIES = 20  # measured queries a candidate; under that a mean is all one can know
 
@@ -31,8 +31,8 @@ class Table:
     """n queries × C candidates, as arrays.
 
     query_ids, queries and categories ("" where not given) have length n; candidates are ordered by model as
-    first met, then by budget. quality (n, C) in 0..1, output_tokens and input_tokens (n, C) are NaN in a
-    cell nobody measured, input_tokens also where not recorded.
+    first met, then by budget. quality (n, C) in 0..1, output_tokens, input_tokens and mean_logprob (n, C) are NaN in a
+    cell nobody measured, the last two also where not recorded. mean_logprob: how sure the model was, in nats a token.
 
     rows: rows read; repeated: rows averaged into an earlier one of their cell; ungraded: rows without
     quality, left out; dropped: how many of these each candidate has. about: what its file says of itself:
@@ -46,6 +46,7 @@ class Table:
     quality: Floats
     output_tokens: Floats
     input_tokens: Floats
+    mean_logprob: Floats
     rows: int
     repeated: int
     ungraded: int
@@ -76,6 +77,7 @@ class Table:
             quality=self.quality[index],
             output_tokens=self.output_tokens[index],
             input_tokens=self.input_tokens[index],
+            mean_logprob=self.mean_logprob[index],
         )
 
     def only(self, model: str) -> Table:
@@ -97,6 +99,7 @@ class Table:
             quality=self.quality[:, columns],
             output_tokens=self.output_tokens[:, columns],
             input_tokens=self.input_tokens[:, columns],
+            mean_logprob=self.mean_logprob[:, columns],
         )
 
     def counts(self) -> dict[str, Any]:
@@ -133,9 +136,8 @@ def make_table(columns: Columns, source: str, *, ungraded: bool = False) -> Tabl
         )
     quality = _numbers(columns, "quality", source, highest=1.0, optional=True)
     tokens = _numbers(columns, "output_tokens", source)
-    inputs = np.full(len(quality), np.nan)
-    if "input_tokens" in columns:
-        inputs = _numbers(columns, "input_tokens", source, optional=True)
+    inputs = _optional(columns, "input_tokens", source)
+    sure = _optional(columns, "mean_logprob", source, lowest=-math.inf, highest=0.0)
     graded: list[int] = np.flatnonzero(~np.isnan(quality) | ungraded).tolist()
     if not graded:
         raise InputError(f"{source} has no row with a quality: nothing can be learned from it.")
@@ -152,6 +154,7 @@ def make_table(columns: Columns, source: str, *, ungraded: bool = False) -> Tabl
         quality=_cell_means(cells, quality[graded], shape),
         output_tokens=_cell_means(cells, tokens[graded], shape),
         input_tokens=_cell_means(cells, inputs[graded], shape),
+        mean_logprob=_cell_means(cells, sure[graded], shape),
         rows=len(quality),
         repeated=len(cells) - len(np.unique(cells)),
         ungraded=len(quality) - len(graded),
@@ -162,15 +165,31 @@ def make_table(columns: Columns, source: str, *, ungraded: bool = False) -> Tabl
 # -- checked columns ---------------------------------------------------------------------------------------
 
 
-def _numbers(columns: Columns, name: str, source: str, *, highest: float = math.inf, optional: bool = False) -> Floats:
-    """Column `name` as numbers from 0 to `highest`, NaN where an optional one says nothing."""
+def _optional(columns: Columns, name: str, source: str, *, lowest: float = 0.0, highest: float = math.inf) -> Floats:
+    """Column `name` as `_numbers` reads it, all NaN where the table has none."""
+    if name not in columns:
+        return np.full(len(columns["query_id"]), np.nan)
+    return _numbers(columns, name, source, lowest=lowest, highest=highest, optional=True)
+
+
+def _numbers(
+    columns: Columns,
+    name: str,
+    source: str,
+    *,
+    lowest: float = 0.0,
+    highest: float = math.inf,
+    optional: bool = False,
+) -> Floats:
+    """Column `name` as numbers from `lowest` to `highest`, NaN where an optional one says nothing."""
     numbers = np.full(len(columns[name]), np.nan)
     for row, value in enumerate(columns[name]):
         if optional and value in (None, ""):
             continue
         number = as_number(value, whole=highest > 1)
-        if not (math.isfinite(number) and 0 <= number <= highest):
-            wanted = "a number from 0 to 1" if highest == 1 else "a number of 0 or more"
+        if not (math.isfinite(number) and lowest <= number <= highest):
+            least = "of 0 or less" if highest == 0 else "of 0 or more"
+            wanted = "a number from 0 to 1" if highest == 1 else f"a number {least}"
             raise InputError(f"{source}, row {row + 1}: {name} {str(value)[:40]!r} is not {wanted}.")
         numbers[row] = number
     return numbers

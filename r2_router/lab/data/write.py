@@ -23,6 +23,7 @@ _TYPES = {
     "output_tokens": "int64",
     "input_tokens": "int64",
     "category": "string",
+    "mean_logprob": "float64",
 }
 
 

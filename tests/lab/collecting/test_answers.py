@@ -162,3 +162,17 @@ def test_queries_and_answers_are_for_their_owner_alone(tmp_path):
     path.chmod(0o640)  # shared on purpose
     with Store(path) as opened:
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "answers.sqlite3"
+    with Store(path) as opened:
+        opened.add_questions(PLAN.questions)
+        opened.finish(answer())
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE answers DROP COLUMN mean_logprob")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with Store(path) as opened:
+        opened.finish(answer(key=("q1", "a", 20), mean_logprob=-0.25))
+        assert [kept.mean_logprob for kept in opened.answers()] == [None, -0.25]

@@ -170,3 +170,35 @@ def test_cancelled_it_leaves_what_was_under_way_to_the_next_run(store):
         server.then(says("42"))
         assert ask(store, plan).answers == 4
     assert [loss[2:4] for loss in store.losses()] == [("cut off: may have been billed", 2)] * 2
+
+
+def sure(*logprobs):
+    """Stream an answer, a token for each log-probability, which is told where it is asked for."""
+
+    async def behave(exchange):
+        await exchange.start()
+        for value in logprobs:
+            told = {"content": [{"token": "42", "logprob": value}]} if exchange.body.get("logprobs") else None
+            await exchange.event({"choices": [{"index": 0, "delta": {"content": "42 "}, "logprobs": told}]})
+        await exchange.finish()
+
+    return behave
+
+
+def test_how_sure_the_model_was_is_kept_with_its_answer(store):
+    with chat_server(sure(-0.5, -1.5)) as server:
+        ask(store, make_plan(server.url, 1, models=("a",), budgets=(20,)))
+    assert [answer.mean_logprob for answer in store.answers()] == [-1.0]
+
+
+def test_a_server_that_tells_no_log_probabilities_is_asked_without(store):
+    with chat_server(says("42")) as server:
+        refusal = json.dumps({"error": {"message": "logprobs is not supported", "param": "logprobs"}}).encode()
+
+        async def refuse(exchange):
+            await (exchange.whole(refusal, 400) if "logprobs" in exchange.body else says("42")(exchange))
+
+        server.then(refuse)
+        outcome = ask(store, make_plan(server.url, 1, models=("a",), budgets=(20,)))
+        assert outcome.answers == 1
+    assert [answer.mean_logprob for answer in store.answers()] == [None]

@@ -58,6 +58,18 @@ def test_every_format_gives_the_same_arrays(tmp_path, kind):
     np.testing.assert_array_equal(table.input_tokens, [[17, 11, nan], [nan, nan, 23]])
 
 
+def test_how_sure_a_model_was_is_read_where_it_is_told():
+    table = make_table({**columns(), "mean_logprob": [-0.5, None, "-1.5", 0]}, "t")
+    np.testing.assert_array_equal(table.mean_logprob, [[np.nan, -0.5, np.nan], [-1.5, np.nan, 0.0]])
+    assert np.isnan(make_table(columns(), "t").mean_logprob).all()
+    assert table.take(np.array([0])).among([1]).mean_logprob.tolist() == [[-0.5]]
+
+
+def test_no_model_is_surer_than_certain():
+    with pytest.raises(InputError, match=r"t.csv, row 2: mean_logprob '0.5' is not a number of 0 or less."):
+        make_table({**columns(), "mean_logprob": [-1, 0.5, None, None]}, "t.csv")
+
+
 def test_missing_cells_are_counted_and_stay_empty():
     table = make_table(columns(), "t")
     assert table.measured.sum() == 4
