@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from r2_magic.answer import CellAnswer, Format, cell_answer
-from r2_magic.screen import Growing
+from r2_magic.screen import Growing, News
 from r2_router.errors import ProviderError
 from r2_router.routing.rows import choice
 
@@ -22,16 +22,18 @@ def answered(
     stream: AnswerStream,
     format: Format,  # noqa: A002  (the option's name)
     *,
+    news: News,
     show: bool,
     keep: Callable[[CellAnswer], None],
 ) -> CellAnswer:
-    """The whole answer, shown as it comes if `show`. What came is given to `keep`, whole or not.
+    """The whole answer, shown as it comes if `show`; until then the `news` of it. What came is given to `keep`, whole
+    or not.
 
     Raises ProviderError also where the answer broke off, or is not the JSON that was asked for; KeyboardInterrupt
     where the user stopped it.
     """
     try:
-        _receive(shell, stream, format, show=show)
+        _receive(shell, stream, format, news, show=show)
     finally:
         answer = None if stream.answer is None else cell_answer(stream.answer, format)
         if answer is not None:
@@ -49,10 +51,19 @@ def answered(
     return answer
 
 
-def _receive(shell: InteractiveShell, stream: AnswerStream, format: Format, *, show: bool) -> None:  # noqa: A002
+def _receive(
+    shell: InteractiveShell,
+    stream: AnswerStream,
+    format: Format,  # noqa: A002
+    news: News,
+    *,
+    show: bool,
+) -> None:
     from r2_router.generate import iterate
 
     screen = Growing(shell, format, f"asking {choice(stream.decision.best)} …") if show else None
+    if screen:
+        news.tell = screen.wait_for
     try:
         with closing(iterate(stream)) as pieces:
             for piece in pieces:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
 from traitlets import Bool, Enum, Float, Int, Unicode
 
 from r2_magic import options
+from r2_magic.screen import Passing
 from r2_magic.session import Session
 from r2_router.words import usd
 
@@ -45,6 +48,15 @@ class Configured(Magics):
         """The router that `%config R2Magics` and the settings describe."""
         return self.session.router(self.checkpoint, self.pool, self.embed_url)
 
+    @contextmanager
+    def loading(self) -> Generator[R2Router]:
+        """The router, for its first use: a line says that it is loaded, where it is not there yet."""
+        key = (self.checkpoint, self.pool, self.embed_url)
+        with ExitStack() as meanwhile:
+            if not self.session.has_router(*key):
+                meanwhile.enter_context(Passing(self.shell, "loading the router …"))
+            yield self.router()
+
     def left_usd(self) -> float | None:
         """What the notebook's budget leaves to spend, None without a budget."""
         return None if self.budget is None else max(0.0, self.budget - self.session.spent_usd)
@@ -63,9 +75,9 @@ class Configured(Magics):
     def decide(self, query: str, args: argparse.Namespace) -> Decision:
         """The decision for `query` after the turns that --history says, kept as the last one and written to the
         ledger."""
-        router = self.router()
         conversation = self.session.history.messages(query, args.history)
-        decision = router.decide(options.request(conversation, args))
+        with self.loading() as router:
+            decision = router.decide(options.request(conversation, args))
         router.record(decision)
         self.session.decision = decision
         return decision

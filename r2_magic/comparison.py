@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2_magic import options
 from r2_magic.compared import Compared, Comparison
-from r2_magic.screen import Passing, publish, say
+from r2_magic.screen import News, Passing, publish, say
 from r2_router.errors import InputError, R2Error
 from r2_router.routing.rows import choice
 from r2_router.words import counted, listed
@@ -23,16 +23,18 @@ def compare(query: str, args: argparse.Namespace, system: str | None, magics: Co
 
     Raises what R2Router.ask raises, where no candidate answers; what came until then is shown.
     """
-    session, router = magics.session, magics.router()
+    session = magics.session
     conversation = session.history.messages(query, args.history)
-    session.decision = router.decide(options.request(conversation, args, system=system), ready_only=True)
+    with magics.loading() as router:
+        session.decision = router.decide(options.request(conversation, args, system=system), ready_only=True)
     found: list[Compared] = []
     failed: R2Error | None = None
     with Passing(magics.shell) as status:
         for candidate in alternatives(session.decision.candidates, args.compare):
-            status.say(f"asking {choice(candidate)} …")
+            news = News()
+            news.tell = status.say
             try:
-                found.append(_asked(candidate, conversation, args, system, magics))
+                found.append(_asked(candidate, conversation, args, system, magics, news))
             except R2Error as error:
                 failed = failed or error
                 found.append(Compared(candidate, error=str(error)))
@@ -59,16 +61,21 @@ def alternatives(ranked: Sequence[Candidate], count: int) -> list[Candidate]:
 
 
 def _asked(
-    candidate: Candidate, conversation: Any, args: argparse.Namespace, system: str | None, magics: Configured
+    candidate: Candidate,
+    conversation: Any,
+    args: argparse.Namespace,
+    system: str | None,
+    magics: Configured,
+    news: News,
 ) -> Compared:
     from r2_magic.answering import answered
 
     forced = {"model": candidate.model, "budget": candidate.budget, "models": None, "exclude": None}
     request = options.request(conversation, argparse.Namespace(**{**vars(args), **forced}), system=system)
     guard = magics.guard()
-    stream = magics.router().ask(request, guard=guard)
+    stream = magics.router().ask(request, guard=guard, on_event=news)
     try:
-        answer = answered(magics.shell, stream, "markdown", show=False, keep=lambda answer: None)
+        answer = answered(magics.shell, stream, "markdown", news=news, show=False, keep=lambda answer: None)
     finally:
         magics.session.spent_usd += guard.billed_usd
     return Compared(candidate, answer, stream.id)

@@ -14,7 +14,7 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 from r2_magic import options
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
-from r2_magic.screen import hint, in_notebook, say
+from r2_magic.screen import News, hint, in_notebook, say
 from r2_router.errors import InputError, NoCandidateError, R2Error
 from r2_router.pages import html
 
@@ -134,8 +134,10 @@ class R2Magics(Configured):
         session = self.session
         conversation = session.history.messages(query, args.history)
         request = options.request(conversation, args, system=self._system(args.system))
-        guard = self.guard()
-        stream = self.router().ask(request, guard=guard)
+        news = News()
+        with self.loading() as router:
+            guard = self.guard()
+            stream = router.ask(request, guard=guard, on_event=news)
         session.decision, session.answer = stream.decision, None
         if not args.quiet:
             self._show_ranking(stream.decision, args)
@@ -146,7 +148,7 @@ class R2Magics(Configured):
             self._keep(args, answer)
 
         try:
-            answer = answered(self.shell, stream, args.format, show=streamed, keep=keep)
+            answer = answered(self.shell, stream, args.format, news=news, show=streamed, keep=keep)
         finally:
             session.spent_usd += guard.billed_usd
             session.answer_id = stream.id if session.answer else ""

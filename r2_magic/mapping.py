@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from r2_magic.screen import say
+from r2_magic.screen import Passing, say
 from r2_router.errors import InputError
 from r2_router.ledger.money import check_amount
-from r2_router.words import usd
+from r2_router.words import counted, usd
 
 if TYPE_CHECKING:
     from r2_magic.base import Configured
@@ -32,8 +32,10 @@ def map_prompts(expression: str, args: argparse.Namespace, magics: Configured) -
         most = min(most, left)
     given = _evaluated(expression, magics)
     prompts = list(cast("Iterable[Any]", given))
-    router, wished = magics.router(), wishes(args)
-    routed = list(router.map(prompts, **wished))
+    wished = wishes(args)
+    with Passing(magics.shell, f"routing {counted(len(prompts), 'prompt')} …"):
+        router = magics.router()
+        routed = list(router.map(prompts, **wished))
     say(_expected(routed, most))
     if most is None:
         return _table(routed, given)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
     from r2_magic.answer import Format
     from r2_magic.render import View
+    from r2_router.generate import Event
 
 _REFRESH_S = 0.08  # between two updates of a growing answer: more than a reader sees, little for a front end
 _SHARE = 4  # a refresh that takes long comes as much rarer: the text is read anew each time
@@ -57,36 +60,81 @@ def show(shell: InteractiveShell, view: View) -> None:
 
 
 class Passing:
-    """A line about what goes on, gone when it is over."""
+    """A line about what goes on, gone when it is over. A pipe gets none."""
 
-    def __init__(self, shell: InteractiveShell) -> None:
-        self._handle: Any = publish({"text/plain": ""}, raw=True, display_id=True) if in_notebook(shell) else None
+    def __init__(self, shell: InteractiveShell, text: str = "") -> None:
+        self._notebook = in_notebook(shell)
+        self._handle: Any = None
+        self._stands = False
+        if text:
+            self.say(text)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._handle:
-            self._handle.update({"text/plain": ""}, raw=True)
+        self.clear()
 
     def say(self, text: str) -> None:
         """What goes on now."""
-        if self._handle:
+        from r2_router.words import visible
+
+        text = visible(text)
+        if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)
-        else:
-            say(text)
+        elif self._notebook:
+            self._handle = publish({"text/plain": text}, raw=True, display_id=True)
+        elif sys.stdout.isatty():
+            self.clear()
+            fits = shutil.get_terminal_size().columns - 1
+            sys.stdout.write(f"\x1b[2m{text[:fits]}\x1b[0m")
+            sys.stdout.flush()
+            self._stands = True
+
+    def clear(self) -> None:
+        """Nothing goes on any more."""
+        if self._handle is not None:
+            self._handle.update({"text/plain": ""}, raw=True)
+        elif self._stands:
+            sys.stdout.write("\r\x1b[K")
+            self._stands = False
+
+
+class News:
+    """What happens to an answer on its way, told to whoever shows it. It may come from any thread."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str], None] = lambda text: None
+
+    def __call__(self, event: Event) -> None:
+        from r2_router.show.facts import event_text
+
+        self.tell(event_text(event))
 
 
 class Growing:
-    """An answer on its way to the screen. In a notebook one output that is replaced; else text that is printed."""
+    """An answer on its way to the screen. In a notebook one output that is replaced; else text that is printed. Until
+    it comes, a line says what is waited for."""
 
     def __init__(self, shell: InteractiveShell, format: Format, waiting: str) -> None:  # noqa: A002
         self._format: Format = format
         self._pieces: list[str] = []
         self._handle: Any = None
         self._refresh_at = 0.0
+        self._line = Passing(shell)
         if in_notebook(shell):
             self._handle = publish({"text/plain": waiting}, raw=True, display_id=True)
+        else:
+            self._line.say(waiting)
+
+    def wait_for(self, what: str) -> None:
+        """What goes on while there is no text."""
+        if self._pieces:
+            return
+        if self._handle is not None:
+            self._handle.update({"text/plain": what}, raw=True)
+        else:
+            self._line.say(what)
 
     @property
     def text(self) -> str:
@@ -96,6 +144,9 @@ class Growing:
         """More text."""
         from r2_router.words import for_terminal
 
+        if not piece and not self._pieces:  # of a model that thinks
+            return
+        self._line.clear()
         self._pieces.append(piece)
         if self._handle is None:
             sys.stdout.write(for_terminal(piece, sys.stdout))
@@ -105,6 +156,7 @@ class Growing:
 
     def close(self) -> None:
         """Show all that came, also where that is nothing."""
+        self._line.clear()
         if self._handle is not None:
             self._refresh()
         elif self._pieces:

@@ -42,6 +42,10 @@ class Session:
                 self._routers[key] = router
             return self._routers[key]
 
+    def has_router(self, checkpoint: str, pool: str, embed_url: str) -> bool:
+        """Whether `router` has made that one."""
+        return (checkpoint, pool, embed_url) in self._routers
+
     def reset(self) -> None:
         """Forget the conversation, the last answer, and the routers with the settings they were made from."""
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from r2_magic.screen import say, show
+from r2_magic.screen import News, Passing, say, show
 from r2_router.errors import R2Error
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ def set_up(args: argparse.Namespace, magics: Configured) -> None:
     from r2_router.setup.prepare import look
     from r2_router.show.proposal import first_answer_failed, measuring, written
 
-    found = look(load_settings(), name=args.name, base_urls=args.base_url, models=args.models)
+    with Passing(magics.shell, "looking for keys and servers …"):
+        found = look(load_settings(), name=args.name, base_urls=args.base_url, models=args.models)
     if not args.yes:
         show(magics.shell, proposal_view(found))
         say("Nothing is written. `%r2 setup --yes` writes it; --models A,B chooses others.")
@@ -43,12 +44,12 @@ def _first_answer(pool: str, magics: Configured) -> None:
     from r2_router.setup.prepare import FIRST_QUERY
     from r2_router.show.facts import answer_facts
 
-    session = magics.session
-    stream = session.router(pool=pool, embed_url=magics.embed_url).ask(Request.read(FIRST_QUERY))
+    session, news = magics.session, News()
+    stream = session.router(pool=pool, embed_url=magics.embed_url).ask(Request.read(FIRST_QUERY), on_event=news)
     session.decision = stream.decision
     say(FIRST_QUERY)
 
     def keep(answer: CellAnswer) -> None:
         session.answer = answer
 
-    say(answer_facts(answered(magics.shell, stream, "markdown", show=True, keep=keep)))
+    say(answer_facts(answered(magics.shell, stream, "markdown", news=news, show=True, keep=keep)))

@@ -27,9 +27,14 @@ class Progress:
         self._pieces = 0
 
     def on_event(self, event: Event) -> None:
-        """A try begins, the model thinks, or a try failed."""
+        """A model is being loaded, a try begins, the model thinks, or a try failed."""
         self._label = f"{event.model} @ {event.budget}"
-        doing = {"asking": "asked", "thinking": f"thinking, {event.pieces} pieces", "failed": event.detail}
+        doing = {
+            "loading": "loading",
+            "asking": "asked",
+            "thinking": f"thinking, {event.pieces} pieces",
+            "failed": event.detail,
+        }
         self._say(doing[event.kind])
 
     def on_text(self) -> None:

@@ -108,5 +108,7 @@ def _dry_run(decision: Decision, args: argparse.Namespace) -> int:
 
 
 def _tell(event: Event) -> None:
-    if event.kind == "failed":
-        common.note(f"{event.model}: {event.detail}")
+    if event.kind in ("failed", "loading"):
+        from r2_router.show.facts import event_text
+
+        common.note(event_text(event))

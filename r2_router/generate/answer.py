@@ -29,11 +29,11 @@ class Attempt(Record):
 class Event(Record):
     """What is going on while no text comes, for a progress line.
 
-    asking: a try begins; thinking: the model reasons, `pieces` came so far; failed: a try failed, `detail` says
-    why and what follows.
+    loading: a model of this machine is being started; asking: a try begins; thinking: the model reasons, `pieces` came
+    so far; failed: a try failed, `detail` says why and what follows.
     """
 
-    kind: Literal["asking", "thinking", "failed"]
+    kind: Literal["loading", "asking", "thinking", "failed"]
     model: str
     budget: Budget
     detail: str = ""

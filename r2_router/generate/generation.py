@@ -227,7 +227,7 @@ class Generation:
         reason, held = "it was interrupted", list[str | ToolCallDelta]()
         self._keep_renewed(reservation)
         try:
-            self._tell("asking", request)
+            self._tell("asking", request.candidate)
             asked = ask(request.model, request.endpoint, request.sent, self._options, self._until, reply)
             async with aclosing(asked) as pieces:
                 async for piece in pieces:
@@ -239,7 +239,7 @@ class Generation:
                         else:
                             held.append(piece)  # until it is known to be right
                     else:
-                        self._tell("thinking", request, pieces=len(reply.reasoning_pieces))
+                        self._tell("thinking", request.candidate, pieces=len(reply.reasoning_pieces))
             self._hold_to_format(reply)
             for piece in held:
                 yield piece
@@ -312,7 +312,7 @@ class Generation:
         wait_s = 0.0 if again else self._backoff(request, failure)
         if wait_s is not None:
             when = f"in {wait_s:.1f} s" if wait_s else "at once"
-            self._tell("failed", request, f"{failure.reason}; asking again {when}")
+            self._tell("failed", request.candidate, f"{failure.reason}; asking again {when}")
             await asyncio.sleep(wait_s)
             return again or replace(request, tries=request.tries + (not failure.loading))
         return await self._another(request, failure)
@@ -322,7 +322,7 @@ class Generation:
         self._failures.append(self._failure(request, failure))
         if failure.refuses_key:
             self._refusing.add(request.endpoint)
-        self._tell("failed", request, failure.reason)
+        self._tell("failed", request.candidate, failure.reason)
         return None if last else await self._next_model()
 
     def _changed(self, request: _Request, failure: TryError) -> _Request | None:
@@ -414,7 +414,7 @@ class Generation:
         if cheaper is None:
             self._failures.append(refusal)
         else:
-            self._tell("failed", request, f"{refusal} Asking {cheaper.candidate.label} instead")
+            self._tell("failed", request.candidate, f"{refusal} Asking {cheaper.candidate.label} instead")
         return cheaper
 
     def _cannot(self, candidate: Candidate) -> bool:
@@ -431,14 +431,15 @@ class Generation:
         if model is None:
             raise ConfigError(f"{candidate.model} is not in the pool, so nobody knows where to ask it.")
         reads = self._prepared.reads(candidate, model)  # before anything is started: it wants a price
-        endpoint = await self._endpoint(model)
+        endpoint = await self._endpoint(candidate, model)
         body = self._prepared.body(candidate, model, endpoint, reads)
         return _Request(candidate, model, endpoint, body, reads, known_quirks(endpoint.base_url, model.id))
 
-    async def _endpoint(self, model: Model) -> Endpoint:
+    async def _endpoint(self, candidate: Candidate, model: Model) -> Endpoint:
         endpoint = self._resolve(model)
         if isinstance(endpoint, Endpoint):
             return endpoint
+        self._tell("loading", candidate)
         try:
             async with asyncio.timeout_at(self._until):
                 return await endpoint
@@ -452,10 +453,14 @@ class Generation:
         return sum(attempt.cost_usd for attempt in self._attempts)
 
     def _tell(
-        self, kind: Literal["asking", "thinking", "failed"], request: _Request, detail: str = "", pieces: int = 0
+        self,
+        kind: Literal["loading", "asking", "thinking", "failed"],
+        candidate: Candidate,
+        detail: str = "",
+        pieces: int = 0,
     ) -> None:
         if self._on_event:
-            self._on_event(Event(kind, request.candidate.model, request.candidate.budget, detail, pieces))
+            self._on_event(Event(kind, candidate.model, candidate.budget, detail, pieces))
 
     def _failure(self, request: _Request, failure: TryError) -> ProviderError:
         """What is said of a model that gave no answer."""

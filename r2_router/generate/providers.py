@@ -27,7 +27,8 @@ class Providers:
         self._servers: LocalServers | None = None
 
     def resolve(self, model: Model) -> Endpoint | Awaitable[Endpoint]:
-        """The endpoint of `model`: the configured server for all, the model's own, or a local one, started.
+        """The endpoint of `model`: the configured server for all, the model's own, or a local one; to be awaited where
+        that has to be started first.
 
         Raises ConfigError naming the variable of a missing key, or a typed error of the local server.
         """
@@ -37,7 +38,8 @@ class Providers:
             if why := self.missing_key(model):
                 raise ConfigError(f"{model.name}: {why}.")
             return Endpoint(model.base_url, key_of(model, self.settings))
-        return self._local(model)
+        running = self.servers.running(model)
+        return Endpoint(*running) if running else self._started(model)
 
     def missing_key(self, model: Model) -> str:
         """ "" or why there is no key to ask `model` with, and what to do about it."""
@@ -69,7 +71,7 @@ class Providers:
                 self._servers = LocalServers(self.settings)
             return self._servers
 
-    async def _local(self, model: Model) -> Endpoint:
+    async def _started(self, model: Model) -> Endpoint:
         import asyncio
 
         return Endpoint(*await asyncio.to_thread(self.servers.address, model))

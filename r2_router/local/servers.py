@@ -42,15 +42,19 @@ class LocalServers:
         Its slots hold the model's context_window. Raises LocalModelError if the extra or the weights are
         missing, memory is short, or the server does not start.
         """
-        key = (model.weights, model.context_window or SLOT_TOKENS)
-        running = self._servers.get(key)
-        if running is not None and running.is_ready():
-            return running.base_url, running.key
+        if found := self.running(model):
+            return found
+        key = _key(model)
         with self._starting:  # one at a time: each measures the memory that those before it left
             running = self._servers.get(key)
             if running is None or not running.is_ready():
                 running = self._start(model, key, running)
             return running.base_url, running.key
+
+    def running(self, model: Model) -> tuple[str, Secret] | None:
+        """`address`, where the server of `model` runs already; at once."""
+        server = self._servers.get(_key(model))
+        return (server.base_url, server.key) if server is not None and server.is_ready() else None
 
     def stop(self) -> None:
         """Stop every server and free its memory, one that is still starting too. A later use starts it anew."""
@@ -66,6 +70,10 @@ class LocalServers:
         except LocalModelError as error:
             raise LocalModelError(f"{model.name}: {error}. Try again, or use another model.") from None
         return server
+
+
+def _key(model: Model) -> _Key:
+    return model.weights, model.context_window or SLOT_TOKENS
 
 
 def _stop_all(servers: dict[_Key, ServerProcess]) -> None:

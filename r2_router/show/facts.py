@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from r2_router.words import asked_for, usd
 
 if TYPE_CHECKING:
-    from r2_router.generate import Answer
+    from r2_router.generate import Answer, Event
 
 
 def answer_facts(answer: Answer) -> str:
@@ -24,6 +24,17 @@ def answer_facts(answer: Answer) -> str:
         f"{answer.model}, {asked_for(answer.budget)}: {answer.completion_tokens:,} tokens{cut}{stopped}{calls}{cached}"
         f", {usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
     )
+
+
+def event_text(event: Event) -> str:
+    """What goes on while no text comes."""
+    said = {
+        "loading": f"loading {event.model} …",
+        "asking": f"asking {event.model}, {asked_for(event.budget)} …",
+        "thinking": f"{event.model} is thinking …",
+        "failed": f"{event.model}: {event.detail}",
+    }
+    return said[event.kind]
 
 
 def how_to_ask(model_id: str, base_url: str, max_tokens: int | None, instruction: str) -> str:

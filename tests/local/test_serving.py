@@ -18,11 +18,14 @@ import httpx
 import psutil
 import pytest
 
+from r2_router import R2Router
 from r2_router.config.settings import Secret, Settings
 from r2_router.errors import LocalModelError
+from r2_router.generate import run
 from r2_router.local.process import Launch, ServerProcess
 from r2_router.local.servers import LocalServers
 from r2_router.pools.model import Model
+from r2_router.routing.request import Request
 
 GONE_SECONDS = 20.0
 
@@ -89,6 +92,20 @@ def test_a_real_answer_is_capped_where_asked(servers: LocalServers, model: Model
     short = complete(address, "What is 2+2?", 60)
     assert short["choices"][0]["finish_reason"] == "stop"
     assert "4" in short["choices"][0]["message"]["content"]
+
+
+@pytest.mark.slow
+def test_that_a_model_is_loaded_is_told_the_first_time(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("R2_MODELS_DIR", str(smollm2.parent))
+    router = R2Router.from_pretrained()
+    told: list[str] = []
+    for _ in range(2):
+        stream = router.ask(
+            Request.read("What is 2+2?", model="SmolLM2-135M-Instruct", budget=12),
+            on_event=lambda event: told.append(event.kind),
+        )
+        run(stream.result())
+    assert told == ["loading", "asking", "asking"]
 
 
 @pytest.mark.slow

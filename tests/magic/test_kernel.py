@@ -74,10 +74,12 @@ def kernel(server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_cell_streams_into_one_output(kernel: Kernel) -> None:
     reply, messages = kernel.run("%%r2\nWhat is the capital of Italy?")
     assert reply["status"] == "ok"
-    ranking, waiting = of_type(messages, "display_data")
+    loading, ranking, waiting = of_type(messages, "display_data")
+    assert loading["data"]["text/plain"] == "loading the router …"
     assert "<table" in ranking["data"]["text/html"]
     assert waiting["data"]["text/plain"].startswith("asking ")
-    updates = of_type(messages, "update_display_data")
+    gone, *updates = of_type(messages, "update_display_data")
+    assert (gone["transient"]["display_id"], gone["data"]["text/plain"]) == (loading["transient"]["display_id"], "")
     assert {u["transient"]["display_id"] for u in updates} == {waiting["transient"]["display_id"]}
     assert updates[-1]["data"]["text/markdown"] == "Rome is the **capital**."
     (result,) = of_type(messages, "execute_result")
@@ -146,7 +148,8 @@ def test_a_saved_notebook_keeps_table_and_answer(server: ChatServer, tmp_path: P
     file = tmp_path / "saved.ipynb"
     nbformat.write(notebook, file)
     reloaded = nbformat.read(file, as_version=4)
-    ranking, text, facts = reloaded.cells[1].outputs
+    gone, ranking, text, facts = reloaded.cells[1].outputs
+    assert gone.data == {"text/plain": ""}
     assert "<table" in ranking.data["text/html"]
     assert "Filtered out" in ranking.data["text/html"] or "Why this one" in ranking.data["text/html"]
     assert text.data["text/markdown"] == "Rome is the **capital**."
@@ -161,10 +164,12 @@ def test_a_comparison_says_what_it_does_and_is_one_page(kernel: Kernel, server: 
     server.then(says("It is <b>Rome</b>."), says("Rome."))
     reply, messages = kernel.run("%%r2 --compare 2\nWhat is the capital of {country}?")
     assert reply["status"] == "ok"
-    note, _ = of_type(messages, "display_data")
-    assert "Left as typed: {country}" in note["data"]["text/plain"]
-    asked = [u["data"]["text/plain"] for u in of_type(messages, "update_display_data")]
-    assert [text[:7] for text in asked] == ["asking ", "asking ", ""]
+    note, loading, asking = (m["data"]["text/plain"] for m in of_type(messages, "display_data"))
+    assert "Left as typed: {country}" in note
+    assert loading.startswith("loading ")
+    asked = [asking, *(u["data"]["text/plain"] for u in of_type(messages, "update_display_data"))]
+    assert [text[:7] for text in asked if text] == ["asking ", "asking "]
+    assert asked[-1] == ""
     (result,) = of_type(messages, "execute_result")
     assert result["data"]["text/html"].count("<section>") == 2
     assert "&lt;b&gt;Rome&lt;/b&gt;" in result["data"]["text/html"]

@@ -48,6 +48,14 @@ def test_a_terminal_gets_colours_the_text_and_a_short_error(server: ChatServer, 
     assert server.bodies[0]["messages"][0]["content"].startswith("What is [red]5[/red]?")
 
 
+def test_what_is_waited_for_is_said_and_gone_when_the_answer_comes(server: ChatServer, tmp_path: Path) -> None:
+    shown = on_a_terminal(cells(tmp_path, CELLS))
+    gone = re.escape("\x1b[0m\r\x1b[K")
+    assert re.search(f"loading the router …{gone}", shown)
+    assert re.search(f"asking [^\x1b]+ …{gone}Rome is", shown)
+    assert shown.count("loading the router") == 1
+
+
 @pytest.mark.parametrize("option", ["", "--no-stream", "--format text --no-stream"])
 def test_an_answer_cannot_drive_the_terminal_of_a_cell(option: str, server: ChatServer, tmp_path: Path) -> None:
     server.then(says(*DRIVES))
