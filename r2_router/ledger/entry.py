@@ -31,9 +31,11 @@ class Entry(Record):
     the provider read, those of them that came from its prompt cache and went into it, and what that saved, less than
     0 where more was written than read. `explored_usd`: the expected net value that an exploration gave up.
 
-    `caller` names whose token asked, None where nobody's did.
+    `caller` names whose token asked, None where nobody's did. `provider_batch` is the id of the provider's batch in
+    which it was asked, at a batch's price; None where it was asked alone.
 
-    The ledger fills `id`, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told to.
+    The ledger fills `id` where it is empty, `time` (UTC, ISO form) and `query_sha256`, and keeps `query` only if told
+    to.
     """
 
     face: Face
@@ -65,6 +67,7 @@ class Entry(Record):
     time: str = ""
     query_sha256: str = ""
     caller: str | None = None
+    provider_batch: str | None = None
 
 
 def new_id(now: datetime) -> str:

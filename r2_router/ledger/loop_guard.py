@@ -6,11 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from r2_router.acting import acting
+from r2_router.ledger.money import to_nanos
+from r2_router.ledger.spend_limits import Reservation
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from r2_router.ledger.spend_limits import Reservation, SpendGuard
+    from r2_router.ledger.spend_limits import SpendGuard
     from r2_router.ledger.store import Ledger
     from r2_router.routing.considered import Candidate
 
@@ -37,6 +39,21 @@ class LoopGuard:
         except asyncio.CancelledError:
             reserving.add_done_callback(self._give_back)
             raise
+
+    def reservation(self, worst_case_cost_usd: float, /) -> Reservation:
+        """One for several calls, that `hold` is to hold: whoever notes it before can settle it after a crash too."""
+        caller = acting()
+        nanos = to_nanos(worst_case_cost_usd, "The cost of a call")
+        return Reservation(self._guard.today(), nanos, caller.name if caller else "")
+
+    async def hold(self, reservation: Reservation, candidate: Candidate, dearest_usd: float, /) -> None:
+        """Hold `reservation` for calls like those of `candidate`, the dearest of which may cost `dearest_usd`. Errors
+        as in `reserve`."""
+        import asyncio
+
+        dearest = to_nanos(dearest_usd, "The cost of a call")
+        hold = partial(self._guard.hold, reservation, candidate, dearest, acting())
+        await asyncio.wrap_future(self._ledger.put_off(hold))
 
     def settle(self, reservation: Reservation, cost_usd: float, /) -> None:
         """As SpendGuard's, soon. Killed before that, the process leaves the reservation: the worst case counts."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from r2_router.acting import acting
@@ -57,40 +59,52 @@ class Recorder:
     ) -> str:
         """Write a decision, its answer or its failure to the ledger; the entry's id. What was answered is kept, where
         text is, if the query was all that was asked (`alone`): else nobody could judge it later."""
+        entry = concluded(self.entry(decision, answer), answer, error, attempts)
+        return self.ledger.record(entry, said=answer.text if answer and alone else "")
+
+    def entry(self, decision: Decision, answer: Answer | None = None) -> Entry:
+        """A decision of which nothing came yet, by the candidate that gave the `answer`, if one did."""
         best, caller = decision.best, acting()
         obvious = baseline(decision)
-        outcome, reason = _outcome(answer, error)
-        told = None if answer is None or answer.usage_estimated else answer
-        tried = answer.attempts if answer else attempts or getattr(error, "attempts", ())
-        return self.ledger.record(
-            Entry(
-                face=self.face,
-                caller=caller and caller.name,
-                outcome=outcome,
-                reason=reason,
-                model=answer.model if answer else best.model,
-                budget=answer.budget if answer else best.budget,
-                checkpoint=decision.checkpoint,
-                query=decision.query,
-                input_tokens=decision.input_tokens,
-                lambda_val=decision.lambda_val,
-                worth_usd=decision.worth_usd,
-                predicted_quality=_known(answer.predicted_quality if answer else best.predicted_quality),
-                predicted_output_tokens=_known(_tokens(decision, answer)),
-                predicted_cost_usd=_known(answer.predicted_cost_usd if answer else best.predicted_cost_usd),
-                output_tokens=answer.completion_tokens if answer else None,
-                cost_usd=sum(attempt.cost_usd for attempt in tried) if tried else None,
-                baseline_cost_usd=None if obvious is None else obvious.candidate.predicted_cost_usd,
-                latency_s=answer.latency_s if answer else None,
-                attempts=len(tried),
-                prompt_tokens=told and told.prompt_tokens,
-                cache_read_tokens=told and told.cache_read_tokens,
-                cache_write_tokens=told and told.cache_write_tokens,
-                cache_saved_usd=told and told.cache_saved_usd,
-                explored_usd=_explored(decision, answer),
-            ),
-            said=answer.text if answer and alone else "",
+        return Entry(
+            face=self.face,
+            caller=caller and caller.name,
+            outcome="decided",
+            model=answer.model if answer else best.model,
+            budget=answer.budget if answer else best.budget,
+            checkpoint=decision.checkpoint,
+            query=decision.query,
+            input_tokens=decision.input_tokens,
+            lambda_val=decision.lambda_val,
+            worth_usd=decision.worth_usd,
+            predicted_quality=_known(answer.predicted_quality if answer else best.predicted_quality),
+            predicted_output_tokens=_known(_tokens(decision, answer)),
+            predicted_cost_usd=_known(answer.predicted_cost_usd if answer else best.predicted_cost_usd),
+            baseline_cost_usd=None if obvious is None else obvious.candidate.predicted_cost_usd,
+            explored_usd=_explored(decision, answer),
         )
+
+
+def concluded(
+    entry: Entry, answer: Answer | None, error: BaseException | None = None, attempts: Sequence[Attempt] = ()
+) -> Entry:
+    """`entry` with what came of it: an answer, a failure after these attempts, or nothing yet."""
+    outcome, reason = _outcome(answer, error)
+    told = None if answer is None or answer.usage_estimated else answer
+    tried = answer.attempts if answer else attempts or getattr(error, "attempts", ())
+    return replace(
+        entry,
+        outcome=outcome,
+        reason=reason,
+        output_tokens=answer.completion_tokens if answer else None,
+        cost_usd=sum(attempt.cost_usd for attempt in tried) if tried else None,
+        latency_s=answer.latency_s if answer else None,
+        attempts=len(tried),
+        prompt_tokens=told and told.prompt_tokens,
+        cache_read_tokens=told and told.cache_read_tokens,
+        cache_write_tokens=told and told.cache_write_tokens,
+        cache_saved_usd=told and told.cache_saved_usd,
+    )
 
 
 def _outcome(answer: Answer | None, error: BaseException | None) -> tuple[Outcome, str]:

@@ -145,6 +145,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    ("ALTER TABLE entries ADD COLUMN provider_batch TEXT",),
 )
 
 _MANY = 100_000  # entries that take a moment to bring up to date

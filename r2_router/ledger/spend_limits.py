@@ -97,12 +97,24 @@ class SpendGuard:
         Raises SpendLimitError over a limit, the caller's own among them; LedgerError if a limit a day or a month is set
         and the ledger, which keeps it, cannot be written. A free call always passes.
         """
-        now = self._ledger.now().astimezone(UTC)
         nanos = to_nanos(worst_case_cost_usd, "The cost of a call")
-        reservation = Reservation(now.date().isoformat(), nanos, caller.name if caller else "")
+        reservation = Reservation(self.today(), nanos, caller.name if caller else "")
+        self.hold(reservation, candidate, nanos, caller)
+        return reservation
+
+    def today(self) -> str:
+        """The UTC day on which what is reserved now counts."""
+        return self._ledger.now().astimezone(UTC).date().isoformat()
+
+    def hold(
+        self, reservation: Reservation, candidate: Candidate, dearest_nanos: int, caller: Caller | None = None
+    ) -> None:
+        """Hold a new reservation for several calls like those of `candidate`, the dearest of which may cost
+        `dearest_nanos`. Raises what `reserve` raises."""
+        now, nanos = self._ledger.now().astimezone(UTC), reservation.nanos
         if nanos == 0:
-            return reservation
-        self._check("call", self._limits.get("call"), candidate, nanos, now)
+            return
+        self._check("call", self._limits.get("call"), candidate, dearest_nanos, now)
         try:
             with self._ledger.lock:
                 with self._ledger.transaction() as db:
@@ -114,7 +126,6 @@ class SpendGuard:
                 reservation.written = True
         except LedgerError as error:
             self._pass_unreserved(error, caller)
-        return reservation
 
     def settle(self, reservation: Reservation, real_cost_usd: float | None) -> None:
         """Replace a reservation by what the call cost; None if nobody knows, which counts as the worst case.

@@ -107,12 +107,17 @@ class Ledger:
         that is a warning in the log of `r2_router`, once, and no error: no answer is lost for its ledger."""
         now = self.now()
         with self._noting:
-            answer_id = self._draw(now)
+            answer_id = entry.id or self._draw(now)
             self._waiting.append(self._row(entry, answer_id, now, said))
             if len(self._waiting) > _MOST_WAITING:
                 self._waiting.pop()
             self._call()
         return answer_id
+
+    def draw_id(self) -> str:
+        """The id of an entry that is to be recorded later: whoever notes it before can tell whether it was."""
+        with self._noting:
+            return self._draw(self.now())
 
     def _call(self) -> None:
         """Have what waits written."""

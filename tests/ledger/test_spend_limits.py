@@ -19,6 +19,7 @@ from support.ledgers import busy, ledger_at
 from r2_router.errors import InputError, LedgerError, SpendLimitError
 from r2_router.ledger import Ledger, SpendGuard
 from r2_router.ledger.money import exact_text, to_nanos, to_usd
+from r2_router.ledger.spend_limits import Reservation
 from r2_router.words import usd as usd_text
 
 CANDIDATE = SimpleNamespace(model="gemma", label="gemma @ 400")
@@ -384,3 +385,42 @@ def test_dollars_are_shown_with_the_digits_that_mean_something(amount, text):
 )
 def test_limits_are_shown_to_the_last_digit(nanos, text):
     assert exact_text(nanos) == text
+
+
+# -- several calls held together -----------------------------------------------------------------------------
+
+
+def together(guard: SpendGuard, usd: float, dearest: float) -> Reservation:
+    held = Reservation(guard.today(), to_nanos(usd, "usd"))
+    guard.hold(held, CANDIDATE, to_nanos(dearest, "dearest"))
+    return held
+
+
+def test_the_dearest_is_held_against_a_call_and_all_against_a_day(ledger: Ledger) -> None:
+    guard = SpendGuard(ledger, per_call=0.05, per_day=0.3)
+    together(guard, 0.2, 0.05)
+    assert refusal(lambda: together(guard, 0.05, 0.051)).period == "call"
+    assert refusal(lambda: together(guard, 0.101, 0.05)).period == "day"
+    assert reserved(ledger) == to_nanos(0.2, "usd")
+
+
+def test_what_another_process_held_is_settled_once_by_whoever_noted_it(ledger: Ledger, clock: Clock) -> None:
+    guard = SpendGuard(ledger, per_day=1.0)
+    held = together(guard, 0.2, 0.1)
+
+    def again() -> Reservation:
+        return Reservation(held.day, held.nanos, held.caller, held.id, written=True, tried=True)
+
+    clock.time += timedelta(hours=5)  # its process is gone: it counts as spent
+    guard.settle(guard.reserve(CANDIDATE, 0.01), 0.0)
+    assert spent(ledger) == held.nanos
+    guard.settle(again(), 0.03)
+    assert spent(ledger) == to_nanos(0.03, "usd")
+    guard.settle(again(), 0.03)
+    assert (spent(ledger), reserved(ledger)) == (to_nanos(0.03, "usd"), 0)
+
+
+def test_what_was_noted_and_never_held_is_settled_for_nothing(ledger: Ledger) -> None:
+    guard = SpendGuard(ledger, per_day=1.0)
+    guard.settle(Reservation(guard.today(), to_nanos(0.2, "usd"), written=True, tried=True), 0.0)
+    assert (spent(ledger), reserved(ledger)) == (0, 0)
