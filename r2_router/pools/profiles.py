@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from r2_router.config import toml_file as cf
 from r2_router.config.folders import shipped, user_config_dir
@@ -19,6 +19,21 @@ from r2_router.records import Record
 # know, and a word that is refused is dropped.
 _THINKING_OFF: Mapping[str, Any] = {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
 _THINKING_ON: Mapping[str, Any] = {"reasoning_effort": "medium", "chat_template_kwargs": {"enable_thinking": True}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTerms(Record):
+    """How a provider takes many requests at once, to be answered within a day, and what that costs; the fields are
+    those of `batch` in config/providers.toml. `price` None: genai-prices tells it for each model."""
+
+    api: Literal["openai", "anthropic", "openrouter"]
+    price: float | None = None
+    max_requests: int = 10_000
+    max_bytes: int = 100_000_000
+    window: str = "24h"
+    cap: str = "max_tokens"
+    date: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class Profile(Record):
     thinking_on: Mapping[str, Any] = field(default_factory=lambda: _THINKING_ON)
     refuses: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
+    batch: BatchTerms | None = None
 
     @property
     def key_variables(self) -> tuple[str, ...]:
@@ -96,6 +112,37 @@ def _header(value: object) -> str:
     return name
 
 
+def _batch(value: object) -> BatchTerms:
+    stated = cf.table(value)
+    if unknown := stated.keys() - _BATCH_KEYS.keys():
+        raise ValueError(f"knows {', '.join(_BATCH_KEYS)}, and no {min(unknown)}")
+    if "api" not in stated:
+        raise ValueError('must say its api: "openai", "anthropic" or "openrouter"')
+    values: dict[str, Any] = {}
+    for key, item in stated.items():
+        try:
+            values[key] = _BATCH_KEYS[key](item)
+        except ValueError as error:
+            raise ValueError(f"holds {key}, which {error}") from None
+    return BatchTerms(**values)
+
+
+def _api(value: object) -> str:
+    if value not in (known := ("openai", "anthropic", "openrouter")):
+        raise ValueError(f"must be one of {', '.join(map(repr, known))}, not {cf.shown(value)}")
+    return cast("str", value)
+
+
+_BATCH_KEYS: Mapping[str, cf.Check] = {
+    "api": _api,
+    "price": cf.fraction,
+    "max_requests": cf.count_above_zero,
+    "max_bytes": cf.count_above_zero,
+    "window": cf.text,
+    "cap": cf.text,
+    "date": cf.day,
+    "source": cf.text,
+}
 _KEYS: Mapping[str, cf.Check] = {
     "base_url": cf.url,
     "hosts": cf.texts,
@@ -107,4 +154,5 @@ _KEYS: Mapping[str, cf.Check] = {
     "thinking_on": cf.table,
     "refuses": cf.texts,
     "unserved": cf.texts,
+    "batch": _batch,
 }
