@@ -37,6 +37,7 @@ from r2_router.routing.worth import finite, trade_off, worths
 
 if TYPE_CHECKING:
     from r2_router.batches import Mapped
+    from r2_router.batches.planned import Planner
     from r2_router.embedders import Embedder
     from r2_router.generate import Answer, AnswerStream, Event, Messages, Options
     from r2_router.generate.generation import Guard
@@ -349,6 +350,7 @@ class R2Router:
         ProviderError, SpendLimitError or ConfigError.
         """
         from r2_router.generate import AnswerStream, Generation
+        from r2_router.generate.prepared import asked_with
 
         options = options or self.options
         request = request.with_fields(options.sampling)
@@ -357,10 +359,7 @@ class R2Router:
         if self._explore and (rng := np.random.default_rng()).random() < self._explore:
             decision = explored(decision, rng, self._explore)
         limits, instruction = decision.limits, request.form.instruction(decider.checkpoint.instruction)
-        if options.max_tokens is None and limits.max_tokens is not None:
-            options = replace(options, max_tokens=limits.max_tokens)
-        if instruction.temperature is not None:
-            options = replace(options, sampling={"temperature": instruction.temperature, **options.sampling})
+        options = asked_with(options, limits, instruction)
 
         def record(decided: Decision, *, answer: Answer | None = None, **told: Any) -> str:
             if answer is not None and (model := table.get(answer.model)) is not None:
@@ -605,3 +604,23 @@ def _unused(settings: Settings) -> str:
     from r2_router.setup.unused import unused
 
     return unused(settings)
+
+
+def batch_planner(router: R2Router, like: Request) -> Planner:
+    """What decides prompts that wish what `like` does, at what answers cost that can wait, and prepares them for their
+    providers' batches. For our own faces. Raises InputError for a forced model that is none."""
+    from r2_router.batches.planned import Planner
+    from r2_router.pools.batch_prices import at_batch_price
+
+    decider = router._who_knows(like)  # pyright: ignore[reportPrivateUsage]
+    decide = router._decide  # pyright: ignore[reportPrivateUsage]
+    providers = router._providers  # pyright: ignore[reportPrivateUsage]
+    waiting = decider.at_prices(lambda model: at_batch_price(model, providers.base_url(model)) or model)
+    return Planner(
+        decide=lambda requests: decide(waiting, requests, ready_only=True),
+        model=decider.pool.get,
+        providers=providers,
+        instruction=decider.checkpoint.instruction,
+        options=router.options,
+        recorder=router._recorder(),  # pyright: ignore[reportPrivateUsage]
+    )

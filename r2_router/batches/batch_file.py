@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,19 @@ from r2_router.ledger.money import to_nanos, to_usd
 from r2_router.ledger.working_file import WorkingFile
 
 _PAGE = 1000
+# Providers' batches, the prompts that are in them at the most each may cost, and lines that the ledger is to have.
+JOBS = """
+    CREATE TABLE IF NOT EXISTS jobs (
+        key TEXT PRIMARY KEY, state TEXT NOT NULL, batch_id TEXT NOT NULL, began REAL NOT NULL, about TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS sent (
+        position INTEGER PRIMARY KEY, job TEXT NOT NULL, nanos INTEGER NOT NULL, about TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS sent_by_job ON sent (job);
+    CREATE TABLE IF NOT EXISTS unrecorded (
+        id TEXT PRIMARY KEY, job TEXT NOT NULL, entry TEXT NOT NULL, said TEXT NOT NULL
+    )
+"""
 
 
 class BatchFile(WorkingFile):
@@ -23,6 +37,10 @@ class BatchFile(WorkingFile):
         INSERT INTO spent VALUES (0)
     """
     max_usd: float | None = None
+
+    def prepare(self, db: sqlite3.Connection) -> None:
+        for statement in JOBS.split(";"):  # a folder that was begun before there were any lacks them
+            db.execute(statement)
 
     def give_up_calls(self, indices: Iterable[int] | None = None) -> None:
         """Calls for these prompts, None for all, that an earlier process left under way count as spent in full: they
@@ -39,15 +57,18 @@ class BatchFile(WorkingFile):
             db.execute("DELETE FROM rows WHERE failed")
 
     def holds(self, index: int) -> bool:
-        """Whether the prompt is done."""
-        return self.one("SELECT 1 FROM rows WHERE position = ?", (index,)) is not None
+        """Whether the prompt is done, or in a provider's batch."""
+        return any(
+            self.one(f"SELECT 1 FROM {table} WHERE position = ?", (index,)) is not None  # noqa: S608
+            for table in ("rows", "sent")
+        )
 
     def begin(self, index: int, most_usd: float) -> bool:
         """Note that the prompt may cost so much by now; False, and nothing noted, where the limit would be passed."""
         nanos = to_nanos(most_usd, "The cost of a call")
         with self.transaction() as db:
-            others = self.one("SELECT COALESCE(SUM(nanos), 0) FROM calls WHERE position <> ?", (index,))
-            if self.max_usd is not None and self._spent + others + nanos > to_nanos(self.max_usd, "max_usd"):
+            noted = self.one("SELECT nanos FROM calls WHERE position = ?", (index,)) or 0
+            if not self.fits(nanos - noted):
                 return False
             db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (index, nanos))
         return True
@@ -66,10 +87,14 @@ class BatchFile(WorkingFile):
             if kept:
                 db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (index, int(failed), text))
 
+    def fits(self, nanos: int) -> bool:
+        """Whether the limit leaves so much."""
+        return self.max_usd is None or self._committed + nanos <= to_nanos(self.max_usd, "max_usd")
+
     @property
     def spent_usd(self) -> float:
-        """Dollars spent, calls under way at their most."""
-        return to_usd(self._spent + self.one("SELECT COALESCE(SUM(nanos), 0) FROM calls"))
+        """Dollars spent, calls under way and what is in providers' batches at their most."""
+        return to_usd(self._committed)
 
     def counts(self) -> tuple[int, int]:
         """How many prompts are answered, and how many failed."""
@@ -88,5 +113,5 @@ class BatchFile(WorkingFile):
             yield [json.loads(row) for _, row in found]
 
     @property
-    def _spent(self) -> int:
-        return self.one("SELECT nanos FROM spent")
+    def _committed(self) -> int:
+        return sum(self.one(f"SELECT COALESCE(SUM(nanos), 0) FROM {table}") for table in ("spent", "calls", "sent"))  # noqa: S608

@@ -42,11 +42,11 @@ def route_each(
                 requests[index] = read(prompt)
             except R2Error as error:
                 found[index] = Mapped(index, error=str(error))
-        found |= _decided(requests, decide)
+        found |= decided(requests, decide)
         yield from (found[index] for index, _ in chunk)
 
 
-def _decided(requests: dict[int, Request], decide: Callable[[Sequence[Request]], list[Decision]]) -> dict[int, Mapped]:
+def decided(requests: dict[int, Request], decide: Callable[[Sequence[Request]], list[Decision]]) -> dict[int, Mapped]:
     """All together; one by one where one of them fails."""
     if not requests:
         return {}
@@ -55,7 +55,7 @@ def _decided(requests: dict[int, Request], decide: Callable[[Sequence[Request]],
     except R2Error as error:
         if len(requests) == 1:
             return {index: Mapped(index, error=str(error)) for index in requests}
-        return {index: each for i, r in requests.items() for index, each in _decided({i: r}, decide).items()}
+        return {index: each for i, r in requests.items() for index, each in decided({i: r}, decide).items()}
     return {index: Mapped(index, decision) for index, decision in zip(requests, decisions, strict=True)}
 
 

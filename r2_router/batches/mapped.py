@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Mapped(Record):
     """The prompt at `index`, counted from 0: its decision, its answer where one was asked for, or the `error` that
-    stands for them. `cost_usd` is what it took, failed tries included."""
+    stands for them. `cost_usd` is what it took, failed tries included; `provider_batch` the id of the provider's batch
+    in which it was asked, "" where it was asked alone."""
 
     index: int
     decision: Decision | None = None
     answer: Answer | None = None
     error: str = ""
     cost_usd: float = 0.0
+    provider_batch: str = ""
 
     def row(self) -> dict[str, Any]:
         """One row of a table: numbers and texts only, None for what there is not."""
@@ -42,4 +44,5 @@ class Mapped(Record):
             "cost_usd": self.cost_usd if answer or self.cost_usd else None,
             "latency_s": answer and answer.latency_s,
             "error": self.error or None,
+            "provider_batch": self.provider_batch or None,
         }

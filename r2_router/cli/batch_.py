@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r2_router.cli import common
+from r2_router.cli import common, provider_batch
 from r2_router.cli.options import add_wish_options, wishes
 from r2_router.errors import InputError
 
@@ -60,6 +60,7 @@ def register(commands: common.Commands) -> None:
     parser.add_argument(
         "--workers", type=common.count_above_zero, metavar="N", help="with --engine ray (default: one a core)"
     )
+    provider_batch.add_options(parser)
     add_wish_options(parser)
     common.add_router_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout at the end")
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         check_amount(args.max_usd, "--max-usd")
     if args.workers is not None and args.engine != "ray":
         raise InputError("--workers is for --engine ray: here one process uses all cores.")
+    provider_batch.check_options(args)
     common_read = _reader(args)
     common_read(".")  # a wish that cannot be used is an error of the command, and not of each prompt
     if args.engine == "ray":
@@ -180,24 +182,30 @@ def _answer(args: argparse.Namespace, router: R2Router, output: Path) -> int:
         store.give_up_calls()
         store.forget_failures()
         if args.engine == "here":
-            _stoppable(lambda: run_loop(_answered(args, router, store, total)))
+            _stoppable(lambda: run_loop(_asked(args, router, store, total)), store)
     if args.engine == "ray":  # its keeper opens the file
         _stoppable(lambda: _answered_on_ray(args, path, total, digest))
     with BatchFile(path) as store:
         write_mapped_rows(output / ROWS, store.pages())
         answered, failed = store.counts()
         spent = store.spent_usd
+        waiting = provider_batch.note_waiting(store)
     found = {"file": str(output / ROWS), "prompts": total, "answered": answered, "failed": failed, "spent_usd": spent}
-    if answered + failed < total:
-        common.note(f"--max-usd {args.max_usd:g} leaves {total - answered - failed:,} prompts unanswered.")
+    if args.provider_batch:
+        found["waiting"] = waiting
+    if left := total - answered - failed - waiting:
+        why = f"--max-usd {args.max_usd:g} leaves" if args.max_usd is not None else "The cancelled batches leave"
+        common.note(f"{why} {left:,} prompts unanswered.")
     return _report(args, found)
 
 
-def _stoppable(work: Callable[[], object]) -> None:
+def _stoppable(work: Callable[[], object], store: BatchFile | None = None) -> None:
     try:
         work()
     except KeyboardInterrupt:
         common.note("Stopped. Every answer is kept: the same command goes on from here.")
+        if store is not None:
+            provider_batch.note_waiting(store, stopped=True)
         raise
 
 
@@ -227,8 +235,25 @@ def _answered_on_ray(args: argparse.Namespace, store: Path, total: int, key: str
     )
 
 
-async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile, total: int) -> None:
+async def _asked(args: argparse.Namespace, router: R2Router, store: BatchFile, total: int) -> None:
     """Answer what is not answered yet."""
+
+    def left() -> Iterator[tuple[int, Any]]:
+        return ((index, prompt) for index, prompt in _prompts(args) if not store.holds(index))
+
+    async def ask(prompts: Iterable[tuple[int, Any]]) -> None:
+        await _answered(args, router, store, total, prompts)
+
+    if not args.provider_batch:
+        await ask(left())
+        return
+    await provider_batch.answered_by_batches(args, router, store, _reader(args), left, ask)
+
+
+async def _answered(
+    args: argparse.Namespace, router: R2Router, store: BatchFile, total: int, prompts: Iterable[tuple[int, Any]]
+) -> None:
+    """Ask these prompts at once, and keep what is answered."""
     from r2_router.batches.each import answer_each
     from r2_router.show.tables import is_terminal
     from r2_router.words import usd
@@ -238,9 +263,8 @@ async def _answered(args: argparse.Namespace, router: R2Router, store: BatchFile
     def ask(request: Request, guard: RunGuard) -> AnswerStream:  # who was cut off asks with the same key again
         return router.ask(request, guard=guard, options=replace(options, request_key=f"{batch}\n{guard.index}"))
 
-    left = ((index, prompt) for index, prompt in _prompts(args) if not store.holds(index))
     found = answer_each(
-        left,
+        prompts,
         _reader(args),
         ask,
         guard=router.guard,

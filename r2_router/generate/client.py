@@ -82,7 +82,7 @@ async def ask(
             yield last
     finally:
         reply.close()
-    _check_whole(reply, endpoint, offers_tools(body))
+    check_whole(reply, endpoint, offers_tools(body))
 
 
 async def _next_block(blocks: AsyncIterator[bytes], clock: _Clock, reply: Reply) -> bytes:
@@ -107,7 +107,7 @@ async def _drain(blocks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def _check_whole(reply: Reply, endpoint: Endpoint, tools: bool) -> None:
+def check_whole(reply: Reply, endpoint: Endpoint, tools: bool) -> None:
     """Raise TryError unless the provider said that it is done, and gave an answer: text, or the call of a tool where
     `tools` were offered."""
     if not reply.whole:

@@ -58,10 +58,11 @@ class Endpoint:
         behind = f"?{urlencode(query)}" if query and not base.endswith("/v1") else ""
         return f"{base}/chat/completions{behind}"
 
-    def sign(self, request: httpx.Request) -> httpx.Request:
-        """Put the key on a request, at the last moment: no frame of ours holds it for a traceback to show."""
+    def sign(self, request: httpx.Request, header: str = "") -> httpx.Request:
+        """Put the key on a request, at the last moment: no frame of ours holds it for a traceback to show. It goes into
+        `header`, else where the provider usually wants it."""
         if self.key is not None:
-            header = self.profile.key_header
+            header = header or self.profile.key_header
             request.headers[header or "Authorization"] = self.key.reveal() if header else f"Bearer {self.key.reveal()}"
         return request
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from r2_router.checkpoints.format import Instruction
 from r2_router.generate.body import Body, Options, chat_body
@@ -13,6 +14,7 @@ from r2_router.generate.refused import CAPS
 from r2_router.pools.model import Model
 from r2_router.pools.part_tokens import part_tokens
 from r2_router.routing.considered import Candidate
+from r2_router.routing.decision import Limits
 from r2_router.routing.messages import Message, counted_parts, instruct, prompt_tokens
 from r2_router.routing.needs import PLAIN, Form
 from r2_router.routing.tokens import estimate_tokens
@@ -21,6 +23,15 @@ from r2_router.routing.tokens import estimate_tokens
 _UNLIMITED_TOKENS = 8192
 _UNLIMITED_TIMES = 4
 _LEAST_TOKENS = 16  # of a cap that makes room for a prompt
+
+
+def asked_with(options: Options, limits: Limits, instruction: Instruction) -> Options:
+    """`options` with what the limits of a request and the instruction as it is sent say besides."""
+    if options.max_tokens is None and limits.max_tokens is not None:
+        options = replace(options, max_tokens=limits.max_tokens)
+    if instruction.temperature is not None:
+        options = replace(options, sampling={"temperature": instruction.temperature, **options.sampling})
+    return options
 
 
 class Prepared:

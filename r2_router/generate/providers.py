@@ -41,6 +41,10 @@ class Providers:
         running = self.servers.running(model)
         return Endpoint(*running) if running else self._started(model)
 
+    def base_url(self, model: Model) -> str:
+        """The server at which `model` is asked, "" for a local one."""
+        return self.settings.llm_api_base or model.base_url
+
     def missing_key(self, model: Model) -> str:
         """ "" or why there is no key to ask `model` with, and what to do about it."""
         return "" if self.settings.llm_api_base else missing_key(model, self.settings)

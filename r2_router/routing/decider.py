@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -74,6 +74,11 @@ class Decider:
         self._reader = Reader(self.predictor, self.embed)
         self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
         self._ready: tuple[Pool, CandidateTable] | None = None
+
+    def at_prices(self, price: Callable[[Model], Model]) -> Decider:
+        """This decider over the same models at other prices, for answers that come when no prompt cache is warm."""
+        pool = replace(self.pool, models={model.name: price(model) for model in self.pool})
+        return Decider(self.checkpoint, pool, self._texts, self._readiness, unused=self._unused, compat=self._compat)
 
     @property
     def table(self) -> CandidateTable:

@@ -15,7 +15,7 @@ _TYPES = {
     **{"index": "int64", "model": "string", "budget": "string", "predicted_quality": "float64"},
     **{"predicted_output_tokens": "float64", "predicted_cost_usd": "float64", "answer": "string"},
     **{"finish_reason": "string", "partial": "bool", "prompt_tokens": "int64", "completion_tokens": "int64"},
-    **{"cost_usd": "float64", "latency_s": "float64", "error": "string"},
+    **{"cost_usd": "float64", "latency_s": "float64", "error": "string", "provider_batch": "string"},
 }
 
 
@@ -23,7 +23,7 @@ def rows_table(rows: Sequence[dict[str, Any]]) -> Any:
     """Rows as Mapped.row gives them, as an Arrow table whose columns have their type also where all are None."""
     pa = cast("Any", import_module("pyarrow"))
     schema = pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in _TYPES.items()])
-    return pa.Table.from_pydict({name: [row[name] for row in rows] for name in _TYPES}, schema)
+    return pa.Table.from_pydict({name: [row.get(name) for row in rows] for name in _TYPES}, schema)
 
 
 def write_mapped_rows(path: Path, pages: Iterable[list[dict[str, Any]]]) -> None:

@@ -1,0 +1,103 @@
+"""OpenAI's Batch API, which many providers speak: a file of requests, a batch of it, files with what came."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from typing import Any, Literal
+from urllib.parse import quote
+
+from r2_router.batches.batch_apis import BatchResult, ProviderBatch, chat_request, chat_result, count
+from r2_router.batches.batch_calls import BatchServer, CallError, compact
+from r2_router.generate.body import Body
+from r2_router.generate.wire import BodyError, read_json
+from r2_router.pools.profiles import BatchTerms
+from r2_router.records import as_dict
+
+_PATH = "/v1/chat/completions"
+_OURS = "r2_batch"  # in a batch's metadata: by which it is found again
+_OVER = ("completed", "failed", "expired", "cancelled")
+_PAGES = 50
+_CLOCKS_DIFFER_S = 3600.0
+
+
+class OpenAIBatches:
+    """Batches of the server `server`."""
+
+    cancels = True
+
+    def __init__(self, server: BatchServer, terms: BatchTerms) -> None:
+        self._server = server
+        self._terms = terms
+
+    def request(self, custom_id: str, body: Body) -> dict[str, Any] | None:
+        sent = chat_request(body, self._terms.cap)
+        return {"custom_id": custom_id, "method": "POST", "url": _PATH, "body": sent}
+
+    async def upload(self, key: str, requests: Sequence[bytes]) -> str:
+        found = await self._server.upload("/files", f"{key}.jsonl", b"\n".join(requests) + b"\n", purpose="batch")
+        return _id(found)
+
+    async def create(self, key: str, model_id: str, requests: Sequence[bytes], file_id: str) -> ProviderBatch:
+        asked = {
+            "input_file_id": file_id,
+            "endpoint": _PATH,
+            "completion_window": self._terms.window,
+            "metadata": {_OURS: key},
+        }
+        return _read(await self._server.post("/batches", compact(asked), Idempotency_Key=key))
+
+    async def find(
+        self, key: str, since: float, count: int, known: Collection[str]
+    ) -> ProviderBatch | Literal["unsure"] | None:
+        after: dict[str, str] = {}
+        for _ in range(_PAGES):
+            page = await self._server.get("/batches", limit=100, **after)
+            batches = [as_dict(item) for item in page.get("data") or ()]
+            for batch in batches:
+                if as_dict(batch.get("metadata")).get(_OURS) == key:
+                    return _read(batch)
+            oldest = batches[-1].get("created_at") if batches else None
+            old = isinstance(oldest, (int, float)) and oldest < since - _CLOCKS_DIFFER_S
+            if old or not batches or not page.get("has_more"):
+                break
+            after = {"after": _id(batches[-1])}
+        return None
+
+    async def look(self, batch_id: str) -> ProviderBatch:
+        return _read(await self._server.get(f"/batches/{quote(batch_id, safe='')}"))
+
+    async def results(self, batch: ProviderBatch) -> AsyncGenerator[BatchResult]:
+        for file in batch.files:
+            async for line in self._server.lines(f"/files/{quote(file, safe='')}/content"):
+                if line.strip():
+                    try:
+                        yield chat_result(read_json(line))
+                    except BodyError:
+                        continue  # whose it is cannot be told: its prompt is left without a result
+
+    async def cancel(self, batch_id: str) -> None:
+        await self._server.post(f"/batches/{quote(batch_id, safe='')}/cancel")
+
+
+def _read(document: dict[str, Any]) -> ProviderBatch:
+    status = str(document.get("status") or "").lower()
+    counts = as_dict(document.get("request_counts"))
+    reasons = [str(as_dict(item).get("message")) for item in as_dict(document.get("errors")).get("data") or ()]
+    files = (document.get("output_file_id"), document.get("error_file_id"))
+    failure = ("; ".join(reasons[:3]) or "no reason given") if status == "failed" else ""
+    return ProviderBatch(
+        _id(document),
+        status,
+        status in _OVER,
+        count(counts, "completed", "failed"),
+        count(counts, "total"),
+        failure,
+        tuple(file for file in files if isinstance(file, str) and file),
+    )
+
+
+def _id(document: dict[str, Any]) -> str:
+    found = document.get("id")
+    if not isinstance(found, str) or not found:
+        raise CallError("the server named no id")
+    return found
