@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from r2_router.batches.anthropic_messages_api import completion_of, message_params
-from r2_router.batches.batch_apis import BatchResult, ProviderBatch, count, position_of
+from r2_router.batches.batch_apis import MOST_PAGES, BatchResult, ProviderBatch, count, position_of
 from r2_router.batches.batch_calls import BatchServer, CallError
 from r2_router.generate.body import Body
 from r2_router.generate.endpoint import Endpoint
@@ -43,24 +43,25 @@ class AnthropicBatches:
         return _read(await self._server.post(_PATH, content, Idempotency_Key=key))
 
     async def find(
-        self, key: str, since: float, count: int, known: Collection[str]
+        self, key: str, since: float, size: int, known: Collection[str]
     ) -> ProviderBatch | Literal["unsure"] | None:
         """Its results tell by their ids whose a batch is; until it is over, one of as many requests may be it."""
         unsure, after = False, dict[str, str]()
-        while True:
+        for _ in range(MOST_PAGES):
             page = await self._server.get(_PATH, limit=100, **after)
             items = [as_dict(item) for item in page.get("data") or ()]
             recent = [item for item in items if _seconds(item) >= since - _CLOCKS_DIFFER_S]
             for batch in map(_read, recent):
-                if batch.id in known or batch.total != count:
+                if batch.id in known or batch.total != size:
                     continue
                 if not batch.over:
                     unsure = True
                 elif await self._is_of(key, batch):
                     return batch
             if len(recent) < len(items) or not items or not page.get("has_more"):
-                return "unsure" if unsure else None
+                break
             after = {"after_id": _read(items[-1]).id}
+        return "unsure" if unsure else None
 
     async def look(self, batch_id: str) -> ProviderBatch:
         return _read(await self._server.get(f"{_PATH}/{quote(batch_id, safe='')}"))

@@ -6,19 +6,19 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from r2_router.batches.batch_calls import BatchServer
 from r2_router.generate.body import Body
-from r2_router.generate.endpoint import Endpoint
-from r2_router.pools.profiles import BatchTerms
-from r2_router.records import Record
+from r2_router.generate.wire import read_error
+from r2_router.records import Record, as_dict
 
+MOST_PAGES = 100  # of a list of batches that are looked through
 _KEY_ENDS = "-"  # in a request's id: the key of its batch, then its position
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderBatch(Record):
     """A batch as its provider tells of it: `status` in its own word; whether it is `over`; how many of its `total`
-    requests are done, as far as is told; why it was refused as a whole, "" if it was not; files with its results."""
+    requests are done, as far as is told; why it was refused as a whole, "" if it was not; `crowded`: only because
+    others are under way; files with its results."""
 
     id: str
     status: str
@@ -26,6 +26,7 @@ class ProviderBatch(Record):
     done: int = 0
     total: int = 0
     failure: str = ""
+    crowded: bool = False
     files: tuple[str, ...] = ()
 
 
@@ -59,7 +60,7 @@ class BatchApi(Protocol):
         ...
 
     async def find(
-        self, key: str, since: float, count: int, known: Collection[str]
+        self, key: str, since: float, size: int, known: Collection[str]
     ) -> ProviderBatch | Literal["unsure"] | None:
         """The batch of that key and so many requests, sent since then (seconds since 1970), whose id never came; None
         where there is none; "unsure" where one that runs may be it. `known` are other batches'."""
@@ -76,19 +77,6 @@ class BatchApi(Protocol):
     async def cancel(self, batch_id: str) -> None:
         """Stop a running batch; what is answered by then stays, and is paid for."""
         ...
-
-
-def batch_api(endpoint: Endpoint, terms: BatchTerms) -> BatchApi:
-    """The batches of the server at `endpoint`."""
-    from r2_router.batches.anthropic_batches import AnthropicBatches
-    from r2_router.batches.openai_batches import OpenAIBatches
-    from r2_router.batches.openrouter_batches import OpenRouterBatches
-
-    if terms.api == "anthropic":
-        return AnthropicBatches(endpoint)
-    if terms.api == "openrouter":
-        return OpenRouterBatches(BatchServer(endpoint), terms)
-    return OpenAIBatches(BatchServer(endpoint), terms)
 
 
 def custom_id(key: str, position: int) -> str:
@@ -118,9 +106,6 @@ def chat_request(body: Body, cap: str) -> Body:
 
 def chat_result(line: dict[str, Any]) -> BatchResult:
     """A result in the form of OpenAI's output and error files."""
-    from r2_router.generate.wire import read_error
-    from r2_router.records import as_dict
-
     name, response, error = str(line.get("custom_id", "")), as_dict(line.get("response")), as_dict(line.get("error"))
     status, body = response.get("status_code"), as_dict(response.get("body"))
     if error and ("expired" in str(error.get("code")) or "cancel" in str(error.get("code"))):

@@ -27,7 +27,8 @@ from r2_router.errors import ConfigError, R2Error
 from r2_router.generate.refused import Complaint, Quirks, known_quirks, remember
 from r2_router.routing.request import Request
 
-_MISSES = 2  # looks at which a provider does not know a batch, until it is taken for never made
+_CROWDED = 429  # HTTP: too much at once
+_MISSES = 3  # looks at which a provider does not know a batch, until it is taken for never made
 _UNMADE = 3  # batches for one model that were never made, until no other is tried
 _FIRST_LOOK_S, _LAST_LOOK_S = 5.0, 60.0
 
@@ -131,13 +132,13 @@ class ProviderRun:
         self._holding.full = False
         for index, planned in self._planned(prompts, apart):
             model = planned.lane.model.name
-            lot = lots.setdefault(model, Lot(planned.lane))
+            lot = lots.get(model) or lots.setdefault(model, Lot(planned.lane, self._planner.recorder))
             if not lot.add(index, planned):
                 sent += await self._send_lot(lot)
-                lots[model] = Lot(planned.lane)
+                lots[model] = Lot(planned.lane, self._planner.recorder)
                 lots[model].add(index, planned)
             if self._holding.full:
-                break
+                return sent, apart
         for lot in lots.values():
             sent += await self._send_lot(lot)
         return sent, apart
@@ -174,20 +175,26 @@ class ProviderRun:
                 raise CallError(f"{lane.endpoint.host} made no batch, {_UNMADE} times over")
             file_id = await lane.api.upload(job.key, requests)
         except CallError as error:
-            self._refuse(job, lane, error.reason)
+            self._refuse(job, lane, error.reason, crowded=error.status == _CROWDED)
             return False
         self._jobs.sending(job)
         try:
             self._note(job, await lane.api.create(job.key, lane.model.id, requests, file_id))
         except CallError as error:
             if error.refused:
-                self._refuse(job, lane, error.reason)
+                self._refuse(job, lane, error.reason, crowded=error.status == _CROWDED)
                 return False
             self._tell(f"{error.reason}; whether it made the batch is being looked up.")
         return True
 
-    def _refuse(self, job: Job, lane: Lane, reason: str) -> None:
-        """The provider made no batch, or refused it: nothing is paid, and its prompts fail for the reason it gave."""
+    def _refuse(self, job: Job, lane: Lane, reason: str, *, crowded: bool = False) -> None:
+        """The provider made no batch, or refused it: nothing is paid, and its prompts fail for the reason it gave.
+        Where it is `crowded` by others that wait, they are as they were, until those have come back."""
+        if crowded and any(other.key != job.key for other in self._jobs.all("sending", "waiting")):
+            self._tell(f"{job.count:,} prompts for {job.model} wait until others have come back: {reason}.")
+            self._holding.full = True
+            self._holding.forget(job)
+            return
         self._tell(f"No batch of {job.count:,} prompts for {job.model}: {reason}.")
         answers = BatchAnswers(lane.model, lane.endpoint, "", 0.0)
         self._finish(job, [answers.unasked(prompt, reason) for prompt in self._jobs.prompts(job).values()])
@@ -253,7 +260,8 @@ class ProviderRun:
     async def _bring(self, job: Job, lane: Lane, batch: ProviderBatch) -> None:
         """Write what a batch that is over has brought."""
         if batch.failure:
-            self._refuse(job, lane, f"{batch.id}: {lane.endpoint.shown(batch.failure)}")
+            reason = f"{batch.id}: {lane.endpoint.shown(batch.failure)}"
+            self._refuse(job, lane, reason, crowded=batch.crowded)
             return
         prompts, outcomes = self._jobs.prompts(job), dict[int, Outcome]()
         answers = BatchAnswers(lane.model, lane.endpoint, batch.id, max(0.0, time.time() - job.began))

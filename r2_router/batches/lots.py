@@ -21,12 +21,14 @@ _MOST_REQUESTS = 20_000
 
 
 class Lot:
-    """Prompts for one model that are to be one batch."""
+    """Prompts for one model that are to be one batch; `sample` is a request of it without its texts."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, recorder: Recorder) -> None:
         self.lane = lane
         self.key = secrets.token_hex(8)
-        self.prompts: list[tuple[int, Planned]] = []
+        self.prompts: list[SentPrompt] = []
+        self.sample: dict[str, Any] = {}
+        self._recorder = recorder
         self._requests: dict[int, bytes] = {}
         self._bytes = 0
 
@@ -37,7 +39,10 @@ class Lot:
         most, most_bytes = min(_MOST_REQUESTS, terms.max_requests), min(_MOST_BYTES, terms.max_bytes)
         if self.prompts and (len(self.prompts) >= most or self._bytes + len(request) > most_bytes):
             return False
-        self.prompts.append((index, planned))
+        if not self.prompts:
+            emptied = [{"role": message["role"], "content": ""} for message in planned.body["messages"]]
+            self.sample = {**planned.body, "messages": emptied}
+        self.prompts.append(self._prompt(index, planned))
         self._requests[index] = request
         self._bytes += len(request) + 1
         return True
@@ -46,17 +51,16 @@ class Lot:
         """The requests of these prompts, in the order they were taken in."""
         return [request for index, request in self._requests.items() if index in indices]
 
-    @property
-    def sample(self) -> dict[str, Any]:
-        """A request of it without its texts."""
-        body = self.prompts[0][1].body
-        return {**body, "messages": [{"role": message["role"], "content": ""} for message in body["messages"]]}
+    def _prompt(self, index: int, planned: Planned) -> SentPrompt:
+        entry = self._recorder.entry(planned.decision)
+        nanos = to_nanos(planned.most_usd, "The cost of a call")
+        return SentPrompt(index, nanos, planned.reads, planned.decision.best, entry, planned.alone)
 
 
 class Holding:
     """Takes what a lot may cost from the limit of `store`, and from the user's own that `recorder` keeps.
 
-    `full`: the limit of the store left something out.
+    `full`: something was left out that may fit once batches have come back.
     """
 
     def __init__(self, store: BatchFile, jobs: Jobs, recorder: Recorder) -> None:
@@ -69,7 +73,7 @@ class Holding:
     async def hold(self, lot: Lot) -> Job | None:
         """A new job of as many of the lot's prompts as fit the limits; None where that is none. A prompt that the
         user's own limits leave no room for fails. Raises LedgerError where these cannot be kept."""
-        prompts = self._fitting([self._sent(index, planned) for index, planned in lot.prompts])
+        prompts = self._fitting(lot.prompts)
         while prompts:
             reservation = self._guard.reservation(sum(p.most_usd for p in prompts))
             held = {name: getattr(reservation, name) for name in ("day", "nanos", "caller", "id")}
@@ -122,8 +126,3 @@ class Holding:
             if prompt.index not in held:
                 self._store.write(Mapped(prompt.index, error=str(refusal)).row(), 0.0, failed=True, kept=True)
         return kept
-
-    def _sent(self, index: int, planned: Planned) -> SentPrompt:
-        entry = self._recorder.entry(planned.decision)
-        nanos = to_nanos(planned.most_usd, "The cost of a call")
-        return SentPrompt(index, nanos, planned.reads, planned.decision.best, entry, planned.alone)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from r2_router.batches.batch_apis import BatchResult, ProviderBatch, chat_request, chat_result, count
+from r2_router.batches.batch_apis import MOST_PAGES, BatchResult, ProviderBatch, chat_request, chat_result, count
 from r2_router.batches.batch_calls import BatchServer, CallError, compact
 from r2_router.generate.body import Body
 from r2_router.generate.wire import BodyError, read_json
@@ -16,7 +16,7 @@ from r2_router.records import as_dict
 _PATH = "/v1/chat/completions"
 _OURS = "r2_batch"  # in a batch's metadata: by which it is found again
 _OVER = ("completed", "failed", "expired", "cancelled")
-_PAGES = 50
+_CROWDED = "token_limit_exceeded"  # with what is queued already
 _CLOCKS_DIFFER_S = 3600.0
 
 
@@ -47,10 +47,10 @@ class OpenAIBatches:
         return _read(await self._server.post("/batches", compact(asked), Idempotency_Key=key))
 
     async def find(
-        self, key: str, since: float, count: int, known: Collection[str]
+        self, key: str, since: float, size: int, known: Collection[str]
     ) -> ProviderBatch | Literal["unsure"] | None:
         after: dict[str, str] = {}
-        for _ in range(_PAGES):
+        for _ in range(MOST_PAGES):
             page = await self._server.get("/batches", limit=100, **after)
             batches = [as_dict(item) for item in page.get("data") or ()]
             for batch in batches:
@@ -82,9 +82,10 @@ class OpenAIBatches:
 def _read(document: dict[str, Any]) -> ProviderBatch:
     status = str(document.get("status") or "").lower()
     counts = as_dict(document.get("request_counts"))
-    reasons = [str(as_dict(item).get("message")) for item in as_dict(document.get("errors")).get("data") or ()]
+    errors = [as_dict(item) for item in as_dict(document.get("errors")).get("data") or ()]
     files = (document.get("output_file_id"), document.get("error_file_id"))
-    failure = ("; ".join(reasons[:3]) or "no reason given") if status == "failed" else ""
+    said = "; ".join(str(error.get("message")) for error in errors[:3])
+    failure = (said or "no reason given") if status == "failed" else ""
     return ProviderBatch(
         _id(document),
         status,
@@ -92,6 +93,7 @@ def _read(document: dict[str, Any]) -> ProviderBatch:
         count(counts, "completed", "failed"),
         count(counts, "total"),
         failure,
+        any(error.get("code") == _CROWDED for error in errors),
         tuple(file for file in files if isinstance(file, str) and file),
     )
 

@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from r2_router.batches.batch_apis import BatchResult, ProviderBatch, chat_request, chat_result, count, position_of
+from r2_router.batches.batch_apis import (
+    MOST_PAGES,
+    BatchResult,
+    ProviderBatch,
+    chat_request,
+    chat_result,
+    count,
+    position_of,
+)
 from r2_router.batches.batch_calls import BatchServer, CallError, compact
 from r2_router.generate.body import Body
 from r2_router.pools.profiles import BatchTerms
@@ -40,24 +48,25 @@ class OpenRouterBatches:
         return _read(await self._server.post("/batches", content, Idempotency_Key=key))
 
     async def find(
-        self, key: str, since: float, count: int, known: Collection[str]
+        self, key: str, since: float, size: int, known: Collection[str]
     ) -> ProviderBatch | Literal["unsure"] | None:
         """Its results tell by their ids whose a batch is; until it is over, one of as many requests may be it."""
         unsure, after = False, dict[str, str]()
-        while True:
+        for _ in range(MOST_PAGES):
             earliest = int(since) - _CLOCKS_DIFFER_S
             page = await self._server.get("/batches", limit=100, created_after=earliest, **after)
             listed = [_read(as_dict(item)) for item in page.get("data") or ()]
             for batch in listed:
-                if batch.id in known or batch.total not in (0, count):
+                if batch.id in known or batch.total not in (0, size):
                     continue
                 if not batch.over:
                     unsure = True
                 elif any(position_of(key, r.custom_id) is not None for r in await self._all(batch.id)):
                     return batch
             if not listed or not page.get("has_more"):
-                return "unsure" if unsure else None
+                break
             after = {"after": listed[-1].id}
+        return "unsure" if unsure else None
 
     async def look(self, batch_id: str) -> ProviderBatch:
         return _read(await self._server.get(f"/batches/{quote(batch_id, safe='')}"))

@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from r2_router.batches.batch_apis import BatchApi, batch_api
+from r2_router.batches.anthropic_batches import AnthropicBatches
+from r2_router.batches.batch_apis import BatchApi
+from r2_router.batches.batch_calls import BatchServer
+from r2_router.batches.openai_batches import OpenAIBatches
+from r2_router.batches.openrouter_batches import OpenRouterBatches
 from r2_router.checkpoints.format import Instruction
 from r2_router.errors import ConfigError
 from r2_router.generate.billing import worst_case
@@ -97,4 +101,11 @@ class Planner:
         endpoint = self.providers.resolve(usual)
         if not isinstance(endpoint, Endpoint):
             raise ConfigError(f"{name} has an address and is local.")
-        return Lane(model, endpoint, terms, batch_api(endpoint, terms))
+        return Lane(model, endpoint, terms, _api(endpoint, terms))
+
+
+def _api(endpoint: Endpoint, terms: BatchTerms) -> BatchApi:
+    if terms.api == "anthropic":
+        return AnthropicBatches(endpoint)
+    server = BatchServer(endpoint)
+    return OpenRouterBatches(server, terms) if terms.api == "openrouter" else OpenAIBatches(server, terms)

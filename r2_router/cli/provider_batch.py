@@ -93,8 +93,8 @@ def note_waiting(store: BatchFile, *, stopped: bool = False) -> int:
     batches = "1 batch" if len(jobs) == 1 else f"{len(jobs)} batches"
     begin = "Stopped watching: " if stopped else ""
     common.note(
-        f"{begin}{prompts:,} prompts wait in {batches} at their providers, which go on. "
-        f"The same command brings in what they answer; with --provider-batch --cancel it stops them."
+        f"{begin}{prompts:,} prompts wait in {batches} at their providers, which go on. The same command with "
+        f"--provider-batch brings in what they answer; with --cancel too it stops them first."
     )
     return prompts
 

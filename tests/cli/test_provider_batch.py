@@ -37,11 +37,13 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchProvider]:
 class Batch:
     """A folder with prompts, and a pool whose models are asked by one API."""
 
-    def __init__(self, folder: Path, home: Path, provider: BatchProvider, api: str = "openai", n: int = N) -> None:
+    def __init__(
+        self, folder: Path, home: Path, provider: BatchProvider, api: str = "openai", n: int = N, terms: str = ""
+    ) -> None:
         self.folder, self.home, self.provider = folder, home, provider
         self.out = folder / "out"
         self.url = getattr(provider, api)
-        terms = f'api = "{api}", price = 0.5, date = 2026-11-27, source = "a test"'
+        terms = f'api = "{api}", price = 0.5, date = 2026-11-27, source = "a test"{terms}'
         (home / "providers.toml").write_text(f'[test]\nhosts = ["127.0.0.1"]\nbatch = {{ {terms} }}\n')
         self.models("a")
         self.file = folder / "prompts.jsonl"
@@ -266,6 +268,25 @@ def test_the_users_own_limits_hold_too(openai: Batch, monkeypatch: pytest.Monkey
     code, found, _ = openai.run()
     assert (code, found["answered"], found["failed"]) == (1, 0, N)
     assert "R2_MAX_USD_PER_CALL" in openai.rows()[0]["error"]
+
+
+def test_prompts_are_more_batches_than_one_where_that_holds_no_more(batch: Batch, provider: BatchProvider) -> None:
+    terms = (batch.home / "providers.toml").read_text().replace("price = 0.5", "price = 0.5, max_requests = 4")
+    (batch.home / "providers.toml").write_text(terms)
+    assert batch.run()[1]["answered"] == N
+    assert [len(sent["requests"]) for sent in provider.batches.values()] == [4, 2]
+    assert [row["provider_batch"] for row in batch.rows()] == ["batch-1"] * 4 + ["batch-2"] * 2
+
+
+def test_what_a_provider_has_no_room_for_is_sent_when_others_are_over(
+    tmp_path: Path, home: Path, provider: BatchProvider
+) -> None:
+    batch, provider.most = Batch(tmp_path, home, provider, terms=", max_requests = 2"), 1
+    code, found, err = batch.run()
+    assert (code, found["answered"]) == (0, N), err
+    assert "wait until others have come back" in err
+    assert [len(sent["requests"]) for sent in provider.batches.values()] == [2, 2, 2]
+    assert batch.ledger()[1] == pytest.approx(N * FULL_USD / 2)
 
 
 # -- models without batches ------------------------------------------------------------------------------------

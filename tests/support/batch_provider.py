@@ -57,6 +57,7 @@ class BatchProvider:
         self.failing: Counter[str] = Counter()  # how many more calls of that kind answer 500
         self.lists = True
         self.takes_batches = True
+        self.most = 10**9  # batches at once
         self.ends = "completed"
         self._kill: tuple[str, int] | None = None
 
@@ -200,6 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.provider.moment("created")
         return batch
 
+    def _is_crowded(self) -> bool:
+        running = [batch for batch in self.provider.batches.values() if batch["status"] == "in_progress"]
+        if len(running) >= self.provider.most:
+            self._send({"error": {"message": "too many batches"}}, 429)
+            return True
+        return False
+
     # -- OpenAI ------------------------------------------------------------------------------------------------
 
     def _openai(self, method: str, parts: list[str], asked: Document, body: bytes) -> None:
@@ -215,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif method == "GET" and parts[0] == "files":
             self._send_lines(json.loads(provider.files[parts[1]]))
         elif method == "POST" and parts == ["batches"]:
-            self._openai_create(json.loads(body))
+            if not self._is_crowded():
+                self._openai_create(json.loads(body))
         elif parts == ["batches"]:
             self._list("openai", asked, "after", _openai_batch)
         elif (batch := provider.batches.get(parts[1])) is None:
