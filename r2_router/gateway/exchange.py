@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from starlette.responses import Response, StreamingResponse
 
+from r2_router.acting import acting
 from r2_router.errors import InputError, NoCandidateError, R2Error
 from r2_router.gateway.api import Api, Body, Events, Told
 from r2_router.gateway.asked import Asked, read_asked
@@ -52,7 +53,8 @@ class Exchange:
 
     async def answer(self, request: Request) -> Response:
         """The response to `request`; an error in its API's form where there is no answer."""
-        seen = Seen(request.url.path, request.headers)
+        caller = acting()
+        seen = Seen(request.url.path, request.headers, caller.name if caller else "")
         asked: Asked | None = None
         try:
             body = read_body(await request.body())

@@ -18,11 +18,13 @@ WENT = "went"  # the client did, before the end
 
 @dataclass(slots=True)
 class Seen:
-    """One request. `asked` is the model it named, "" for the router's choice; `decided_s` the seconds until a model was
-    asked, None if none was; `ended_s` the seconds until the end. `outcome` is None if the client went before it."""
+    """One request. `caller` names whose token it came with, "" for nobody's; `asked` is the model it named, "" for the
+    router's choice; `decided_s` the seconds until a model was asked, None if none was; `ended_s` the seconds until the
+    end. `outcome` is None if the client went before it."""
 
     path: str
     headers: Mapping[str, str]
+    caller: str = ""
     asked: str = ""
     told: Told | None = None
     outcome: Answer | Failure | None = None

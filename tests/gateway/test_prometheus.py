@@ -17,7 +17,9 @@ from support.chat_server import ChatServer, fails, hangs, resets, says
 from support.gateway import KEY, serving
 
 from r2_router import R2Router
+from r2_router.acting import Caller
 from r2_router.gateway import prometheus
+from r2_router.ledger.named_tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -70,22 +72,40 @@ async def test_every_end_is_counted_once_and_traced(
         text = (await http.get("/metrics")).text
     found = counts(text)
     assert {key[1:]: n for key, n in found.items() if key[0] == "r2_requests_total"} == {
-        ("model-2", PATH, "answered"): 2,
-        ("model-2", PATH, "partial"): 1,
-        ("model-2", PATH, "no_answer"): 1,
-        ("", PATH, "model_not_found"): 1,
+        ("", "model-2", PATH, "answered"): 2,
+        ("", "model-2", PATH, "partial"): 1,
+        ("", "model-2", PATH, "no_answer"): 1,
+        ("", "", PATH, "model_not_found"): 1,
     }
-    assert found["r2_tokens_total", "out", "model-2"] >= 10
+    assert found["r2_tokens_total", "", "out", "model-2"] >= 10
     assert found["r2_cached_tokens_total", "model-2"] == 120
     assert found["r2_tries_total", "model-2"] == 3
     spent = sum(entry.cost_usd or 0 for entry in router.ledger.entries("outcome = 'answered'"))
-    assert found["r2_cost_usd_total", "model-2"] >= spent > 0
+    assert found["r2_cost_usd_total", "", "model-2"] >= spent > 0
     ended = [dict(span.attributes or {}) for span in spans.get_finished_spans()]
     assert [span.get("error.type") for span in ended] == [None, None, None, "no_answer", "model_not_found"]
     assert ended[0]["gen_ai.response.model"] == "model-2"
     assert (ended[0]["gen_ai.usage.input_tokens"], ended[0]["gen_ai.usage.output_tokens"]) == (100, 5)
     assert SECRET not in text + str(ended)
     assert KEY not in text + str(ended)
+
+
+async def test_who_asked_is_told_as_far_as_there_are_not_too_many(
+    router: R2Router, provider: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "_MOST_CALLERS", 2)
+    provider.then(says("In Rome."))
+    tokens = Tokens(router.ledger)
+    names = ("alice", "bob", "carol", "dave", "alice")
+    known = {name: tokens.add(Caller(name)) for name in dict.fromkeys(names)}
+    async with serving(router, token="the-owners-own") as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+        for i, token in enumerate([known[name] for name in names] + ["the-owners-own"]):
+            await http.post(PATH, json={**BODY, "stream": i % 2 == 0}, headers={"authorization": f"Bearer {token}"})
+        text = (await http.get("/metrics", headers={"authorization": "Bearer the-owners-own"})).text
+    asked = {key[1]: n for key, n in counts(text).items() if key[0] == "r2_requests_total"}
+    assert asked == {"alice": 2, "bob": 1, "(others)": 2, "": 1}
+    assert {key[1] for key in counts(text) if key[0] == "r2_cost_usd_total"} == set(asked)
+    assert not any(token in text for token in known.values())
 
 
 async def test_a_client_that_went_is_counted_as_such(router: R2Router, provider: ChatServer) -> None:
