@@ -1,6 +1,7 @@
 """Programs of other people, unchanged but for their address: each asks, streams, and calls a tool where it has one.
 
-The libraries are those of the group `clients`; the coding agents are npm's, in the folder that R2_AGENTS names.
+The libraries are those of the group `clients`; the coding agents are npm's, in the folder that R2_AGENTS names, but
+Aider, which has an environment of its own there, as .ci/clients makes it.
 """
 
 from __future__ import annotations
@@ -218,3 +219,20 @@ def test_opencode(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     told("opencode", url, tmp_path, monkeypatch)
     said = run([str(AGENTS / ".bin/opencode"), "run", "run echo"], tmp_path, OPENCODE_DISABLE_AUTOUPDATE="1")
     assert "It said: r2-was-here" in said
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="aider-chat runs on no later Python")
+def test_aider(url: str, provider: ChatServer, tmp_path: Path) -> None:
+    provider.then(says("answer.txt\n```\nr2-was-", "here\n```\n"))
+    prices = tmp_path / ".aider" / "caches" / "model_prices_and_context_window.json"
+    prices.parent.mkdir(parents=True)
+    prices.write_text('{"any": {}}')  # else it fetches them
+    quiet = ["--no-check-update", "--analytics-disable", "--no-show-model-warnings", "--no-show-release-notes"]
+    asked = ["--message", "Write r2-was-here.", "--yes-always", "--no-git", "--edit-format", "whole", "answer.txt"]
+    said = run(
+        [str(AGENTS.parent / "aider/bin/aider"), "--model", "openai/r2", *quiet, *asked],
+        tmp_path,
+        **{"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": "any", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    )
+    assert "Applied edit to answer.txt" in said, said
+    assert (tmp_path / "work" / "answer.txt").read_text() == "r2-was-here\n"
