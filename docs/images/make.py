@@ -1,4 +1,7 @@
-"""Draws docs/images/route.svg, what `r2-router route` shows on a terminal, and chats.svg, how chats are read.
+"""Draws docs/images/route.svg and setup.svg, what those commands show on a terminal, and chats.svg, how chats are read.
+
+What setup proposes is for three keys that are none, so from the lists of models that stand in where a provider's own
+cannot be had.
 
 python docs/images/make.py
 """
@@ -6,18 +9,23 @@ python docs/images/make.py
 from __future__ import annotations
 
 import io
+import os
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from r2_router import R2Router
-from r2_router.show import terminal
+from r2_router.config.settings import load_settings
+from r2_router.setup.prepare import look
+from r2_router.show import proposal, tables, terminal
 from r2_router.words import bar, excerpt
 
 QUERY = "Write a Python function that returns the n-th prime."
 
 
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
 HARD = "Write a Go function implementing an LRU cache with O(1) get and put, thread-safe, with generics and tests."
 CHATS = (
     (HARD, "add a benchmark", "commit it"),
@@ -40,6 +48,19 @@ def draw_route(router: R2Router) -> None:
     terminal.show_decision(router.route_text(QUERY), top=6, excluded=False)
     title = f'r2-router route "{QUERY}"'
     screen.save_svg(str(Path(__file__).with_name("route.svg")), title=title)
+
+
+def draw_setup() -> None:
+    """The proposal, as the command shows it, for somebody with three keys."""
+    screen = screen_of(132)
+    tables.console = lambda: screen
+    tables.is_terminal = lambda: True
+    with tempfile.TemporaryDirectory() as home:
+        os.environ.update({"R2_HOME": home, **dict.fromkeys(KEYS, "none")})
+        found = look(load_settings())
+    tables.show_table(proposal.COLUMNS, proposal.proposal_rows(found.chosen), numbers=proposal.NUMBERS)
+    screen.print("\n".join(["", *proposal.frontier_plot(found.ways, found.chosen)]))
+    screen.save_svg(str(Path(__file__).with_name("setup.svg")), title="r2-router setup")
 
 
 def draw_chats(router: R2Router) -> None:
@@ -66,6 +87,7 @@ def main() -> None:
     router = R2Router.from_pretrained()
     draw_route(router)
     draw_chats(router)
+    draw_setup()
 
 
 if __name__ == "__main__":

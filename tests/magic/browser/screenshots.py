@@ -1,4 +1,4 @@
-"""Drive JupyterLab in headless Chromium: run two cells, check what the page shows, keep pictures of it.
+"""Drive JupyterLab in headless Chromium: run three cells, check what the page shows, keep pictures of it.
 
     pip install -e . jupyterlab playwright        (in an environment of its own; Chromium from the system)
     python tests/magic/browser/screenshots.py docs/images
@@ -35,6 +35,7 @@ REAL = bool(os.environ.get("R2_MODELS_DIR"))
 PROMPT = (
     "Write a Python function that returns the n-th prime." if REAL else "Why is the sky blue? Give the formula too."
 )
+WHICH = "In one or two sentences: what is a hash table good for?"
 REPLY = (
     "Sunlight is **scattered** by the molecules of the air, and short waves far more than long ones: ",
     "so blue reaches us from every direction. At sunset the path is long, and mostly red is left.\n\n",
@@ -62,7 +63,10 @@ def main(folder: Path) -> None:
             check(page)
             picture = folder / f"magic-{name}.png"
             page.screenshot(path=str(picture))
-            assert picture.stat().st_size < MOST_BYTES, f"{picture} is too large"
+            compared = folder / f"compare-{name}.png"
+            page.locator(".jp-Cell", has=page.locator(".r2-side")).screenshot(path=str(compared))
+            for kept in (picture, compared):
+                assert kept.stat().st_size < MOST_BYTES, f"{kept} is too large"
             page.close()
         page = browser.new_page(viewport=SIZE)
         page.goto(f"{url}/lab/tree/{SAVED}?reset")
@@ -85,7 +89,7 @@ def jupyter(home: Path, models_url: str) -> Generator[str]:
     }
     if not REAL:
         environment["R2_LLM_API_BASE"] = models_url
-    cells = ["%load_ext r2_magic", f"%%r2 --worth 0.01 --top 4\n{PROMPT}"]
+    cells = ["%load_ext r2_magic", f"%%r2 --worth 0.01 --top 4\n{PROMPT}", f"%%r2 --compare 2 --max-tokens 80\n{WHICH}"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for name in THEMES:
@@ -127,7 +131,7 @@ def run_cells(page: Any, theme: str) -> None:
     page.evaluate("() => { window.jupyterapp.shell.mode = 'single-document' }")
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     error = page.locator("[data-mime-type='application/vnd.jupyter.error'], [data-mime-type$='stderr']")
-    page.locator(".jp-OutputArea-executeResult").or_(error).first.wait_for(timeout=180_000)
+    page.locator(".r2-side").or_(error).first.wait_for(timeout=180_000)
     assert not error.count(), error.first.inner_text()
     page.wait_for_function("() => !document.querySelector('.jp-mod-loading, .jp-Dialog')", timeout=30_000)
 
