@@ -42,14 +42,15 @@ def register(commands: common.Commands) -> None:
     judging.add_argument(
         "--judge",
         metavar="MODEL",
-        help="first have this model of the pool judge answers that have no label; yours always count before its own",
+        help="first have this model of the pool judge answers that have no label, and pairs of answers to one query; "
+        "yours always count before its own",
     )
     judging.add_argument(
         "--share",
         type=_share,
         metavar="0..1",
         default=0.05,
-        help="the share of the answers that it judges, drawn by chance, the same in every run (default: 0.05)",
+        help="the share of answers and pairs that it judges, drawn by chance, the same in every run (default: 0.05)",
     )
     judging.add_argument(
         "--max-usd", type=float, metavar="USD", default=1.0, help="most dollars that this run may cost (default: 1)"
@@ -130,7 +131,8 @@ def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str
     from r2_router.generate.providers import Providers
     from r2_router.lab.collecting.judging import RunJudge, find_judge
     from r2_router.lab.learning.judged import ahead, judge_answers
-    from r2_router.ledger.labels import sampled
+    from r2_router.lab.learning.judged_pairs import judge_pairs, pairs_ahead
+    from r2_router.ledger.labels import sampled, sampled_pairs
     from r2_router.ledger.money import check_amount
     from r2_router.ledger.recorder import Recorder
 
@@ -138,11 +140,12 @@ def _judge(args: argparse.Namespace, settings: Settings, pool: Pool) -> list[str
     providers, recorder = Providers(settings), Recorder(settings, "cli")
     judge = find_judge(pool, args.judge, providers)
     with recorder.ledger as ledger:
-        waiting = sampled(ledger, args.share, args.since)
+        waiting, pairs = sampled(ledger, args.share, args.since), sampled_pairs(ledger, args.share, args.since)
         if args.dry_run:
-            return ahead(judge, waiting).lines(most)
+            return [*ahead(judge, waiting).lines(most), *pairs_ahead(judge, pairs, most)]
         ask = RunJudge(judge, providers.resolve, recorder.guard, MemoryLimit(most))
-        return run_loop(judge_answers(ledger, waiting, ask)).lines()
+        labelled = run_loop(judge_answers(ledger, waiting, ask)).lines()
+        return [*labelled, *run_loop(judge_pairs(ledger, pairs, ask)).lines()]
 
 
 def _undo(args: argparse.Namespace, _: Checkpoint, settings: Settings, ledger: Ledger, pool: Pool) -> int:

@@ -65,9 +65,9 @@ def texts(ledger: Ledger, ids: list[str]) -> dict[str, str]:
     return found
 
 
-def _draw(entry: Entry) -> float:
+def _draw(*entries: Entry) -> float:
     """By chance, from 0 to 1, and always the same."""
-    return int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8]) / 2**64
+    return int.from_bytes(hashlib.sha256("".join(e.id for e in entries).encode()).digest()[:8]) / 2**64
 
 
 # -- preferences -------------------------------------------------------------------------------------------------
@@ -103,6 +103,37 @@ def prefer(ledger: Ledger, reference: str, over: str, by: str | None = None) -> 
             db.execute(f"DELETE FROM preferences WHERE {_SIDES}", back)  # noqa: S608
             db.execute(_PREFER, (*there, by, iso(ledger.now())))
     return better, worse
+
+
+def tie(ledger: Ledger, one: str, other: str, by: str) -> None:
+    """Note that `by` finds the answers of these ids equally good, which is half a win each: one preference each way.
+    What the user said of the two stays. Raises LedgerError."""
+    with ledger.transaction() as db:
+        sides = (one, other, other, one)
+        said = db.execute(f"SELECT 1 FROM preferences WHERE {_SIDES} OR {_SIDES}", sides).fetchone()  # noqa: S608
+        for side in () if said else ((one, other), (other, one)):
+            db.execute(_PREFER, (*side, by, iso(ledger.now())))
+
+
+def sampled_pairs(
+    ledger: Ledger, share: float, since: datetime | None = None
+) -> list[tuple[tuple[Entry, str], tuple[Entry, str]]]:
+    """As `sampled`, pairs of answers to one query that follow each other, of two candidates, between which nobody has
+    said which is the better: each with its text, newest first. Raises LedgerError."""
+    with ledger.reading() as db:
+        known = [] if db is None else db.execute("SELECT better, worse FROM preferences").fetchall()
+    said = {frozenset(pair) for pair in known}
+    before: dict[str, Entry] = {}
+    found: list[tuple[Entry, Entry]] = []
+    for entry in ledger.entries(f"{_KEPT} AND time >= ?", (iso(since) if since else "",)):
+        last = before.get(entry.query_sha256)
+        before[entry.query_sha256] = entry
+        if last is None or (last.model, last.budget) == (entry.model, entry.budget):
+            continue
+        if frozenset((last.id, entry.id)) not in said and _draw(last, entry) < share:
+            found.append((last, entry))
+    kept = texts(ledger, [entry.id for pair in found for entry in pair])
+    return [((a, kept[a.id]), (b, kept[b.id])) for a, b in reversed(found) if a.id in kept and b.id in kept]
 
 
 def preferences(ledger: Ledger, since: datetime | None = None) -> list[tuple[Entry, Entry]]:

@@ -52,13 +52,16 @@ class Judge:
 
 
 def judge_messages(question: Question, text: str) -> list[dict[str, str]]:
-    """What the judge is asked. The marks hold a number drawn for this call, so that an answer cannot forge them."""
+    """What the judge is asked."""
+    reference = [("REFERENCE", question.answer)] if question.answer else []
+    parts = [("QUESTION", question.query), *reference, ("ANSWER", text)]
+    return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": marked(parts)}]
+
+
+def marked(parts: Sequence[tuple[str, str]]) -> str:
+    """Named texts between marks, which hold a number drawn for this call, so that no text can forge them."""
     mark = secrets.token_hex(6)
-    parts = [("QUESTION", question.query), ("REFERENCE", question.answer), ("ANSWER", text)]
-    marked = [
-        f"<<{name} {mark}>>\n{reply}\n<<END {name} {mark}>>" for name, reply in parts if reply or name == "ANSWER"
-    ]
-    return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": "\n\n".join(marked)}]
+    return "\n\n".join(f"<<{name} {mark}>>\n{text}\n<<END {name} {mark}>>" for name, text in parts)
 
 
 @dataclass(frozen=True, slots=True)

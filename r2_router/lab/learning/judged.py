@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from r2_router.errors import R2Error, SpendLimitError
 from r2_router.lab.collecting.judging import RunJudge, likely_usd, most_usd
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from r2_router.ledger import Entry, Ledger
     from r2_router.pools.model import Model
 
+T = TypeVar("T")
+
 _AT_ONCE = 4
-_HOPELESS = 8  # failures in a row after which the judge is asked no more
+HOPELESS = 8  # failures in a row after which the judge is asked no more
 
 Waiting = Sequence[tuple["Entry", str]]
 
@@ -80,7 +82,7 @@ class Ahead(Record):
 
 def ahead(judge: Model, waiting: Waiting) -> Ahead:
     """What it would cost; nobody is asked."""
-    asked = [judge_messages(_question(entry), text) for entry, text in waiting]
+    asked = [judge_messages(question_of(entry), text) for entry, text in waiting]
     expected, most = (sum(cost(judge, messages) for messages in asked) for cost in (likely_usd, most_usd))
     return Ahead(judge.name, len(waiting), expected, most)
 
@@ -94,19 +96,26 @@ async def judge_answers(ledger: Ledger, waiting: Waiting, ask: RunJudge) -> Judg
     judge = ask.judge
     own = sum(entry.model == judge.name for entry, _ in waiting)
     run = _Run(ledger, ask, Judge(ask, judge.name), Judged(judge=judge.name, waiting=len(waiting), own=own))
-    left = iter(waiting)
-
-    async def work() -> None:
-        for entry, text in left:
-            if run.told.stopped:
-                return
-            await run.one(entry, text)
-
-    await asyncio.gather(*(work() for _ in range(1 if in_turn(judge) else _AT_ONCE)))
+    await several(judge, waiting, lambda each: run.one(*each), lambda: bool(run.told.stopped))
     told = run.told
     told.quality = sum(run.grades) / len(run.grades) if run.grades else None
     told.cost_usd = ask.limit.spent_usd
     return told
+
+
+async def several(
+    judge: Model, waiting: Sequence[T], one: Callable[[T], Awaitable[None]], stopped: Callable[[], bool]
+) -> None:
+    """`one` for each of those that wait, some at once where the judge takes that, until it is `stopped`."""
+    left = iter(waiting)
+
+    async def work() -> None:
+        for each in left:
+            if stopped():
+                return
+            await one(each)
+
+    await asyncio.gather(*(work() for _ in range(1 if in_turn(judge) else _AT_ONCE)))
 
 
 @dataclass(slots=True)
@@ -121,14 +130,14 @@ class _Run:
     async def one(self, entry: Entry, text: str) -> None:
         told = self.told
         try:
-            grade = await self.judge.grade(_question(entry), text)
+            grade = await self.judge.grade(question_of(entry), text)
         except SpendLimitError as error:
             told.stopped = str(error)
             return
         except R2Error as error:
             told.failed += 1
             self.failed_in_a_row += 1
-            if self.failed_in_a_row >= _HOPELESS:
+            if self.failed_in_a_row >= HOPELESS:
                 told.stopped = str(error)
             return
         self.failed_in_a_row = 0
@@ -140,6 +149,7 @@ class _Run:
             self.grades.append(grade.quality)
 
 
-def _question(entry: Entry) -> Question:
+def question_of(entry: Entry) -> Question:
+    """What was asked, as graders are told it."""
     query = entry.query or ""
     return Question(query_id(query), query)
