@@ -67,6 +67,17 @@ def publish(name: str, command: str, result: dict[str, Any]) -> None:
     print(f"\nwrote {file.relative_to(RESULTS.parent.parent)}", file=sys.stderr)
 
 
+def publish_part(name: str, command: str, where: Sequence[str], result: Any) -> None:
+    """As `publish`, with `result` at WHERE, a key or several, in the file's "results", the others as they were."""
+    file = RESULTS / f"{name}.json"
+    results = json.loads(file.read_text()).get("results", {}) if file.is_file() else {}
+    part = results
+    for key in where[:-1]:
+        part = part.setdefault(key, {})
+    part[where[-1]] = result
+    publish(name, command, {"results": results})
+
+
 def in_home(home: str) -> dict[str, str]:
     """The environment of a process as a user's is: an empty home, and bytecode kept from one start to the next."""
     import os

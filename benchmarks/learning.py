@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 import prior as of_prior
 import train_prior as tp
-from common import RESULTS, publish
+from common import publish_part
 from common import table as shown
 from numpy.typing import NDArray
-from prior_data import embedded, everything, measured_table
-from routing import listed_pool
+from prior_data import embedded
 from sweep_table import sweep_table
 
 from r2_router.arrays import Floats
@@ -34,7 +33,7 @@ from r2_router.checkpoints.prior import compose
 from r2_router.lab.data.folds import random_folds
 from r2_router.lab.data.table import Table
 from r2_router.lab.learning.from_base import Preference, learn_from
-from r2_router.pools.ability import Ability, abilities
+from r2_router.pools.ability import abilities
 from r2_router.pools.pool import Pool, load_pool
 from r2_router.pools.ratings import load_ratings
 from r2_router.records import UNLIMITED, Budget
@@ -49,17 +48,10 @@ MOST_QUERIES = 1500
 
 def among_models(name: str, data: Path) -> tuple[Table, Floats, Checkpoint, Pool]:
     """The rated models of a public table, each at its natural length, and the prior of them."""
-    source, prices, ratings = everything(data)[name], listed_pool(), load_ratings()
-    rated = {model: rating for model in source.models if (rating := ratings.find(model))}
-    table = measured_table(name, data).among([source.models.index(model) for model in rated])
+    table, vectors, pool, known = of_prior.rated_models(name, data)
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(table.complete))[:MOST_QUERIES]
-    known = {
-        m: Ability(rating=r.overall, by_category=r.by_category, source="rated", said="", error=r.error)
-        for m, r in rated.items()
-    }
-    pool = Pool("rated", {m: prices.models[m] for m in rated})
     base = compose(tp.build(data, (name,)), pool, known)
-    return table.take(drawn), source.vectors[drawn], at_budgets(base, table), pool
+    return table.take(drawn), vectors[drawn], at_budgets(base, table), pool
 
 
 def sweep(data: Path) -> tuple[Table, Floats, Checkpoint, Pool]:
@@ -300,7 +292,6 @@ def main() -> None:
     stated, asked = os.environ.get("R2_DATA_DIR", ""), set(sys.argv[1:])
     if not stated or not asked <= {*TABLES, *PARTS}:
         sys.exit(__doc__)
-    file = RESULTS / "learning.json"
     for name in asked & {*TABLES} or TABLES:
         table, vectors, base, pool = TABLES[name](Path(stated))
         print(f"== {name}: {len(table)} queries, {len(table.candidates)} candidates")
@@ -310,9 +301,7 @@ def main() -> None:
                 shown(list(rows_of(result["ways"])))
             else:
                 print(json.dumps(result, indent=1))
-            found = json.loads(file.read_text()).get("results", {}) if file.is_file() else {}
-            found[name] = {**found.get(name, {}), part: result}
-            publish("learning", "R2_DATA_DIR=FOLDER python benchmarks/learning.py", {"results": found})
+            publish_part("learning", "R2_DATA_DIR=FOLDER python benchmarks/learning.py", [name, part], result)
 
 
 if __name__ == "__main__":

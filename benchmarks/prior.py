@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import train_prior as tp
-from common import RESULTS, publish, timed
+from common import publish_part, timed
 from prior_data import Source, embedded, everything, measured_table
 from pyarrow import parquet
 from routing import listed_pool
@@ -198,21 +198,24 @@ def among_models(data: Path) -> dict[str, Any]:
     return {name: routed(name, data) for name in ("zeroeval", "mmlu_pro")}
 
 
-def routed(name: str, data: Path) -> dict[str, Any]:
-    """Route among a table's rated models with a prior that never saw the table: no query, no model of it."""
+def rated_models(name: str, data: Path) -> tuple[Table, Floats, Pool, dict[str, Ability]]:
+    """The models of a public table that have a rating: their answers, the queries' vectors, a pool at listed prices,
+    and what their ratings say."""
     source, prices, ratings = everything(data)[name], listed_pool(), load_ratings()
-    rated = {m: rating for m in source.models if (rating := ratings.find(m))}
-    columns = [source.models.index(m) for m in rated]
-    table = measured_table(name, data).among(columns)
-    rng = np.random.default_rng(0)
-    whole = np.flatnonzero(table.complete)
-    rows = np.sort(rng.permutation(whole)[:MOST_QUERIES])
-    table, vectors = table.take(rows), source.vectors[rows]
-    pool = Pool("rated", {m: prices.models[m] for m in rated})
+    rated = {model: rating for model in source.models if (rating := ratings.find(model))}
+    table = measured_table(name, data).among([source.models.index(model) for model in rated])
     known = {
         m: Ability(rating=r.overall, by_category=r.by_category, source="rated", said="", error=r.error)
         for m, r in rated.items()
     }
+    return table, source.vectors, Pool("rated", {m: prices.models[m] for m in rated}), known
+
+
+def routed(name: str, data: Path) -> dict[str, Any]:
+    """Route among a table's rated models with a prior that never saw the table: no query, no model of it."""
+    table, vectors, pool, known = rated_models(name, data)
+    rows = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(table.complete))[:MOST_QUERIES])
+    table, vectors = table.take(rows), vectors[rows]
     prior = tp.build(data, (name,))
     predictor = Predictor(compose(prior, pool, known))
     columns = [j for j, (_, budget) in enumerate(predictor.checkpoint.candidates) if budget == UNLIMITED]
@@ -538,12 +541,10 @@ def main() -> None:
     stated, names = os.environ.get("R2_DATA_DIR", ""), sys.argv[1:] or list(PARTS)
     if not stated or not set(names) <= set(PARTS):
         sys.exit(__doc__)
-    file = RESULTS / "prior.json"
     for name in names:
         found = PARTS[name](Path(stated))
         print(f"== {name}\n{json.dumps(found, indent=1)}")
-        before = json.loads(file.read_text()).get("results", {}) if file.is_file() else {}
-        publish("prior", "R2_DATA_DIR=FOLDER python benchmarks/prior.py", {"results": {**before, name: found}})
+        publish_part("prior", "R2_DATA_DIR=FOLDER python benchmarks/prior.py", [name], found)
 
 
 if __name__ == "__main__":

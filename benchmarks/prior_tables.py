@@ -89,6 +89,23 @@ def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def replay_blocks(found: Mapping[str, Any]) -> dict[str, str]:
+    """A table a protocol of benchmarks/results/replay.json: the value of an answer, regret, and ours above it."""
+    shown = {"sweep": "own sweep, 3 models x 6 budgets", **ASKED}
+
+    def cell(of: Mapping[str, Sequence[float]]) -> str:
+        value, oracle, constant, over = (of[part] for part in ("value", "oracle", "constant", "ours_over"))
+        return f"{value[0]:.3f}; {oracle[0]:.3f}; {constant[0]:+.3f}; {over[0]:+.3f} ±{over[1]:.3f}"
+
+    return {
+        f"replay-{protocol.replace(' ', '-')}": lines(
+            ["who chooses", *shown.values()],
+            [[way, *(cell(found[name][protocol][way]) for name in shown)] for way in found["sweep"][protocol]],
+        )
+        for protocol in found["sweep"]
+    }
+
+
 def learn_speed(found: Mapping[str, Any]) -> str:
     """What `learn` takes beside the embedding."""
     said = [

@@ -8,7 +8,7 @@ import sys
 import textwrap
 
 from common import RESULTS, duration
-from prior_tables import learn_speed, learning_blocks, prior_blocks
+from prior_tables import learn_speed, learning_blocks, prior_blocks, replay_blocks
 
 ROOT = RESULTS.parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -288,6 +288,7 @@ def blocks() -> dict[str, str]:
         "warm_prompts": warm_prompts(json.loads((RESULTS / "warm_prompts.json").read_text())),
         **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
         **learning_blocks(json.loads((RESULTS / "learning.json").read_text())["results"]),
+        **replay_blocks(json.loads((RESULTS / "replay.json").read_text())["results"]),
         "learn-speed": learn_speed(json.loads((RESULTS / "learn_speed.json").read_text())),
         "stated_length": stated(json.loads((RESULTS / "stated_length.json").read_text())),
         "arena-scores": arena_scores(arena),
