@@ -150,7 +150,7 @@ def test_llm_of_the_command_line(url: str, tmp_path: Path) -> None:
     environment = {**os.environ, "LLM_USER_PATH": str(tmp_path)}
     for how in ([], ["--no-stream"]):
         asked = [sys.executable, "-m", "llm", "-m", "r2", "--key", "any", *how, QUESTION]
-        assert subprocess.check_output(asked, env=environment, text=True, timeout=60).strip() == "In Rome."
+        assert subprocess.check_output(asked, env=environment, text=True, timeout=120).strip() == "In Rome."
 
 
 NODE = """
@@ -169,7 +169,7 @@ console.log(JSON.stringify([whole.choices[0].message.content, streamed, response
 def test_openais_client_for_node(url: str) -> None:
     script = AGENTS.parent / "ask.mjs"
     script.write_text(NODE)
-    said = subprocess.check_output([NODE_PROGRAM, str(script), url], text=True, timeout=60)
+    said = subprocess.check_output([NODE_PROGRAM, str(script), url], text=True, timeout=120)
     assert json.loads(said) == ["In Rome."] * 3
 
 
@@ -182,7 +182,7 @@ def run(program: list[str], home: Path, **environment: str) -> str:
     work.mkdir(exist_ok=True)
     kept = {"PATH": f"{Path(NODE_PROGRAM).parent}:{os.environ['PATH']}", "HOME": str(home), **environment}
     done = subprocess.run(
-        program, env=kept, cwd=work, capture_output=True, check=False, text=True, timeout=120, stdin=subprocess.DEVNULL
+        program, env=kept, cwd=work, capture_output=True, check=False, text=True, timeout=300, stdin=subprocess.DEVNULL
     )
     return done.stdout + done.stderr
 
