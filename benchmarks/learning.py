@@ -99,7 +99,7 @@ def learned(table: Table, vectors: Floats, base: Checkpoint, seed: int) -> dict[
     for kept, out in random_folds(table, 5, seed):
         rng = np.random.default_rng(seed)
         drawn = rng.permutation(kept)
-        for count in LABELS:
+        for count in (count for count in LABELS if count <= len(drawn)):
             rows = drawn[:count]
             whole = table.take(rows)
             single = one_each(whole, rng)
@@ -219,6 +219,7 @@ TABLES: dict[str, Callable[[Path], tuple[Table, Floats, Checkpoint, Pool]]] = {
     "sweep": sweep,
     "zeroeval": lambda data: among_models("zeroeval", data),
     "mmlu_pro": lambda data: among_models("mmlu_pro", data),
+    "routerarena_part": lambda data: among_models("routerarena_part", data),
 }
 
 

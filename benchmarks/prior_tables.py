@@ -50,11 +50,15 @@ def ways(tables: Mapping[str, Any], shown: Mapping[str, str]) -> str:
 def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
     """The tables of what labels add, of benchmarks/results/learning.json."""
     shown = {"sweep": "own sweep, 3 models x 6 budgets", **ASKED}
-    curves = {name: found[name]["curve"]["ways"] for name in shown}
+    drawn = {**shown, "routerarena_part": "RouterArena, 2 models"}
+    curves = {name: found[name]["curve"]["ways"] for name in drawn}
     rows = []
     for way in (way for way in curves["sweep"] if way != "oracle"):
         cells = []
-        for of in (curves[name][way] for name in shown):
+        for of in (curves[name].get(way) for name in drawn):
+            if of is None:
+                cells.append("-")
+                continue
             over = of["prior_over"]
             gain = "" if over is None else f" ({-over['mean']:+.3f} ±{_half(over['interval_95']):.3f})"
             cells.append(f"{of['audc_padded'][0]:.3f}{gain}; {of['surprise']:.3f}")
@@ -76,7 +80,7 @@ def learning_blocks(found: Mapping[str, Any]) -> dict[str, str]:
     counts = next(iter(found.values()))["new_model"]
     joined = [[way, *(f"{found[name]['new_model'][way]:.3f}" for name in shown)] for way in counts]
     return {
-        "learning": lines(["heads", *shown.values()], rows),
+        "learning": lines(["heads", *drawn.values()], rows),
         "learning-exploration": lines(
             ["worth of an answer, share that explores", *shown.values()],
             [

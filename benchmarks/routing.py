@@ -32,6 +32,7 @@ LISTED = {
     "claude-3-5-haiku-20241022": (0.8, 4), "claude-3-haiku-20240307": (0.25, 1.25), "gpt-4o-2024-08-06": (2.5, 10),
     "gpt-4o-2024-05-13": (5, 15), "gpt-4o-mini-2024-07-18": (0.15, 0.6), "gpt-3.5-turbo-0125": (0.5, 1.5),
     "gemini-1.5-pro": (1.25, 5), "gemini-1.5-pro-002": (1.25, 5), "gemini-1.5-flash": (0.075, 0.3),
+    "gemini-2.0-flash-001": (0.1, 0.4),
     "gemini-1.5-flash-002": (0.075, 0.3), "jamba-1.5-large": (2, 8), "reka-core-20240501": (2, 6),
     "Mistral-Large-2": (2, 6), "c4ai-command-r-v01": (0.5, 1.5), "deepseek-v2.5": (0.14, 0.28),
     "DeepSeek-Coder-V2": (0.14, 0.28),
