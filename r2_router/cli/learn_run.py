@@ -6,6 +6,8 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from r2_router.words import counted, listed
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -77,9 +79,12 @@ def run_lines(run: Run) -> list[str]:
         return [head + f"failed: {run.fault}"]
     if run.undone:
         return [head + "forgotten"]
-    lines = [f"{head}{run.answers:,} answers, {run.labels:,} labels and {run.preferences:,} preferences in the ledger"]
+    held = (counted(run.answers, "answer"), counted(run.labels, "label"), counted(run.preferences, "preference"))
+    lines = [f"{head}{listed(held)} in the ledger"]
     for c in run.changes:
         quality = f"quality {c['quality_before']:.2f} -> {c['quality']:.2f}"
         tokens = f"tokens {c['tokens_before']:,.0f} -> {c['tokens']:,.0f}"
-        lines.append(f"  {c['model']}: {quality}, {tokens} ({c['answers']:,} answers, {c['labels']:,} labels)")
+        lines.append(
+            f"  {c['model']}: {quality}, {tokens} ({counted(c['answers'], 'answer')}, {counted(c['labels'], 'label')})"
+        )
     return lines

@@ -13,7 +13,7 @@ from r2_router.lab.collecting.plan import in_turn
 from r2_router.lab.data.questions import Question, query_id
 from r2_router.lab.grading.judge import Judge, judge_messages
 from r2_router.records import Record
-from r2_router.words import usd
+from r2_router.words import counted, usd
 
 if TYPE_CHECKING:
     from r2_router.ledger import Entry, Ledger
@@ -51,7 +51,9 @@ class Judged(Record):
                 "(R2_LOG_TEXT=1 while asking), each once, and of these at the --share."
             ]
         mean = "" if self.quality is None else f", {self.quality:.2f} in the mean"
-        stated = [f"{self.judge} judged {self.labels:,} of {self.waiting:,} answers{mean}, for {usd(self.cost_usd)}."]
+        stated = [
+            f"{self.judge} judged {self.labels:,} of {counted(self.waiting, 'answer')}{mean}, for {usd(self.cost_usd)}."
+        ]
         if self.own:
             stated.append(f"{self.own:,} of them are its own: a judge tends to like those.")
         if self.ungraded:
@@ -75,7 +77,7 @@ class Ahead(Record):
     def lines(self, max_usd: float) -> list[str]:
         """In words."""
         return [
-            f"{self.judge} would judge {self.waiting:,} answers, for about {usd(self.expected_usd)} (at most "
+            f"{self.judge} would judge {counted(self.waiting, 'answer')}, for about {usd(self.expected_usd)} (at most "
             f"{usd(min(self.most_usd, max_usd))})."
         ]
 

@@ -13,7 +13,7 @@ from r2_router.lab.grading.pair_judge import compare_answers, pair_messages
 from r2_router.lab.learning.judged import HOPELESS, question_of, several
 from r2_router.ledger.labels import prefer, tie
 from r2_router.records import Record
-from r2_router.words import usd
+from r2_router.words import counted, usd
 
 if TYPE_CHECKING:
     from r2_router.ledger import Entry, Ledger
@@ -40,11 +40,11 @@ class JudgedPairs(Record):
         if not self.waiting:
             return []
         stated = [
-            f"Of {self.waiting:,} pairs of answers to one query, each shown in both orders, {self.judge} preferred one "
-            f"in {self.preferred:,}, none in {self.ties:,}."
+            f"Of {counted(self.waiting, 'pair')} of answers to one query, each shown in both orders, {self.judge} "
+            f"preferred one in {self.preferred:,}, none in {self.ties:,}."
         ]
         if left := self.ungraded + self.failed:
-            stated.append(f"{left:,} pairs got no verdict now: run the same command again.")
+            stated.append(f"{counted(left, 'pair')} got no verdict now: run the same command again.")
         if self.stopped:
             stated.append(f"Stopped: {self.stopped}")
         return stated
@@ -54,7 +54,7 @@ def pairs_ahead(judge: Model, waiting: Sequence[Pair], max_usd: float) -> list[s
     """What it would cost, in words; nobody is asked."""
     asked = [pair_messages(question_of(a), one, other) for (a, one), (_, other) in waiting]
     expected, most = (2 * sum(cost(judge, messages) for messages in asked) for cost in (likely_usd, most_usd))
-    said = f"It would compare {len(waiting):,} pairs of answers, for about {usd(expected)} more (at most "
+    said = f"It would compare {counted(len(waiting), 'pair')} of answers, for about {usd(expected)} more (at most "
     return [f"{said}{usd(min(most, max_usd))})."] if waiting else []
 
 

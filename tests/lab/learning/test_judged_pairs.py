@@ -98,7 +98,7 @@ def test_no_verdict_and_no_money_note_nothing(ledger):
     with chat_server(fails(400)) as server:
         assert judged(ledger, server).failed == 1
     assert noted(ledger) == []
-    assert "1 pairs of answers" in pairs_ahead(model("judge", server.url), sampled_pairs(ledger, 1.0), 1.0)[0]
+    assert "1 pair of answers" in pairs_ahead(model("judge", server.url), sampled_pairs(ledger, 1.0), 1.0)[0]
 
 
 def test_pairs_are_of_one_query_and_two_candidates(ledger):
