@@ -182,7 +182,13 @@ def _show(report: dict[str, Any], folder: Path) -> None:
         if rows[1]:
             show_table(*rows, numbers=range(1, len(rows[0])))
             print()
+    if cascade := report["cascade"]:
+        for rows in (tables.signal_rows(cascade), tables.cascade_rows(cascade)):
+            show_table(*rows, numbers=range(2, len(rows[0])))
+            print()
     print(report["verdict"])
+    if cascade:
+        print(cascade["verdict"])
     if report["ood"]:
         print(f"Categories never seen: {report['ood']['verdict']}")
     print(f"Report: {folder / 'report.html'}")

@@ -16,6 +16,7 @@ from r2_router.lab.data.folds import Folds, Index, random_folds
 from r2_router.lab.data.table import MIN_QUERIES, Table
 from r2_router.lab.evaluation.baselines import Neighbours, paper_heads
 from r2_router.lab.evaluation.compare import Comparison, Expectation, compare
+from r2_router.lab.evaluation.second_try import cascades
 from r2_router.lab.learning.regressors import Regressed
 from r2_router.lab.learning.targets import unit_rows
 from r2_router.lab.untyped import isotonic, joblib, model_selection, threadpoolctl
@@ -103,6 +104,7 @@ def validate(
     count = {"folds": len(splits[0]), "seeds": len(splits), "queries": len(complete), "pool": pool.name}
     metrics: dict[str, Any] = {
         "protocol": count,
+        "cascade": cascades(truth, cost, priced, comparison.worths),
         "usd_per_million": {m.name: [m.input_usd_per_million, m.output_usd_per_million] for m in _priced(table, pool)},
         **comparison.metrics,
         "heads": _head_metrics(truth, qualities, tokens),

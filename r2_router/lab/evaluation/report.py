@@ -84,6 +84,7 @@ def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
         "<h2>Every constant</h2>" + _table(*constant_rows(report["constants"], with_worth=False)),
         "<h2>Choices of the router</h2>" + _table(*choice_rows(report)),
         "<h2>Gain by category</h2>" + _table(*category_rows(report["gain_by_category"])),
+        *_cascade(report["cascade"]),
         "<h2>Calibration</h2>" + _figure(svg.get("calibration.svg")) + _table(*head_rows(report)) + _CALIBRATED,
     ]
     if report["ood"]:
@@ -94,6 +95,13 @@ def html_report(report: Mapping[str, Any], svg: Mapping[str, str]) -> str:
         ]
     head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     return f"{head}<title>Does routing pay?</title><style>{_CSS}</style><body>{''.join(parts)}</body></html>\n"
+
+
+def _cascade(cascade: Mapping[str, Any] | None) -> list[str]:
+    if cascade is None:
+        return []
+    said = f"<h2>A cascade</h2><p class=verdict>{escape(cascade['verdict'])}</p>"
+    return [said + _table(*signal_rows(cascade)) + _table(*cascade_rows(cascade))]
 
 
 # -- tables, for the page and the terminal ---------------------------------------------------------------------
@@ -128,6 +136,31 @@ def gain_rows(report: Mapping[str, Any]) -> tuple[Row, list[Row]]:
         (name, f"{g['mean']:+.4f}", "{:+.4f} to {:+.4f}".format(*g["interval_95"])) for name, g in found.items()
     ]
     return ("router's gain", "mean", "95 % interval"), rows
+
+
+def signal_rows(cascade: Mapping[str, Any]) -> tuple[Row, list[Row]]:
+    """How well right answers of a candidate are told from wrong ones."""
+    rows: list[Row] = [
+        (s["model"], str(s["budget"]), f"{s['answers']:,}", f"{s['auroc']:.3f}", f"{s['auroc_expected']:.3f}")
+        for s in cascade["signals"]
+    ]
+    return ("right from wrong", "budget", "answers", "AUROC, how sure it was", "AUROC, as expected"), rows
+
+
+def cascade_rows(cascade: Mapping[str, Any]) -> tuple[Row, list[Row]]:
+    """What a cascade adds to routing at a few worths."""
+    rows: list[Row] = [
+        (
+            usd(at["worth_usd"]),
+            f"{at['routed']:.4f}",
+            f"{at['mean']:+.4f}",
+            "{:+.4f} to {:+.4f}".format(*at["interval_95"]),
+            f"{at['cascades']:.1%}",
+            f"{at['went_up']:.1%}",
+        )
+        for at in cascade["by_worth"]
+    ]
+    return ("worth", "routing alone", "cascade adds", "95 % interval", "begun", "went up"), rows
 
 
 def constant_rows(constants: Sequence[Mapping[str, Any]], *, with_worth: bool) -> tuple[Row, list[Row]]:
