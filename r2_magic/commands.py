@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from r2_magic.options import OptionError
 from r2_magic.render import explanation_view, models_view, table_view
 from r2_magic.screen import publish, say, show
 from r2_router.errors import InputError
@@ -25,7 +26,8 @@ OF_A_PROMPT = ("explain", "curve", "what-if")
 
 
 def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> None:
-    """Run the command `name`, "" for the status; `text` is the prompt of those that take one."""
+    """Run the command `name`, "" for the status; `text` is the prompt of those that take one. Raises OptionError for
+    words behind one that takes none."""
     if name in _LABELS:
         _label(text or name, magics)
     elif name == "pull":
@@ -38,6 +40,8 @@ def run(name: str, text: str, args: argparse.Namespace, magics: Configured) -> N
         prefer(text.strip(), magics)
     elif name in OF_A_PROMPT:
         _OF_DECISION[name](_decision(text, args, magics), args, magics)
+    elif text.strip():
+        raise OptionError(f"`%r2 {name}` takes no words; to ask, write a cell: %%r2")
     else:
         _PLAIN[name](magics)
 

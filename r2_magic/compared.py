@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from r2_magic.answer import CellAnswer
     from r2_router.routing.considered import Candidate
 
-_HOW = "`%r2 prefer 1` says which is the better."
+_HOW = "Say which is the better: %r2 prefer 1"
 
 
 @dataclass(frozen=True, slots=True)

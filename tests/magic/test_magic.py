@@ -269,6 +269,17 @@ def test_wrong_syntax_is_a_usage_error(shell, server, line: str) -> None:
     assert server.requests == []
 
 
+def test_words_behind_a_command_that_takes_none_do_nothing(shell, server) -> None:
+    from IPython.core.error import UsageError
+
+    shell.run("%%r2\nWhere is the colosseum?")
+    ran = shell.run("%r2 reset the whole conversation")
+    assert isinstance(ran.error, UsageError)
+    assert "takes no words" in str(ran.error)
+    assert shell.run("%r2 last").error is None
+    assert len(server.requests) == 1
+
+
 def test_a_provider_that_fails_is_an_error_with_a_next_step(shell, server) -> None:
     server.then(fails(401, "bad key"))
     ran = shell.run("%%r2 -o reply\nhello")
