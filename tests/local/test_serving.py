@@ -99,12 +99,15 @@ def test_that_a_model_is_loaded_is_told_the_first_time(smollm2: Path, monkeypatc
     monkeypatch.setenv("R2_MODELS_DIR", str(smollm2.parent))
     router = R2Router.from_pretrained()
     told: list[str] = []
-    for _ in range(2):
-        stream = router.ask(
-            Request.read("What is 2+2?", model="SmolLM2-135M-Instruct", budget=12),
-            on_event=lambda event: told.append(event.kind),
-        )
-        run(stream.result())
+    try:
+        for _ in range(2):
+            stream = router.ask(
+                Request.read("What is 2+2?", model="SmolLM2-135M-Instruct", budget=12),
+                on_event=lambda event: told.append(event.kind),
+            )
+            run(stream.result())
+    finally:
+        router._providers.servers.stop()
     assert told == ["loading", "asking", "asking"]
 
 
