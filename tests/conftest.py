@@ -22,7 +22,7 @@ from support.postgres import PostgresServer, postgres_server
 from r2_router.checkpoints.format import Checkpoint
 from r2_router.pools import can, part_tokens, prompt_caches
 from r2_router.pools.pool import Pool
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 
 # No deadline: speed is measured in benchmarks/, not here.
 settings.register_profile("whole", deadline=None)
@@ -62,8 +62,7 @@ def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     monkeypatch.setenv("R2_HOME", str(folder))
     yield folder
     if (folder / "providers.toml").exists():
-        profiles.cache_clear()  # they are read once in a process
-        profile_of.cache_clear()
+        forget_profiles()  # they are read once in a process
     if (folder / "prompt_caches.toml").exists():
         prompt_caches.forget()
     if (folder / "part_tokens.toml").exists():

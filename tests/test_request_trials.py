@@ -20,7 +20,7 @@ from r2_router.errors import InputError, NoCandidateError, ProviderError
 from r2_router.generate import AnswerStream, Options
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 
 QUICK = Options(backoff_s=0.001, tries=2)
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
@@ -85,8 +85,7 @@ def test_the_first_request_of_an_agent_is_marked_for_those_that_follow(
 ) -> None:
     (home / "providers.toml").write_text(TABLES)
     (home / "prompt_caches.toml").write_text(rules(marked=True, asks="cache_control"))
-    profiles.cache_clear()
-    profile_of.cache_clear()
+    forget_profiles()
     prompt_caches.forget()
     first = [{"role": "system", "content": "You help. " * 500}, {"role": "user", "content": "Where is it?"}]
     made = router(server, tmp_path)

@@ -19,7 +19,7 @@ from r2_router.errors import InputError
 from r2_router.ledger import stats
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 from r2_router.routing.explanation import reasons
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.worth import trade_off
@@ -44,8 +44,7 @@ def configure(home: Path) -> Callable[..., None]:
     def write(**rule: object) -> None:
         (home / "providers.toml").write_text(TABLES)
         (home / "prompt_caches.toml").write_text(rules(**rule))  # type: ignore[arg-type]
-        for known in (profiles, profile_of):
-            known.cache_clear()
+        forget_profiles()
         prompt_caches.forget()
 
     return write

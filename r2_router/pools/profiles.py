@@ -97,6 +97,12 @@ def profile_of(host: str) -> Profile:
     return next(found, _UNKNOWN)
 
 
+def forget() -> None:
+    """Read the profiles anew when they are next needed."""
+    for known in (profiles, profile_of):
+        known.cache_clear()
+
+
 def _variables(value: object) -> tuple[str, ...]:
     return tuple(cf.variable(item) for item in cf.texts(value))
 

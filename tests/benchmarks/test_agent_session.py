@@ -18,7 +18,7 @@ from r2_router import R2Router
 from r2_router.config.settings import load_settings
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -29,8 +29,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, home: Path) -> Any:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     monkeypatch.setenv("AGENT_SESSION_KEY", "loopback")
     (home / "providers.toml").write_text('[openrouter]\nhosts = ["127.0.0.1"]\n')
-    for known in (profiles, profile_of):
-        known.cache_clear()
+    forget_profiles()
     prompt_caches.forget()
     return importlib.import_module("agent_session")
 

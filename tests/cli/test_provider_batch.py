@@ -18,7 +18,7 @@ from support.batch_provider import KEY, MOMENTS, BatchProvider, answer_to, batch
 from support.command import run_command
 
 from r2_router.ledger.store import Ledger
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 
 APIS = ("openai", "anthropic", "openrouter")
 PRICE = (1.0, 2.0)  # USD per million tokens read and written
@@ -46,8 +46,7 @@ class Batch:
         self.url = getattr(provider, api)
         terms = f'api = "{api}", price = 0.5, date = 2026-11-27, source = "a test"{terms}'
         (home / "providers.toml").write_text(f'[test]\nhosts = ["127.0.0.1"]\nbatch = {{ {terms} }}\n')
-        for known in (profiles, profile_of):  # of an earlier test in this process
-            known.cache_clear()
+        forget_profiles()  # of an earlier test in this process
         self.models("a")
         self.file = folder / "prompts.jsonl"
         self.texts = [f"What is {i} + 1?" for i in range(n)]

@@ -13,7 +13,7 @@ from support.chat_server import chat_server, fails, says
 from support.generations import answer, candidate, model, options
 
 from r2_router.pools import prompt_caches
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
 
 LONG = "A long turn of the chat. " * 40
 CHAT = [
@@ -37,8 +37,7 @@ def configure(home: Path) -> Callable[..., None]:
     def write(**rule: Any) -> None:
         (home / "providers.toml").write_text(TABLES)
         (home / "prompt_caches.toml").write_text(rules(**rule))
-        for known in (profiles, profile_of):
-            known.cache_clear()
+        forget_profiles()
         prompt_caches.forget()
 
     return write

@@ -10,7 +10,8 @@ import pytest
 from r2_router.errors import ConfigError
 from r2_router.pools.batch_prices import at_batch_price, batch_terms
 from r2_router.pools.model import Model, PriceTier
-from r2_router.pools.profiles import profile_of, profiles
+from r2_router.pools.profiles import forget as forget_profiles
+from r2_router.pools.profiles import profiles
 
 OPENAI = "https://api.openai.com/v1"
 OPENROUTER = "https://openrouter.ai/api/v1"
@@ -19,8 +20,7 @@ OPENROUTER = "https://openrouter.ai/api/v1"
 @pytest.fixture(autouse=True)
 def _read_anew() -> Iterator[None]:
     yield
-    profiles.cache_clear()
-    profile_of.cache_clear()
+    forget_profiles()
 
 
 def model(model_id: str, **more: float) -> Model:
@@ -62,8 +62,7 @@ def test_shipped_terms_are_dated_and_sourced() -> None:
 
 def test_a_user_describes_a_server_of_their_own(home: Path) -> None:
     (home / "providers.toml").write_text('[mine]\nhosts = ["127.0.0.1"]\nbatch = { api = "openai", price = 1.0 }\n')
-    profiles.cache_clear()
-    profile_of.cache_clear()
+    forget_profiles()
     terms = batch_terms("http://127.0.0.1:4000/v1")
     assert terms is not None
     assert (terms.api, terms.price, terms.window) == ("openai", 1.0, "24h")
@@ -81,6 +80,6 @@ def test_a_user_describes_a_server_of_their_own(home: Path) -> None:
 )
 def test_what_cannot_be_used_is_told_with_file_and_line(home: Path, batch: str, said: str) -> None:
     (home / "providers.toml").write_text(f'[mine]\nhosts = ["127.0.0.1"]\nbatch = {batch}\n')
-    profiles.cache_clear()
+    forget_profiles()
     with pytest.raises(ConfigError, match=rf"providers\.toml, line 3: .*{said}"):
         profiles()

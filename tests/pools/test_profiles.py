@@ -13,6 +13,7 @@ from r2_router.generate.body import without_thinking
 from r2_router.generate.endpoint import Endpoint
 from r2_router.net.loopback import is_loopback
 from r2_router.pools.pool import load_pool
+from r2_router.pools.profiles import forget as forget_profiles
 from r2_router.pools.profiles import profile, profile_of, profiles, providers_file
 
 DEPLOYMENT = "https://mine.openai.azure.com/openai/deployments/gpt-4o"
@@ -20,15 +21,9 @@ DEPLOYMENT = "https://mine.openai.azure.com/openai/deployments/gpt-4o"
 
 @pytest.fixture(autouse=True)
 def _read_anew() -> Iterator[None]:
-    forget()
+    forget_profiles()
     yield
-    forget()
-
-
-def forget() -> None:
-    """What was read is read anew, as in a new process."""
-    profiles.cache_clear()
-    profile_of.cache_clear()
+    forget_profiles()
 
 
 def pool(tmp_path: Path, lines: str) -> Path:
@@ -89,7 +84,7 @@ def test_the_users_profile_replaces_the_shipped(tmp_path: Path) -> None:
     )
     assert Endpoint(DEPLOYMENT).chat_url.endswith("api-version=2025-01-01")
     providers_file().write_text("[azure]\nhost = 3\n", encoding="utf-8")
-    profiles.cache_clear()
+    forget_profiles()
     with pytest.raises(ConfigError, match="line 2: unknown key 'host'"):
         profiles()
 

@@ -12,6 +12,7 @@ from support.offers import KEY, KEY_VARIABLE, MODELS, Offers, as_ollama, write_p
 from r2_router.config.settings import load_settings
 from r2_router.errors import DownloadError, InputError
 from r2_router.pools.known_prices import known_models
+from r2_router.pools.profiles import forget as forget_profiles
 from r2_router.pools.profiles import profiles
 from r2_router.setup import discover
 from r2_router.setup.discover import Source, given_source, key_sources, read_offers, running_sources, server_sources
@@ -21,7 +22,7 @@ LOCAL = {"ollama", "lmstudio", "llamacpp", "vllm", "jan"}
 
 
 def test_every_provider_of_the_issue_and_every_usual_port_is_known(home: Path) -> None:
-    profiles.cache_clear()
+    forget_profiles()
     known = profiles()
     named = "openrouter openai anthropic gemini groq deepseek mistral together fireworks xai cerebras moonshot zai"
     assert all(known[name].api_key_env and known[name].base_url for name in named.split())
@@ -40,7 +41,7 @@ def test_keys_are_found_in_the_environment_and_in_the_file(home: Path, monkeypat
 
 
 def test_the_other_name_of_a_key_is_known_and_the_usual_one_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles.cache_clear()
+    forget_profiles()
     monkeypatch.setenv("GOOGLE_API_KEY", KEY)
     assert [(s.name, s.api_key_env) for s in key_sources(load_settings())] == [("gemini", "GOOGLE_API_KEY")]
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
@@ -134,7 +135,7 @@ def test_without_network_the_snapshot_stands_in(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_given_address_gets_no_key_but_its_providers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles.cache_clear()
+    forget_profiles()
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     settings = load_settings()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r2_router.pools.profiles import profiles
+from r2_router.pools.profiles import forget as forget_profiles
 from support.chat_server import Behaviour, ChatServer, Exchange, chat_server, says
 
 KEY = "sk-or-v1-notforanyoneseyes"
@@ -96,4 +96,4 @@ def write_profiles(home: Path, *, openrouter: str = "", ollama: str = "") -> Non
     home.mkdir(parents=True, exist_ok=True)
     text = "\n".join(f"[{name}]\n{table}\n" for name, table in tables.items())
     (home / "providers.toml").write_text(text, encoding="utf-8")
-    profiles.cache_clear()
+    forget_profiles()
