@@ -9,16 +9,15 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from r2_router.batches.anthropic_messages_api import completion_of, message_params
-from r2_router.batches.batch_apis import MOST_PAGES, BatchResult, ProviderBatch, count, position_of
-from r2_router.batches.batch_calls import BatchServer, CallError
+from r2_router.batches.batch_apis import CLOCKS_DIFFER_S, MOST_PAGES, BatchResult, ProviderBatch, count, position_of
+from r2_router.batches.batch_calls import BatchServer, id_of
 from r2_router.generate.body import Body
 from r2_router.generate.endpoint import Endpoint
-from r2_router.generate.wire import BodyError, read_error, read_json
+from r2_router.generate.wire import read_error
 from r2_router.records import as_dict
 
 _PATH = "/messages/batches"
 _DONE = ("succeeded", "errored", "canceled", "expired")
-_CLOCKS_DIFFER_S = 3600.0
 _VERSION = "2023-06-01"  # the next one, 2026-10-21, refuses a temperature
 _STATUS = {"invalid_request_error": 400, "authentication_error": 401, "permission_error": 403, "not_found_error": 404}
 
@@ -50,7 +49,7 @@ class AnthropicBatches:
         for _ in range(MOST_PAGES):
             page = await self._server.get(_PATH, limit=100, **after)
             items = [as_dict(item) for item in page.get("data") or ()]
-            recent = [item for item in items if _seconds(item) >= since - _CLOCKS_DIFFER_S]
+            recent = [item for item in items if _seconds(item) >= since - CLOCKS_DIFFER_S]
             for batch in map(_read, recent):
                 if batch.id in known or batch.total != size:
                     continue
@@ -60,7 +59,7 @@ class AnthropicBatches:
                     return batch
             if len(recent) < len(items) or not items or not page.get("has_more"):
                 break
-            after = {"after_id": _read(items[-1]).id}
+            after = {"after_id": id_of(items[-1])}
         return "unsure" if unsure else None
 
     async def look(self, batch_id: str) -> ProviderBatch:
@@ -68,12 +67,8 @@ class AnthropicBatches:
 
     async def results(self, batch: ProviderBatch) -> AsyncGenerator[BatchResult]:
         # Not where `results_url` points: the key goes to no address that an answer names.
-        async for line in self._server.lines(f"{_PATH}/{quote(batch.id, safe='')}/results"):
-            if line.strip():
-                try:
-                    yield _result(read_json(line))
-                except BodyError:
-                    continue  # whose it is cannot be told: its prompt is left without a result
+        async for line in self._server.documents(f"{_PATH}/{quote(batch.id, safe='')}/results"):
+            yield _result(line)
 
     async def cancel(self, batch_id: str) -> None:
         await self._server.post(f"{_PATH}/{quote(batch_id, safe='')}/cancel")
@@ -86,12 +81,10 @@ class AnthropicBatches:
 
 
 def _read(document: dict[str, Any]) -> ProviderBatch:
-    found, status = document.get("id"), str(document.get("processing_status") or "")
-    if not isinstance(found, str) or not found:
-        raise CallError("the server named no id")
+    status = str(document.get("processing_status") or "")
     counts = as_dict(document.get("request_counts"))
     done = count(counts, *_DONE)
-    return ProviderBatch(found, status, status == "ended", done, done + count(counts, "processing"))
+    return ProviderBatch(id_of(document), status, status == "ended", done, done + count(counts, "processing"))
 
 
 def _result(line: dict[str, Any]) -> BatchResult:

@@ -11,6 +11,8 @@ from r2_router.generate.wire import read_error
 from r2_router.records import Record, as_dict
 
 MOST_PAGES = 100  # of a list of batches that are looked through
+CLOCKS_DIFFER_S = 3600  # a provider's and ours
+OVER = ("completed", "failed", "expired", "cancelled")  # OpenAI's words for it, which others took over
 _KEY_ENDS = "-"  # in a request's id: the key of its batch, then its position
 
 

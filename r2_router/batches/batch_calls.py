@@ -79,6 +79,16 @@ class BatchServer:
             raise self._broken(error) from None
         yield held
 
+    async def documents(self, path: str) -> AsyncGenerator[dict[str, Any]]:
+        """The JSON objects of the file at `path`, one a line. A line that is none is left out: whose it is cannot be
+        told, so its prompt is left without a result. Raises CallError."""
+        async for line in self.lines(path):
+            if line.strip():
+                try:
+                    yield read_json(line)
+                except BodyError:
+                    continue
+
     async def _json(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         import httpx
 
@@ -122,6 +132,14 @@ class BatchServer:
             return CallError(f"cannot connect to {self.endpoint.base_url}", refused=True)
         what = "did not answer in time" if isinstance(error, TimeoutError) else "broke the connection"
         return CallError(f"{self.endpoint.host} {what}")
+
+
+def id_of(document: Mapping[str, Any]) -> str:
+    """The id by which a server names what it made. Raises CallError where there is none."""
+    found = document.get("id")
+    if not isinstance(found, str) or not found:
+        raise CallError("the server named no id")
+    return found
 
 
 def compact(document: object) -> bytes:

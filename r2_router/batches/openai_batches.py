@@ -6,18 +6,24 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from r2_router.batches.batch_apis import MOST_PAGES, BatchResult, ProviderBatch, chat_request, chat_result, count
-from r2_router.batches.batch_calls import BatchServer, CallError, compact
+from r2_router.batches.batch_apis import (
+    CLOCKS_DIFFER_S,
+    MOST_PAGES,
+    OVER,
+    BatchResult,
+    ProviderBatch,
+    chat_request,
+    chat_result,
+    count,
+)
+from r2_router.batches.batch_calls import BatchServer, compact, id_of
 from r2_router.generate.body import Body
-from r2_router.generate.wire import BodyError, read_json
 from r2_router.pools.profiles import BatchTerms
 from r2_router.records import as_dict
 
 _PATH = "/v1/chat/completions"
 _OURS = "r2_batch"  # in a batch's metadata: by which it is found again
-_OVER = ("completed", "failed", "expired", "cancelled")
 _CROWDED = "token_limit_exceeded"  # with what is queued already
-_CLOCKS_DIFFER_S = 3600.0
 
 
 class OpenAIBatches:
@@ -35,7 +41,7 @@ class OpenAIBatches:
 
     async def upload(self, key: str, requests: Sequence[bytes]) -> str:
         found = await self._server.upload("/files", f"{key}.jsonl", b"\n".join(requests) + b"\n", purpose="batch")
-        return _id(found)
+        return id_of(found)
 
     async def create(self, key: str, model_id: str, requests: Sequence[bytes], file_id: str) -> ProviderBatch:
         asked = {
@@ -57,10 +63,10 @@ class OpenAIBatches:
                 if as_dict(batch.get("metadata")).get(_OURS) == key:
                     return _read(batch)
             oldest = batches[-1].get("created_at") if batches else None
-            old = isinstance(oldest, (int, float)) and oldest < since - _CLOCKS_DIFFER_S
+            old = isinstance(oldest, (int, float)) and oldest < since - CLOCKS_DIFFER_S
             if old or not batches or not page.get("has_more"):
                 break
-            after = {"after": _id(batches[-1])}
+            after = {"after": id_of(batches[-1])}
         return None
 
     async def look(self, batch_id: str) -> ProviderBatch:
@@ -68,12 +74,8 @@ class OpenAIBatches:
 
     async def results(self, batch: ProviderBatch) -> AsyncGenerator[BatchResult]:
         for file in batch.files:
-            async for line in self._server.lines(f"/files/{quote(file, safe='')}/content"):
-                if line.strip():
-                    try:
-                        yield chat_result(read_json(line))
-                    except BodyError:
-                        continue  # whose it is cannot be told: its prompt is left without a result
+            async for line in self._server.documents(f"/files/{quote(file, safe='')}/content"):
+                yield chat_result(line)
 
     async def cancel(self, batch_id: str) -> None:
         await self._server.post(f"/batches/{quote(batch_id, safe='')}/cancel")
@@ -87,19 +89,12 @@ def _read(document: dict[str, Any]) -> ProviderBatch:
     said = "; ".join(str(error.get("message")) for error in errors[:3])
     failure = (said or "no reason given") if status == "failed" else ""
     return ProviderBatch(
-        _id(document),
+        id_of(document),
         status,
-        status in _OVER,
+        status in OVER,
         count(counts, "completed", "failed"),
         count(counts, "total"),
         failure,
         any(error.get("code") == _CROWDED for error in errors),
         tuple(file for file in files if isinstance(file, str) and file),
     )
-
-
-def _id(document: dict[str, Any]) -> str:
-    found = document.get("id")
-    if not isinstance(found, str) or not found:
-        raise CallError("the server named no id")
-    return found

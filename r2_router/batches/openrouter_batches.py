@@ -7,7 +7,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from r2_router.batches.batch_apis import (
+    CLOCKS_DIFFER_S,
     MOST_PAGES,
+    OVER,
     BatchResult,
     ProviderBatch,
     chat_request,
@@ -15,13 +17,10 @@ from r2_router.batches.batch_apis import (
     count,
     position_of,
 )
-from r2_router.batches.batch_calls import BatchServer, CallError, compact
+from r2_router.batches.batch_calls import BatchServer, CallError, compact, id_of
 from r2_router.generate.body import Body
 from r2_router.pools.profiles import BatchTerms
 from r2_router.records import as_dict
-
-_OVER = ("completed", "failed", "expired", "cancelled")
-_CLOCKS_DIFFER_S = 3600
 
 
 class OpenRouterBatches:
@@ -53,7 +52,7 @@ class OpenRouterBatches:
         """Its results tell by their ids whose a batch is; until it is over, one of as many requests may be it."""
         unsure, after = False, dict[str, str]()
         for _ in range(MOST_PAGES):
-            earliest = int(since) - _CLOCKS_DIFFER_S
+            earliest = int(since) - CLOCKS_DIFFER_S
             page = await self._server.get("/batches", limit=100, created_after=earliest, **after)
             listed = [_read(as_dict(item)) for item in page.get("data") or ()]
             for batch in listed:
@@ -84,10 +83,8 @@ class OpenRouterBatches:
 
 
 def _read(document: dict[str, Any]) -> ProviderBatch:
-    found, status = document.get("id"), str(document.get("status") or "").lower()
-    if not isinstance(found, str) or not found:
-        raise CallError("the server named no id")
+    status = str(document.get("status") or "").lower()
     counts = as_dict(document.get("request_counts"))
     failure = str(as_dict(document.get("error")).get("message") or "no reason given") if status == "failed" else ""
     done = count(counts, "completed", "failed")
-    return ProviderBatch(found, status, status in _OVER, done, count(counts, "total"), failure)
+    return ProviderBatch(id_of(document), status, status in OVER, done, count(counts, "total"), failure)
