@@ -17,6 +17,7 @@ Outcome = Literal["decided", "answered", "partial", "failed", "refused"]
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # in ASCII order, without i, l, o, u: nothing is misread
 _TIME_DIGITS = 9  # milliseconds since 1970 fit until the year 3084
 _RANDOM_DIGITS = 5
+_STEP_BITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,14 @@ class Entry(Record):
     provider_batch: str | None = None
 
 
-def new_id(now: datetime) -> str:
-    """14 characters that sort by time: milliseconds, then chance."""
+def new_id(now: datetime, last: str = "") -> str:
+    """14 characters that sort by time: milliseconds, then chance; behind `last`, where that is of the same one."""
     time = _base32(int(now.timestamp() * 1000), _TIME_DIGITS)
-    return time + _base32(secrets.randbits(5 * _RANDOM_DIGITS), _RANDOM_DIGITS)
+    if last.startswith(time):
+        chance = _number(last[_TIME_DIGITS:]) + 1 + secrets.randbits(_STEP_BITS)
+    else:
+        chance = secrets.randbits(5 * _RANDOM_DIGITS - 1)  # the lower half: some 16,000 steps at least are left
+    return time + _base32(chance, _RANDOM_DIGITS)
 
 
 def by_candidate(model: str, budget: Budget) -> tuple[str, float]:
@@ -93,3 +98,10 @@ def query_hash(query: str | None) -> str:
 
 def _base32(number: int, length: int) -> str:
     return "".join(_DIGITS[number >> (5 * place) & 31] for place in reversed(range(length)))
+
+
+def _number(base32: str) -> int:
+    number = 0
+    for digit in base32:
+        number = 32 * number + _DIGITS.index(digit)
+    return number

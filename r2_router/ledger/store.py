@@ -98,8 +98,7 @@ class Ledger:
         self._writer = Writer()
         self._waiting: list[list[Any]] = []
         self._called = False  # the thread is to write what waits
-        self._drawn: set[str] = set()
-        self._drawn_at = ""
+        self._drawn = ""  # the last id
         self._noting = threading.RLock()
 
     def record(self, entry: Entry, said: str = "") -> str:
@@ -216,26 +215,30 @@ class Ledger:
     # -- rows ------------------------------------------------------------------------------------------------
 
     def _write_waiting(self) -> None:
-        """Write entries that wait, a batch in one transaction."""
+        """Write the entries that wait, a batch in one transaction, until none does."""
+        with self._noting:
+            self._called = False
+        while rows := self._take():
+            began = time.monotonic()
+            try:
+                with self.transaction() as db:
+                    self._insert(db, rows)
+                    if self.keep_days is not None:
+                        drop(db, first_kept(self.now(), self.keep_days), _DROPPED_A_WRITE)
+            except LedgerError as error:
+                self.warn(error)
+                if self.database.is_server:  # they are written with the next entry, or when somebody waits for them
+                    with self._noting:
+                        self._waiting = (rows + self._waiting)[:_MOST_WAITING]
+                    return
+            if self._waiting:
+                # The lock knows no queue: free as long as it was held, it comes to the others too.
+                time.sleep(time.monotonic() - began)
+
+    def _take(self) -> list[list[Any]]:
         with self._noting:
             rows, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            self._called = False
-        began = time.monotonic()
-        try:
-            with self.transaction() as db:
-                self._insert(db, rows)
-                if self.keep_days is not None:
-                    drop(db, first_kept(self.now(), self.keep_days), _DROPPED_A_WRITE)
-        except LedgerError as error:
-            self.warn(error)
-            if self.database.is_server:  # they are written with the next entry, or when somebody waits for them
-                with self._noting:
-                    self._waiting = (rows + self._waiting)[:_MOST_WAITING]
-                return
-        if self._waiting:
-            self._call()
-            # The lock knows no queue: free as long as it was held, it comes to the others too.
-            time.sleep(time.monotonic() - began)
+        return rows
 
     def _insert(self, db: Connection, rows: list[list[Any]]) -> None:
         """All rows in one statement: between two, this thread would wait for its turn, with the database locked."""
@@ -251,14 +254,9 @@ class Ledger:
                 db.execute(_KEEP_TEXT, (row[_ID], row[_SAID]))
 
     def _draw(self, now: datetime) -> str:
-        """An id that this ledger did not give before: only those of one millisecond could be the same."""
-        if self._drawn_at != (moment := iso(now)):
-            self._drawn_at = moment
-            self._drawn.clear()
-        while (answer_id := new_id(now)) in self._drawn:
-            pass
-        self._drawn.add(answer_id)
-        return answer_id
+        """An id that this ledger did not give before, and that sorts behind those it gave."""
+        self._drawn = new_id(now, self._drawn)
+        return self._drawn
 
     def _row(self, entry: Entry, answer_id: str, now: datetime, said: str = "") -> list[Any]:
         query = entry.query if self.log_text else None

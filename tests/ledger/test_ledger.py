@@ -113,10 +113,30 @@ def test_ids_are_short_unique_and_sort_by_time(path):
     assert max(ids[0]) < min(ids[1]) <= max(ids[1]) < min(ids[2])
 
 
-def test_an_id_that_is_taken_is_drawn_again(either, monkeypatch):
+def test_what_comes_in_one_millisecond_is_told_in_the_order_it_came(either):
+    ids = [either.record(replace(ENTRY, model=str(i))) for i in range(2_000)]
+    assert ids == sorted(ids)
+    assert [entry.model for entry in either.entries()] == [str(i) for i in range(2_000)]
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_all_that_waits_is_written_however_much_it_is(path, end):
+    with Ledger(path) as ledger:
+        with ledger.lock:  # the writer waits for it
+            for _ in range(3_000):
+                ledger.record(ENTRY)
+        getattr(ledger, end)()
+        assert query(path, "SELECT COUNT(*) FROM entries") == [(3_000,)]
+
+
+def test_an_id_that_another_process_took_is_drawn_again(path, monkeypatch):
     drawn = iter(["same", "same", "other"])
-    monkeypatch.setattr("r2_router.ledger.store.new_id", lambda now: next(drawn))
-    assert [either.record(ENTRY), either.record(ENTRY)] == ["same", "other"]
+    monkeypatch.setattr("r2_router.ledger.store.new_id", lambda now, last="": next(drawn))
+    for model in ("a", "b"):
+        with Ledger(path) as ledger:
+            ledger.record(replace(ENTRY, model=model))
+    with Ledger(path) as ledger:
+        assert {entry.id: entry.model for entry in ledger.entries()} == {"same": "a", "other": "b"}
 
 
 def test_the_text_is_kept_only_if_asked_for(path):
