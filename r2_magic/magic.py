@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from r2_magic import options
+from r2_magic import options, slips
 from r2_magic.base import Configured
 from r2_magic.interpolate import interpolate
 from r2_magic.screen import News, hint, in_notebook, say
@@ -68,8 +67,10 @@ class R2Magics(Configured):
             options.parse(options.split(line))  # --help
             raise options.OptionError("to ask, put %%r2 on the first line of a cell and the prompt below it")
         if name and name not in options.COMMANDS:
-            if rest.strip() and not get_close_matches(name, options.COMMANDS, cutoff=0.75):
-                return self._cell("", line.strip())
+            if rest.strip():
+                if not (meant := slips.meant(name)):
+                    return self._cell("", line.strip())
+                raise options.OptionError(f"there is no '%r2 {name}': `%r2 {meant}`? To ask, write a cell: %%r2")
             known = ", ".join(options.COMMANDS)
             raise options.OptionError(f"there is no '%r2 {name}', only: {known}. To ask, write a cell: %%r2")
         rest = rest.strip()

@@ -344,13 +344,20 @@ def test_explain_and_curve_of_the_last_cell_a_text_and_a_cell(shell, server) -> 
 
 
 def test_a_prompt_on_one_line_is_asked_and_a_slip_of_the_pen_is_not(shell, server) -> None:
+    from IPython.core.error import UsageError
+
     ran = shell.run("%r2 what is 7 * 6?")
     assert ran.result.text == TEXT
     assert asked(server).startswith("what is 7 * 6?")
     assert len(server.requests) == 1
-    for slip in ("%r2 modles", "%r2 explian hello", "%r2 stat now"):
-        assert "there is no" in str(shell.run(slip).error), slip
+    for slip in ("%r2 modles", "%r2 explian hello", "%r2 stat now", "%r2 sttaus now please?"):
+        ran = shell.run(slip)
+        assert isinstance(ran.error, UsageError)
+        assert "there is no" in str(ran.error), slip
+        assert len((ran.printed + ran.errors).strip().splitlines()) == 1
+    assert "`%r2 stats`? To ask, write a cell: %%r2" in str(ran.error)
     assert len(server.requests) == 1
+    assert shell.run("%r2 state the capital of France").result.text == TEXT
 
 
 def test_help_has_examples_and_all_options(shell) -> None:
