@@ -16,7 +16,7 @@ from r2_magic.session import Session
 from r2_router.words import usd
 
 if TYPE_CHECKING:
-    from r2_router.batches.each import RunGuard
+    from r2_router.batches.each import RunGuard, RunLimit
     from r2_router.router import R2Router
     from r2_router.routing.decision import Decision
 
@@ -61,12 +61,13 @@ class Configured(Magics):
         """What the notebook's budget leaves to spend, None without a budget."""
         return None if self.budget is None else max(0.0, self.budget - self.session.spent_usd)
 
-    def guard(self) -> RunGuard:
-        """Keeps the notebook's budget, and the user's own limits, for one answer."""
+    def guard(self, index: int = 0, limit: RunLimit | None = None) -> RunGuard:
+        """Keeps the notebook's budget, and the user's own limits, for one answer; for number `index` of several that
+        share `limit`, what the budget leaves."""
         from r2_router.batches.each import MemoryLimit, RunGuard
 
         limited = "R2Magics.budget leaves less: all cells together"
-        return RunGuard(0, MemoryLimit(self.left_usd()), self.budget, self.router().guard, limited)
+        return RunGuard(index, limit or MemoryLimit(self.left_usd()), self.budget, self.router().guard, limited)
 
     def spent_here(self) -> str:
         """What the notebook has spent of its budget, in words; "" without a budget."""

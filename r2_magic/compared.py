@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2_router.pages import html
 from r2_router.routing.rows import choice
-from r2_router.show.facts import answer_facts
+from r2_router.show.facts import answer_took
 from r2_router.words import quality_text, visible, whole_characters
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ _HOW = "Say which is the better: %r2 prefer 1"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What came of a candidate: its answer and the id of that in the ledger, or else why there is none."""
+    """What came of a candidate: its answer, whole or as far as it came, and the id of that in the ledger; else why
+    there is none."""
 
     candidate: Candidate
     answer: CellAnswer | None = None
@@ -27,10 +28,15 @@ class Compared:
     error: str = ""
 
     @property
+    def whole(self) -> bool:
+        """Whether there is an answer that did not break off."""
+        return self.answer is not None and not self.answer.partial
+
+    @property
     def facts(self) -> str:
         """Expected quality, and what the answer took."""
         expected = quality_text(self.candidate.predicted_quality, self.candidate.quality_error)
-        return f"expected quality {expected}; {answer_facts(self.answer) if self.answer else self.error}"
+        return f"expected quality {expected}; {answer_took(self.answer) if self.answer else self.error}"
 
     @property
     def text(self) -> str:
@@ -39,14 +45,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
-    """Answers to one prompt, the router's choice first: `comparison[0]` is the first answer."""
+    """Answers to one prompt, as the router ranks them: `comparison[0]` is the first that came whole."""
 
     query: str
     compared: tuple[Compared, ...]
 
     @property
     def answers(self) -> list[CellAnswer]:
-        return [each.answer for each in self.compared if each.answer]
+        return [each.answer for each in self.compared if each.answer and each.whole]
 
     def __len__(self) -> int:
         return len(self.answers)

@@ -125,9 +125,10 @@ class R2Magics(Configured):
     def _compare(self, query: str, args: argparse.Namespace) -> Comparison:
         from r2_magic.comparison import compare
 
-        comparison = compare(query, args, self._system(args.system), self)
-        self._keep(args, comparison)
-        return comparison
+        def keep(comparison: Comparison) -> None:
+            self._keep(args, comparison)
+
+        return compare(query, args, self._system(args.system), self, keep)
 
     def _ask(self, query: str, args: argparse.Namespace) -> CellAnswer:
         from r2_magic.answering import answered

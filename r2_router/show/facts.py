@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def answer_facts(answer: Answer) -> str:
-    """Who answered, how long, at what cost, in what time, and whether the text is whole."""
+    """Who answered, and what it took."""
+    return f"{answer.model}, {asked_for(answer.budget)}: {answer_took(answer)}"
+
+
+def answer_took(answer: Answer) -> str:
+    """How long an answer is, at what cost, in what time, and whether the text is whole."""
     cut = ", cut at its budget" if answer.finish_reason == "length" else ""
     stopped = f", broken off: {answer.error}" if answer.partial else ""
     failed = [f"{a.model}: {a.reason}" for a in answer.attempts if a.reason and a is not answer.attempts[-1]]
@@ -21,7 +26,7 @@ def answer_facts(answer: Answer) -> str:
     calls = f", calls {names}" if names else ""
     before = f" (before it: {'; '.join(failed)})" if failed else ""
     return (
-        f"{answer.model}, {asked_for(answer.budget)}: {answer.completion_tokens:,} tokens{cut}{stopped}{calls}{cached}"
+        f"{answer.completion_tokens:,} tokens{cut}{stopped}{calls}{cached}"
         f", {usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
     )
 

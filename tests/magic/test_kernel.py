@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chat_server import ChatServer, hangs, says
+from support.chat_server import ChatServer, by_model, hangs, says
 
 pytestmark = [
     pytest.mark.slow,
@@ -168,10 +168,33 @@ def test_a_comparison_says_what_it_does_and_is_one_page(kernel: Kernel, server: 
     assert "Left as typed: {country}" in note
     assert loading.startswith("loading ")
     asked = [asking, *(u["data"]["text/plain"] for u in of_type(messages, "update_display_data"))]
-    assert [text[:7] for text in asked if text] == ["asking ", "asking "]
+    said = [text for text in asked if text]
+    assert all(text.startswith("asking ") for text in said)
+    assert [text.count("asking ") for text in said[:2]] == [1, 2]  # the second beside the first
     assert asked[-1] == ""
     (result,) = of_type(messages, "execute_result")
     assert result["data"]["text/html"].count("<section>") == 2
     assert "&lt;b&gt;Rome&lt;/b&gt;" in result["data"]["text/html"]
     _, messages = kernel.run("%r2 prefer 2")
     assert "preferred to" in of_type(messages, "stream")[0]["text"]
+
+
+def test_an_interrupted_comparison_shows_what_came_and_can_be_gone_on_with(kernel: Kernel, server: ChatServer) -> None:
+    server.then(by_model(small=hangs("half an ", "answer"), middle=says("Rome."), large=says("Rome.")))
+
+    def interrupt(message: Message) -> None:
+        shown = message["content"].get("data", {}).get("text/plain", "")
+        waited.append(shown)
+        if shown.startswith("asking ") and shown.count("asking ") == 1 and waited[-2].count("asking ") == 2:
+            kernel.manager.interrupt_kernel()  # the other one is over
+
+    waited = [""]
+    reply, messages = kernel.run("%%r2 --compare 2 --models Smol*,*0.5B* -o both\nhello", interrupt)
+    assert reply["ename"] == "KeyboardInterrupt"
+    shown = next(m["data"] for m in of_type(messages, "display_data") if "<section>" in m["data"].get("text/html", ""))
+    assert "Rome." in shown["text/plain"]
+    assert "interrupted" in shown["text/plain"]
+    _, messages = kernel.run("print(both.answers[0].text, len(both))")
+    assert of_type(messages, "stream")[0]["text"] == "Rome. 1\n"
+    _, messages = kernel.run("%r2 last")
+    assert of_type(messages, "display_data")[0]["data"]["text/plain"] == "Rome."

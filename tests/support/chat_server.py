@@ -189,6 +189,23 @@ def hangs(*pieces: str) -> Behaviour:
     return behave
 
 
+def by_model(**behaviours: Behaviour) -> Behaviour:
+    """Behave as the model that is asked does, told by the last part of its id."""
+    return lambda exchange: behaviours[exchange.body["model"].rpartition("/")[2]](exchange)
+
+
+def meets(count: int, then: Behaviour) -> Behaviour:
+    """Wait until so many requests have come, for a minute at most, then behave."""
+
+    async def behave(exchange: Exchange) -> None:
+        async with asyncio.timeout(60):
+            while len(exchange.server.requests) < count:
+                await asyncio.sleep(0.01)
+        await then(exchange)
+
+    return behave
+
+
 # -- the server ----------------------------------------------------------------------------------------------
 
 
