@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, final
@@ -95,20 +96,18 @@ class Settings(Record):
         """
         if variable == LLM_API_KEY and self._llm_api_key:
             return self._llm_api_key
-        stated = os.environ.get(variable, "").strip() if variable else ""
+        if not variable:
+            return None
+        stated = os.environ.get(variable, "").strip()
         if stated:
             return _secret(stated, variable)
-        file = keys_file()
-        if not variable or not file.is_file():
+        keys = _stored_keys()
+        stored = None if keys is None else keys.data.get(variable)
+        if keys is None or stored is None:
             return None
-        keys = cf.read_config(file)
-        stored = keys.data.get(variable)
-        if stored is None:
-            return None
-        place = keys.place(variable)
         if not isinstance(stored, str):
-            raise ConfigError(f"{place}: {variable} must be text in quotes.")
-        return _secret(stored.strip(), f"{place}: {variable}")
+            raise ConfigError(f"{keys.place(variable)}: {variable} must be text in quotes.")
+        return _secret(stored.strip(), variable, file=keys)
 
 
 def settings_file() -> Path:
@@ -119,6 +118,21 @@ def settings_file() -> Path:
 def keys_file() -> Path:
     """The user's keys, one `VARIABLE = "key"` a line. It may not exist; it is for its owner's eyes only."""
     return user_config_dir() / "keys.toml"
+
+
+def _stored_keys() -> cf.ConfigFile | None:
+    """The keys that stand in the user's file now, None where there is none. Raises ConfigError."""
+    file = keys_file()
+    if not file.is_file():
+        return None
+    now = file.stat()
+    return _keys_of(file, now.st_mtime_ns, now.st_size, now.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _keys_of(file: Path, *_: int) -> cf.ConfigFile:
+    """Read again only when the file has changed: every decision looks for the key of every model."""
+    return cf.read_config(file)
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -310,10 +324,17 @@ def _check_preset(chosen: Mapping[str, _Value], presets: Mapping[str, object]) -
     raise ConfigError(f"{source}: there is {fault}")
 
 
-def _secret(value: str, called: str, error: type[ConfigError] | type[InputError] = ConfigError) -> Secret | None:
+def _secret(
+    value: str,
+    called: str,
+    error: type[ConfigError] | type[InputError] = ConfigError,
+    *,
+    file: cf.ConfigFile | None = None,
+) -> Secret | None:
     """`value` as a key, None if it is empty."""
     if not value:
         return None
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise error(f"{called} cannot be a key: it holds a space or a character no key has. Copy it again.")
+        place = "" if file is None else f"{file.place(called)}: "
+        raise error(f"{place}{called} cannot be a key: it holds a space or a character no key has. Copy it again.")
     return Secret(value)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from r2_router.config import toml_file
 from r2_router.config.settings import LLM_API_KEY, Multiple, Secret, keys_file, load_settings, settings_file
 from r2_router.errors import ConfigError, InputError
 
@@ -294,6 +295,24 @@ def test_the_environment_comes_before_the_keys_file(monkeypatch: pytest.MonkeyPa
     assert settings.key("MY_KEY") == Secret("from-env")
     monkeypatch.setenv("MY_KEY", "")
     assert settings.key("MY_KEY") == Secret(KEY)
+
+
+def test_the_keys_file_is_read_again_when_it_has_changed_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, read = load_settings(), list[Path]()
+
+    def counted(file: Path) -> toml_file.ConfigFile:
+        read.append(file)
+        return read_config(file)
+
+    read_config = toml_file.read_config
+    monkeypatch.setattr(toml_file, "read_config", counted)
+    keys_file().write_text(f'MY_KEY = "{KEY}"\n')
+    assert [settings.key(name) for name in ("MY_KEY", "OTHER", "MY_KEY")] == [Secret(KEY), None, Secret(KEY)]
+    assert read == [keys_file()]
+    keys_file().write_text(f'MY_KEY = "{KEY}"\nOTHER = "another"\n')
+    assert settings.key("OTHER") == Secret("another")
+    keys_file().unlink()
+    assert settings.key("MY_KEY") is None
 
 
 def test_no_variable_no_key() -> None:
