@@ -374,7 +374,7 @@ class R2Router:
 
         table = {m.name: m for m in decider.table.models}
         generation = Generation(
-            list(decision.candidates),
+            decision.candidates,
             request.messages,
             instruction=instruction,
             models=table,

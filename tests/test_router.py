@@ -17,8 +17,10 @@ from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool, uni
 from r2_router import R2Router
 from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.errors import CheckpointError, EmbedderError, InputError, NoCandidateError
-from r2_router.routing.decision import Decision
+from r2_router.routing.considered import Candidate
+from r2_router.routing.decision import Decision, Scores
 from r2_router.routing.explanation import reasons
+from r2_router.routing.request import Request
 
 
 @pytest.fixture
@@ -43,6 +45,27 @@ def test_a_query_becomes_a_decision_that_reads_like_the_seeds(router: R2Router) 
     assert "response" not in decision
     assert decision.trade_off is router.presets["balanced"]
     assert decision.lambda_val == pytest.approx(1 / (1 + decision.worth_usd))
+
+
+def test_to_ask_and_to_record_make_no_candidates_but_those_they_name(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(scores: Scores, i: int) -> Candidate:
+        made.append(i)
+        return candidate(scores, i)
+
+    candidate = Scores.candidate
+    monkeypatch.setattr(Scores, "candidate", counted)
+    base = "http://127.0.0.1:9/v1"
+    router = R2Router.from_pretrained(saved, pool=make_pool(), embedder=LetterEmbedder(), llm_api_base=base)
+    decision = router.ask(Request.read("hello")).decision
+    assert decision.model
+    assert len(made) == 1
+    router.record(decision)
+    unlimited = {i for i, budget in enumerate(decision.candidates.scores.budgets) if budget == float("inf")}
+    assert set(made[1:]) <= unlimited < set(range(len(decision.candidates)))
 
 
 def test_a_model_that_expires_while_a_server_runs_is_chosen_no_more(

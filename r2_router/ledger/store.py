@@ -268,7 +268,7 @@ class Ledger:
             "query": query,
             "cost_usd": to_nanos(cost, "cost_usd") if cost is not None and is_amount(cost) else None,
         }
-        values = [changed[name] if name in changed else entry[name] for name in _FIELDS]
+        values = [changed[name] if name in changed else getattr(entry, name) for name in _FIELDS]
         return [*map(_storable, values), _storable(said) if self.log_text else ""]
 
 

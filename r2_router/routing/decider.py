@@ -73,7 +73,7 @@ class Decider:
         self._memory = memory or PromptMemory()
         self._reader = Reader(self.predictor, self.embed)
         self._known = (pool, CandidateTable(checkpoint, pool, compat=compat))
-        self._ready: tuple[Pool, CandidateTable] | None = None
+        self._ready: tuple[list[str], CandidateTable] | None = None  # by why each model is not
 
     def at_prices(self, price: Callable[[Model], Model]) -> Decider:
         """This decider over the same models at other prices, for answers that come when no prompt cache is warm."""
@@ -92,10 +92,11 @@ class Decider:
     @property
     def ready_table(self) -> CandidateTable:
         """The candidates with every model that cannot be asked now unavailable."""
-        ready = self._readiness.ready(as_of_today(self.pool))
+        pool = as_of_today(self.pool)
+        whys = [self._readiness.not_ready(model) for model in pool]
         known = self._ready
-        if known is None or known[0] != ready:
-            known = (ready, CandidateTable(self.checkpoint, ready))
+        if known is None or known[0] != whys:
+            known = (whys, CandidateTable(self.checkpoint, self._readiness.ready(pool)))
             self._ready = known
         return known[1]
 
@@ -214,7 +215,7 @@ class Decider:
             embedder=self._texts.id,
             truncated=query is not None and self._texts.cuts(query),
             candidates=ranking,
-            exclusions=Later(lambda: exclusions(table, ranking.scores, reads, limits)),
+            exclusions=Later(lambda: exclusions(table, ranking.scores, reads, limits, ranking.order)),
             leverages=Later(lambda: None if unknown else predictor.leverages(vector)),
             readiness=Later(lambda: not_ready(table.models[ranking.scores.model_index[ranking.order[0]]])),
             strongest=checkpoint.strongest,

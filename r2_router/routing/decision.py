@@ -173,6 +173,11 @@ class Ranking(Sequence[Candidate]):
         return self._made[i]
 
     @property
+    def unlimited(self) -> list[Candidate]:
+        """Those without a budget, best first; no other one is made for it."""
+        return [self[int(at)] for at in np.flatnonzero(np.isinf(self.scores.budgets[self.order]))]
+
+    @property
     def cuts(self) -> list[Candidate]:
         """The candidates between two measured budgets, at a limit, that keep it and are not in the ranking: another
         one of their model is better here, and may be worse at another trade-off."""

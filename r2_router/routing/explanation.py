@@ -162,8 +162,8 @@ def baseline(decision: Decision) -> Baseline | None:
     The limits of the decision do not bind the baseline. Where the strongest model is not known, or cannot be used,
     it is the model of the best prediction for this query.
     """
-    everyone = [*decision.candidates, *(e.candidate for e in decision.excluded if e.usable)]
-    unlimited = [c for c in everyone if c.budget == UNLIMITED]
+    left_out = (e.candidate for e in decision.excluded if e.usable)
+    unlimited = [*decision.candidates.unlimited, *(c for c in left_out if c.budget == UNLIMITED)]
     named = [c for c in unlimited if c.model == decision.strongest]
     pick = max(named or unlimited, key=lambda c: c.predicted_quality, default=None)
     if pick is None:

@@ -28,6 +28,8 @@ from r2_router.routing.decision import (
 from r2_router.routing.stated_length import StatedLength
 from r2_router.routing.warm import Warmth
 
+_NONE: Indices = np.array([], dtype=np.intp)
+
 
 def rank(
     table: CandidateTable,
@@ -288,12 +290,18 @@ def _extend(scores: Scores, added: Scores, kept: Indices) -> Scores:
 # -- what was filtered out, and why --------------------------------------------------------------------------
 
 
-def exclusions(table: CandidateTable, scores: Scores, input_tokens: float | Floats, limits: Limits) -> list[Excluded]:
-    """Every measured candidate the filters took out, with all its reasons, in the checkpoint's order."""
+def exclusions(
+    table: CandidateTable, scores: Scores, input_tokens: float | Floats, limits: Limits, ranked: Indices = _NONE
+) -> list[Excluded]:
+    """Every measured candidate the filters took out, with all its reasons, in the checkpoint's order; `ranked` are
+    those that they left."""
     blocked = table.allowed(limits).reasons
     reads = np.broadcast_to(input_tokens, scores.model_index[: scores.measured].shape)
     found: list[Excluded] = []
+    kept = set(ranked.tolist())
     for i in range(scores.measured):
+        if i in kept:
+            continue
         candidate = scores.candidate(i)
         why = blocked[int(scores.model_index[i])]
         over = _over(table, candidate, i, float(reads[i]), limits)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.made_up import make_checkpoint, make_pool
 
 from r2_router.errors import InputError, NoCandidateError
+from r2_router.records import UNLIMITED
 from r2_router.routing.candidates import CandidateTable
 from r2_router.routing.considered import Candidate
 from r2_router.routing.decision import Limits, Ranking, TradeOff
@@ -200,6 +201,17 @@ def test_every_excluded_candidate_has_its_reasons() -> None:
     assert all(e.usable == (e.candidate.model != "model-1") for e in out)
 
 
+@pytest.mark.parametrize(
+    "wished", [{}, {"max_tokens": 40}, {"exclude": "model-1"}, {"budget": 30}, {"min_quality": 0.6}]
+)
+def test_what_the_filters_took_out_is_all_that_is_not_ranked(wished: dict[str, object]) -> None:
+    bounds = limits(**wished)
+    ranking = ranked(*curves(4), bounds)
+    looked_at_all = exclusions(TABLE, ranking.scores, 50, bounds)
+    assert exclusions(TABLE, ranking.scores, 50, bounds, ranking.order) == looked_at_all
+    assert bool(looked_at_all) == bool(wished)
+
+
 def test_unavailable_unpriced_and_unknown_models_are_filtered_with_a_reason() -> None:
     quality, tokens = curves(5)
     for pool, expected in (
@@ -322,3 +334,9 @@ def test_candidates_are_made_once_and_slices_work() -> None:
     assert ranking[:3] == [ranking[0], ranking[1], ranking[2]]
     assert ranking[-1].risk <= ranking[0].risk
     assert replace(ranking[0]) == ranking[0]
+
+
+def test_those_without_a_budget_are_listed_best_first() -> None:
+    ranking = ranked(*curves(10), limits(exclude="model-1"))
+    assert ranking.unlimited == [c for c in ranking if c.budget == UNLIMITED]
+    assert {c.model for c in ranking.unlimited} == {"model-0", "model-2"}
