@@ -19,7 +19,7 @@ from r2_router.generate.wire import BodyError, BodyReader, Reply, read_error, re
 from r2_router.net.connections import lent_client
 from r2_router.net.retry_after import asked_wait
 from r2_router.pools.model import Model
-from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.tokens import MOST_A_CHARACTER, estimate_tokens
 
 if TYPE_CHECKING:
     import httpx
@@ -137,19 +137,23 @@ class _Meter:
     def __init__(self, body: Body) -> None:
         self._cap = body.get("max_tokens", body.get("max_completion_tokens"))
         self._most = math.inf if self._cap is None else self._cap * _OVER + _OVER_TOKENS
-        self._counted = 0.0
+        self._counted = 0.0  # tokens of the first `_size` characters
+        self._size = 0
         self._pieces = (0, 0, 0)
 
     def check(self, reply: Reply) -> None:
         """Raise TryError if what came is more than the cap allows."""
+        if self._counted + MOST_A_CHARACTER * (reply.size - self._size) <= self._most:
+            return  # however it is counted
+        self._size = reply.size
         counts = (len(reply.text_pieces), len(reply.reasoning_pieces), len(reply.call_pieces))
         before, self._pieces = self._pieces, counts
         calls = (call.arguments for call in reply.call_pieces[before[2] :])
         new = (*reply.text_pieces[before[0] :], *reply.reasoning_pieces[before[1] :], *calls)
-        self._counted += sum(estimate_tokens(piece) for piece in new)
+        self._counted += estimate_tokens("".join(new))
         if self._counted <= self._most:
             return
-        # Counted piece by piece, words that came in several pieces count for more than they are.
+        # Counted part by part, words that came in two parts count for more than they are.
         self._counted = estimate_tokens(reply.written) + estimate_tokens("".join(reply.reasoning_pieces))
         if self._counted > self._most:
             raise TryError(f"the answer ran on past its limit of {self._cap} tokens")

@@ -24,7 +24,8 @@ class LogProbs:
 
     def take(self, choice: Document) -> None:
         """Read those of a choice: of the tokens of a chunk, or of a whole answer; what is no number says nothing."""
-        for token in as_list(as_dict(choice.get("logprobs")).get("content")):
+        stated = choice.get("logprobs")
+        for token in as_list(as_dict(stated).get("content")) if stated else ():
             value: object = as_dict(token).get("logprob")
             if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
                 self._sum += min(0.0, max(_LEAST, value))

@@ -64,10 +64,9 @@ def find_usage(document: Document) -> Usage | None:
     """The usage in a chunk or an answer, wherever it stands: beside the choices, in x_groq, or in the first choice."""
     choices: object = document.get("choices")
     first: object = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
-    places = (document, as_dict(document.get("x_groq")), as_dict(first), as_dict(document.get("usageMetadata")))
-    for place in places:
-        value = place.get("usage") if place is not places[-1] else place
-        if (usage := read_usage(value)) is not None:
+    places = (document, as_dict(document.get("x_groq")), as_dict(first))
+    for stated in (*(place.get("usage") for place in places), document.get("usageMetadata")):
+        if stated and (usage := read_usage(stated)) is not None:
             return usage
     return None
 

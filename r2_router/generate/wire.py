@@ -147,6 +147,7 @@ class Reply:
     finish_reason: str = ""
     usage: Usage | None = None
     usage_final: bool = False  # else more may have been billed since
+    size: int = 0  # characters that the model wrote, of whatever kind
     served_model: str = ""
     request_id: str = ""
     begun: bool = False
@@ -201,6 +202,8 @@ class Reply:
         content, thought = _split(stated.get("content"))
         thought += _text(stated.get("reasoning_content")) or _text(stated.get("reasoning"))
         refusal, calls = _text(stated.get("refusal")), self.calls.take(stated)
+        self.size += len(content) + len(thought) + len(refusal)
+        self.size += sum(len(call.name) + len(call.arguments) for call in calls) if calls else 0
         new = bool(content or thought or refusal or calls)
         self.begun = self.begun or new or bool(self.finish_reason)
         self.refusal_pieces += [refusal] if refusal else []
@@ -393,6 +396,8 @@ class _Lines:
         if self._after_cr:
             block = block.removeprefix(b"\n")
         self._after_cr = block.endswith(b"\r")
+        if not self._open and block.endswith((b"\n", b"\r")):
+            return block.splitlines()  # whole ones, as nearly always
         lines: list[bytes] = []
         for piece in block.splitlines(keepends=True):
             self._open.append(piece.rstrip(b"\r\n"))

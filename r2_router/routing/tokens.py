@@ -36,6 +36,9 @@ _TOKENS_PER_CHARACTER = (
     (range(0xEE, 0xF0), 0.8),  # full-width forms, variation selectors
     (range(0xF0, 0xF5), 2.0),  # emoji, rare scripts
 )
+MOST_A_CHARACTER = max(rate for _, rate in _TOKENS_PER_CHARACTER)
+"""Tokens that a text has at most for each of its characters."""
+
 _THAI = (b"\xe0\xb8", b"\xe0\xb9")
 _THAI_CORRECTION = 0.5 - 1.15  # Thai shares its first byte with the scripts of India
 

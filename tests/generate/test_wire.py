@@ -262,3 +262,16 @@ def test_no_document_breaks_the_reader(document: object) -> None:
         return
     assert piece is None or isinstance(piece, str)
     assert isinstance(reply.text, str)
+
+
+def test_the_size_of_a_reply_is_that_of_all_the_model_wrote() -> None:
+    reply = Reply()
+    reply.take(json.dumps(delta(content="four")).encode())
+    reply.take(json.dumps(delta(reasoning="seven..")).encode())
+    reply.take(json.dumps(delta(refusal="no")).encode())
+    reply.take(
+        json.dumps(
+            delta(tool_calls=[{"index": 0, "id": "c1", "function": {"name": "look", "arguments": "{}"}}])
+        ).encode()
+    )
+    assert reply.size == 4 + 7 + 2 + 6

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2_router.routing.tokens import estimate_tokens
+from r2_router.routing.tokens import MOST_A_CHARACTER, estimate_tokens
 
 COUNTS = json.loads((Path(__file__).parent / "data" / "token_counts.json").read_text(encoding="utf-8"))
 SAMPLES = {sample["kind"]: sample for sample in COUNTS["samples"]}
@@ -34,6 +34,11 @@ def test_zero_only_for_no_text(text: str):
 def test_grows_with_the_text(text: str, times: int):
     joined = "\n".join([text] * times)
     assert estimate_tokens(joined) >= estimate_tokens(text)
+
+
+@given(st.text())
+def test_a_character_has_no_more_tokens_than_it_may(text: str):
+    assert estimate_tokens(text) <= MOST_A_CHARACTER * len(text)
 
 
 def test_half_a_surrogate_pair_is_counted():
