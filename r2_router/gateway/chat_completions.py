@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from r2_router.gateway.api import Body, Told, ended, event, facts
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from r2_router.generate import Answer, ToolCallDelta
 
 _DONE = b"data: [DONE]\n\n"
+_TEXT = "the text"
 
 
 class ChatCompletions:
@@ -43,12 +45,17 @@ class ChatEvents:
     def __init__(self, told: Told, *, usage: bool) -> None:
         self._told = told
         self._usage = usage
+        self._around_text: tuple[bytes, bytes] | None = None
 
     def begin(self) -> bytes:
         return self._chunk({"role": "assistant", "content": ""})
 
     def text(self, piece: str) -> bytes:
-        return self._chunk({"content": piece})
+        if self._around_text is None:  # the chunks of an answer differ in their text alone
+            before, _, behind = self._chunk({"content": _TEXT}).rpartition(json.dumps(_TEXT).encode())
+            self._around_text = before, behind
+        before, behind = self._around_text
+        return before + json.dumps(piece).encode() + behind
 
     def call(self, piece: ToolCallDelta) -> bytes:
         return self._chunk({"tool_calls": [piece.to_openai()]})

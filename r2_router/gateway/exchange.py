@@ -64,7 +64,7 @@ class Exchange:
             seen.told, seen.decided_s = told, seen.elapsed_s
             if asked.stream:
                 return await self._streamed(stream, seen, told, usage=asked.usage)
-            answer = await _unless_gone(request, stream.result())
+            answer = await _unless_gone(request.receive, stream.result())
             if answer is None:
                 self._over(seen)
                 return Response(status_code=_CLIENT_WENT)
@@ -202,15 +202,15 @@ class _Closing(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await _unless_gone(receive, self.stream_response(send))
         finally:
             await asyncio.shield(self._ahead.aclose())
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T | None:
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T | None:
     """What `work` returns or raises; None where the client goes before, which ends it."""
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_gone(request))
+    leaving = asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
@@ -220,8 +220,8 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, _T]) -> _T | 
         await asyncio.wait({working})
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 

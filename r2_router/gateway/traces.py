@@ -20,9 +20,12 @@ _NS = 1_000_000_000
 def trace(seen: Seen) -> None:
     """Record a request that is over, as part of the trace that its client began, if it did."""
     from opentelemetry import propagate
-    from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer
+    from opentelemetry.trace import ProxyTracerProvider, SpanKind, Status, StatusCode, get_tracer_provider
 
-    span = get_tracer("r2_router.gateway").start_span(
+    provider = get_tracer_provider()
+    if isinstance(provider, ProxyTracerProvider):
+        return  # no SDK is there
+    span = provider.get_tracer("r2_router.gateway").start_span(
         f"chat {seen.asked or _ROUTER}",
         context=propagate.extract(seen.headers),
         kind=SpanKind.SERVER,

@@ -62,6 +62,15 @@ async def test_piece_by_piece(router: R2Router, provider: ChatServer) -> None:
     assert len({c.id for c in chunks}) == 1
 
 
+async def test_a_text_is_what_the_model_wrote_whatever_is_in_it(router: R2Router, provider: ChatServer) -> None:
+    pieces = ["the text", '"the text"', '", "content": "', "\\", "\n\n", "data: [DONE]", "\u2028 \U0001f600", "é"]
+    provider.then(says(*pieces))
+    async with client(router) as ask:
+        stream = await ask.chat.completions.create(model="r2", messages=ASKED, stream=True)
+        came = [c.choices[0].delta.content async for c in stream]
+    assert [text for text in came if text] == pieces
+
+
 async def test_usage_is_told_where_it_was_asked_for(router: R2Router) -> None:
     async with client(router) as ask:
         chunks = [c async for c in await ask.chat.completions.create(model="r2", messages=ASKED, stream=True)]
