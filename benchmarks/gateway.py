@@ -2,11 +2,12 @@
 
     python benchmarks/gateway.py [--litellm PROGRAM]
 
-A provider on loopback answers at once, in PIECES pieces. It is asked directly, through `r2-router serve` (which routes
-each request among three models, writes it to its ledger and keeps a spending limit) and through litellm's proxy (which
-hands it on), each a process with one worker, by the same client, in turn, in several rounds. All of them, the
-client and the provider too, share this machine's cores: the processor time a request takes of the proxy says more than
-seconds of the clock.
+A provider on loopback answers at once, in PIECES pieces. It is asked directly, through handed_on.py (the least that
+can stand between: what a bare httpx client streams, handed on), through `r2-router serve` (which routes each request
+among three models, writes it to its ledger and keeps a spending limit) and through litellm's proxy (which hands it
+on), each a process with one worker, by the same client, in turn, in several rounds. All of them, the client and the
+provider too, share this machine's cores: the processor time a request takes of the proxy says more than seconds of
+the clock.
 """
 
 from __future__ import annotations
@@ -167,6 +168,13 @@ def gateway(provider: int, home: Path) -> Generator[tuple[int, int]]:
 
 
 @contextmanager
+def handed_on(provider: int) -> Generator[tuple[int, int]]:
+    port, program = free_port(), Path(__file__).with_name("handed_on.py")
+    with running([sys.executable, str(program), str(port), str(provider)], dict(os.environ), port) as pid:
+        yield port, pid
+
+
+@contextmanager
 def litellm(program: str, provider: int, home: Path) -> Generator[tuple[int, int]]:
     known = {"model": "openai/made-up", "api_base": f"http://127.0.0.1:{provider}/v1", "api_key": "sk-any"}
     config = home / "litellm.yaml"  # JSON is YAML
@@ -260,8 +268,12 @@ def main() -> None:
     provider.start()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        with gateway(port, home) as (ours, pid):
-            ways = {"direct": (port, provider.pid or 0, "made-up"), "r2-router serve": (ours, pid, "r2")}
+        with gateway(port, home) as (ours, pid), handed_on(port) as (bare, least):
+            ways = {
+                "direct": (port, provider.pid or 0, "made-up"),
+                "handed on": (bare, least, "made-up"),
+                "r2-router serve": (ours, pid, "r2"),
+            }
             if args.litellm:
                 with litellm(args.litellm, port, home) as (theirs, other):
                     found = measure({**ways, "litellm": (theirs, other, "made-up")})

@@ -232,7 +232,12 @@ def batches_on_ray(found: dict) -> str:
 
 def gateway(found: dict) -> str:
     """What the gateway adds, beside litellm's proxy where that was measured."""
-    shown = {"direct": "asked directly", "r2-router serve": "**`r2-router serve`**", "litellm": "litellm's proxy"}
+    shown = {
+        "direct": "asked directly",
+        "handed on": "handed on, no more",
+        "r2-router serve": "**`r2-router serve`**",
+        "litellm": "litellm's proxy",
+    }
     lines = ["| | streams | first piece | whole | 99th percentile | requests a second | processor a request |"]
     lines.append("|---|---|---|---|---|---|---|")
     for way, by_streams in found["ways"].items():
@@ -243,7 +248,7 @@ def gateway(found: dict) -> str:
             lines.append(f"| {shown[way]} | {streams} | {figures} | {f['requests_per_s']:,.0f} | {processor} |")
     direct = found["ways"]["direct"]["1"]["whole"]["median_s"]
     adds = "; ".join(
-        f"{way} adds {duration(by['1']['whole']['median_s'] - direct)}"
+        f"{'handing on' if way == 'handed on' else way} adds {duration(by['1']['whole']['median_s'] - direct)}"
         for way, by in found["ways"].items()
         if way != "direct"
     )
