@@ -11,7 +11,7 @@ from IPython.core.magic import Magics
 from traitlets import Bool, Enum, Float, Int, Unicode
 
 from r2_magic import options
-from r2_magic.screen import Passing
+from r2_magic.screen import Passing, is_whole_cell
 from r2_magic.session import Session
 from r2_router.words import usd
 
@@ -43,6 +43,7 @@ class Configured(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.session = Session()
+        self.put_out = False  # the cell that runs has put out something that is to stay
 
     def router(self) -> R2Router:
         """The router that `%config R2Magics` and the settings describe."""
@@ -54,8 +55,12 @@ class Configured(Magics):
         key = (self.checkpoint, self.pool, self.embed_url)
         with ExitStack() as meanwhile:
             if not self.session.has_router(*key):
-                meanwhile.enter_context(Passing(self.shell, "loading the router …"))
+                meanwhile.enter_context(self.passing("loading the router …"))
             yield self.router()
+
+    def passing(self, text: str = "") -> Passing:
+        """A line about what goes on."""
+        return Passing(self.shell, text, alone=is_whole_cell(self.shell) and not self.put_out)
 
     def left_usd(self) -> float | None:
         """What the notebook's budget leaves to spend, None without a budget."""

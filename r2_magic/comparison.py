@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from r2_magic import options
 from r2_magic.compared import Compared, Comparison
-from r2_magic.screen import Passing, publish, say
+from r2_magic.screen import publish, say
 from r2_router.errors import InputError, ProviderError, R2Error
 from r2_router.routing.rows import choice
 from r2_router.words import counted, listed
@@ -42,7 +42,7 @@ def compare(
     picked = alternatives(session.decision.candidates, args.compare)
     session.comparison = session.answer = None
     session.answer_id = ""
-    with Passing(magics.shell) as status:
+    with magics.passing() as status:
         together = Together(magics, status.say)
         try:
             together.ask([(c, _request(c, conversation, args, system)) for c in picked])

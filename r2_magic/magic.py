@@ -43,6 +43,7 @@ class R2Magics(Configured):
     @line_cell_magic
     def r2(self, line: str, cell: str | None = None) -> Any:
         """Route the cell to the model and the answer length that are worth their price. `%r2 --help` tells more."""
+        self.put_out = False
         try:
             return self._line(line) if cell is None else self._cell(line, cell.removesuffix("\n"))
         except options.HelpAsked as text:
@@ -100,6 +101,8 @@ class R2Magics(Configured):
         variables = self._variables()
         args = options.parse([interpolate(word, variables).text for word in options.split(line)])
         args = self._filled(args)
+        with self.loading():  # before there is a note: the line of it goes without a trace then
+            pass
         query = self._interpolated(cell, args)
         if args.words:
             from r2_magic import commands
@@ -199,6 +202,7 @@ class R2Magics(Configured):
         filled = interpolate(text, self._variables(), expressions=bool(args.eval))
         for note in () if args.quiet else filled.notes:
             hint(self.shell, note)
+            self.put_out = True
         return filled.text
 
     def _system(self, name: str | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from r2_magic.screen import Passing, say
+from r2_magic.screen import say
 from r2_router.errors import InputError
 from r2_router.ledger.money import check_amount
 from r2_router.words import counted, usd
@@ -33,7 +33,7 @@ def map_prompts(expression: str, args: argparse.Namespace, magics: Configured) -
     given = _evaluated(expression, magics)
     prompts = list(cast("Iterable[Any]", given))
     wished = wishes(args)
-    with Passing(magics.shell, f"routing {counted(len(prompts), 'prompt')} …"):
+    with magics.passing(f"routing {counted(len(prompts), 'prompt')} …"):
         router = magics.router()
         routed = list(router.map(prompts, **wished))
     say(_expected(routed, most))

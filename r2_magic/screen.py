@@ -59,11 +59,23 @@ def show(shell: InteractiveShell, view: View) -> None:
     show_ranking(view.head, view.ranked, view.notes)
 
 
-class Passing:
-    """A line about what goes on, gone when it is over. A pipe gets none."""
+def is_whole_cell(shell: InteractiveShell) -> bool:
+    """Whether the cell that runs in a notebook is one `%%r2`, or one line `%r2`: all its outputs are ours."""
+    parent: Any = getattr(shell, "parent_header", {})
+    lines = [line.strip() for line in parent.get("content", {}).get("code", "").strip().splitlines()]
+    if lines[:1] == ["%load_ext r2_magic"]:
+        lines = [line for line in lines[1:] if line]
+    first = lines[0].partition(" ")[0] if lines else ""
+    return first == "%%r2" or (first == "%r2" and len(lines) == 1)
 
-    def __init__(self, shell: InteractiveShell, text: str = "") -> None:
+
+class Passing:
+    """A line about what goes on, gone when it is over. A pipe gets none. In a notebook it leaves an empty output, for
+    front ends take none away alone; where the cell has put out nothing else that is to stay (`alone`), nothing."""
+
+    def __init__(self, shell: InteractiveShell, text: str = "", *, alone: bool = False) -> None:
         self._notebook = in_notebook(shell)
+        self._alone = alone
         self._handle: Any = None
         self._stands = False
         if text:
@@ -95,6 +107,10 @@ class Passing:
         """Nothing goes on any more."""
         if self._handle is not None:
             self._handle.update({"text/plain": ""}, raw=True)
+            if self._alone:
+                from IPython.display import clear_output
+
+                clear_output(wait=True)  # when the next output comes: nothing jumps
         elif self._stands:
             sys.stdout.write("\r\x1b[K")
             self._stands = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from r2_magic.screen import News, Passing, say, show
+from r2_magic.screen import News, say, show
 from r2_router.errors import R2Error
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ def set_up(args: argparse.Namespace, magics: Configured) -> None:
     from r2_router.setup.prepare import look
     from r2_router.show.proposal import first_answer_failed, measuring, written
 
-    with Passing(magics.shell, "looking for keys and servers …"):
+    with magics.passing("looking for keys and servers …"):
         found = look(load_settings(), name=args.name, base_urls=args.base_url, models=args.models)
     if not args.yes:
         show(magics.shell, proposal_view(found))
         say("Nothing is written. `%r2 setup --yes` writes it; --models A,B chooses others.")
         return
+    magics.put_out = True
     found = found.measured(lambda name: say(measuring(name)))
     show(magics.shell, proposal_view(found))
     for line in written(found.plan.name, write_pool(found.plan)):

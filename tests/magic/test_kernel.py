@@ -80,11 +80,44 @@ def test_a_cell_streams_into_one_output(kernel: Kernel) -> None:
     assert waiting["data"]["text/plain"].startswith("asking ")
     gone, *updates = of_type(messages, "update_display_data")
     assert (gone["transient"]["display_id"], gone["data"]["text/plain"]) == (loading["transient"]["display_id"], "")
+    assert of_type(messages, "clear_output") == [{"wait": True}]
+    kinds = [m["msg_type"] for m in messages]
+    assert kinds.index("clear_output") < len(kinds) - 1 - kinds[::-1].index("display_data")
     assert {u["transient"]["display_id"] for u in updates} == {waiting["transient"]["display_id"]}
     assert updates[-1]["data"]["text/markdown"] == "Rome is the **capital**."
     (result,) = of_type(messages, "execute_result")
     assert "5 tokens" in result["data"]["text/plain"]
     assert of_type(messages, "stream") == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "lines"),
+    [
+        ("%load_ext r2_magic\n%r2 What is the capital of Italy?", 0),
+        ("%%r2 --compare 2\nWhat is the capital of Italy?", 0),
+        ("%%r2 --compare 2\nWhat is the capital of {country}?", 1),  # under a note, of who was asked
+        ("print('mine')\n%r2 What is the capital of Italy?", 2),
+        ("%r2 models\n%r2 What is the capital of Italy?", 0),
+        ("print('mine'); get_ipython().run_cell_magic('r2', '', 'hello')", 2),
+    ],
+)
+def test_what_stood_while_the_router_was_loaded_is_gone_and_nothing_else(
+    server: ChatServer, cell: str, lines: int
+) -> None:
+    """Where a cell may have put out something else, an empty output is left: nothing of it may go."""
+    with suppress(DeprecationWarning):
+        import nbformat
+        from nbclient import NotebookClient
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in ("%load_ext r2_magic", cell)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    outputs = notebook.cells[1].outputs
+    empty = [o for o in outputs if o.output_type == "display_data" and o.data == {"text/plain": ""}]
+    mine = [o for o in outputs if "mine" in o.get("text", "")]
+    tables = [o for o in outputs if "<table" in o.get("data", {}).get("text/html", "")]
+    asked = "compare" not in cell
+    assert len(empty) + len(mine) == lines
+    assert bool(mine) == ("mine" in cell)
+    assert len(tables) == asked + ("models" in cell)
 
 
 def test_code_is_put_into_a_new_cell(kernel: Kernel, server: ChatServer) -> None:
@@ -148,8 +181,7 @@ def test_a_saved_notebook_keeps_table_and_answer(server: ChatServer, tmp_path: P
     file = tmp_path / "saved.ipynb"
     nbformat.write(notebook, file)
     reloaded = nbformat.read(file, as_version=4)
-    gone, ranking, text, facts = reloaded.cells[1].outputs
-    assert gone.data == {"text/plain": ""}
+    ranking, text, facts = reloaded.cells[1].outputs
     assert "<table" in ranking.data["text/html"]
     assert "Filtered out" in ranking.data["text/html"] or "Why this one" in ranking.data["text/html"]
     assert text.data["text/markdown"] == "Rome is the **capital**."
@@ -164,7 +196,7 @@ def test_a_comparison_says_what_it_does_and_is_one_page(kernel: Kernel, server: 
     server.then(says("It is <b>Rome</b>."), says("Rome."))
     reply, messages = kernel.run("%%r2 --compare 2\nWhat is the capital of {country}?")
     assert reply["status"] == "ok"
-    note, loading, asking = (m["data"]["text/plain"] for m in of_type(messages, "display_data"))
+    loading, note, asking = (m["data"]["text/plain"] for m in of_type(messages, "display_data"))
     assert "Left as typed: {country}" in note
     assert loading.startswith("loading ")
     asked = [asking, *(u["data"]["text/plain"] for u in of_type(messages, "update_display_data"))]
