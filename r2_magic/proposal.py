@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from r2_magic.curve import COLOURS, SHAPES, SIZE, Axis, cost_axis, height_axis, rules
 from r2_magic.render import View
 from r2_router.pages import html
+from r2_router.pages.picture import Axis, colour, cost_axis, framed, height_axis, rules, shape
 from r2_router.show.plot import letters
 from r2_router.show.proposal import COLUMNS, NUMBERS, change_lines, found_lines, frontier_plot, notes, proposal_rows
 from r2_router.show.tables import plain_table
@@ -45,10 +45,7 @@ def _picture(ways: Sequence[Way], chosen: Sequence[Way]) -> str:
     signs = zip(chosen, letters(len(chosen)), strict=True)
     picked = "".join(_point(way, x, y, _letter(i, sign)) for i, (way, sign) in enumerate(signs))
     label = f"Rating against the cost of a typical answer, of {len(ways)} models; {len(chosen)} are proposed."
-    return (
-        f'<svg class="r2-curve" role="img" aria-label="{escape(label)}" viewBox="0 0 {SIZE[0]} {SIZE[1]}">'
-        f"{rules(x, y, 'rating', 'cost of a typical answer')}<g>{others}</g>{picked}</svg>"
-    )
+    return framed(label, f"{rules(x, y, 'rating', 'cost of a typical answer')}<g>{others}</g>{picked}")
 
 
 def _point(way: Way, x: Axis, y: Axis, drawn: str) -> str:
@@ -58,5 +55,4 @@ def _point(way: Way, x: Axis, y: Axis, drawn: str) -> str:
 
 
 def _letter(i: int, sign: str) -> str:
-    colour, shape = COLOURS[i % len(COLOURS)], SHAPES[i % len(SHAPES)]
-    return f'<path style="color: {colour}" d="{shape}"/><text dy="-.7em" text-anchor="middle">{sign}</text>'
+    return f'<path color="{colour(i)}" d="{shape(i)}"/><text dy="-.7em" text-anchor="middle">{sign}</text>'

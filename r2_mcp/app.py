@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.apps import Apps, ResourceCsp, client_supports_apps
 
+from r2_router.pages.picture import part
+
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp_types import CallToolResult
@@ -41,6 +43,8 @@ def app() -> Apps:
 def page() -> str:
     """The page as it is shown: nothing runs in it, and nothing styles it, but its own script and style."""
     text = files("r2_mcp").joinpath("decision.html").read_text(encoding="utf-8")
+    text = text.replace("/* picture.css */", part("picture.css"))
+    text = text.replace("/* picture.js */", f"const PICTURE = {part('picture.json')};\n{part('picture.js')}")
     for element in ("script", "style"):
         inside = text.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
         digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
@@ -57,7 +61,8 @@ def with_ranking(ctx: Context[Any, Any], result: CallToolResult, decision: Decis
 
 def _ranking(decision: Decision) -> dict[str, Any]:
     """All that a choice at any worth depends on, numbers as they are: [model, budget, quality, held back of it, cost in
-    USD, added to it, output tokens, whether it lies between two measured budgets], model an index into `models`."""
+    USD, added to it, output tokens, whether it lies between two measured budgets, the standard error of its quality],
+    model an index into `models`."""
     shown = _shown(decision)
     models = sorted({c.model for c in shown})
     index = {name: i for i, name in enumerate(models)}
@@ -71,6 +76,7 @@ def _ranking(decision: Decision) -> dict[str, Any]:
             [
                 *(index[c.model], c.budget, c.predicted_quality, c.doubt, c.predicted_cost_usd, c.ahead_usd),
                 *(c.predicted_output_tokens, int(c.interpolated)),
+                None if c.quality_error is None else round(c.quality_error, 6),
             ]
             for c in shown
         ],

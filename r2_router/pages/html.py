@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 
+from r2_router.pages.picture import part
+
 # A click on a heading sorts by its column. Where a front end takes handlers out, the table just stays as it is.
 _SORT = (
     "const h=event.target.closest('th'),b=this.parentNode.tBodies[0],i=h.cellIndex,d=h.dataset.d==='1'?-1:1;"
@@ -107,6 +109,4 @@ def _class(name: str) -> str:
 
 @cache
 def _style() -> str:
-    from importlib.resources import files
-
-    return files("r2_router.pages").joinpath("style.css").read_text(encoding="utf-8")
+    return part("style.css") + part("picture.css")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from support.made_up import HOSTILE, decide
 
-from r2_magic.curve import COLOURS, curve_bundle, curves_of, text_plot
+from r2_magic.curve import curve_bundle, curves_of, text_plot
+from r2_router.pages.picture import spec
 from r2_router.routing.considered import Candidate
 from r2_router.words import asked_for, usd
 
@@ -85,7 +86,7 @@ def test_a_single_point_and_free_models_are_drawn(price: float) -> None:
     assert "nan" not in ElementTree.tostring(svg, "unicode")
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", spec().colours)
 def test_colours_are_seen_on_light_and_dark_pages(colour: str) -> None:
     for page in ("#ffffff", "#111111", "#1e1e1e"):
         light, dark = sorted((luminance(colour), luminance(page)), reverse=True)

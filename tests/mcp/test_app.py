@@ -86,7 +86,7 @@ def test_the_page_runs_its_own_script_and_nothing_else() -> None:
     assert set(re.findall(r"https?://[^\s\"']+", html)) == {"http://www.w3.org/2000/svg"}
     for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "import("):
         assert risky not in html
-    assert len(html.encode()) < 25_000
+    assert len(html.encode()) < 28_000
 
 
 @pytest.mark.slow
