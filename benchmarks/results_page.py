@@ -254,7 +254,8 @@ def gateway(found: dict) -> str:
     )
     said = (
         f"One stream at a time, {adds} at the median. A vector of the text is {duration(found['embed_s'])} of ours. "
-        f"{found['machine']['cores']} cores, which client and provider share (load before {found['load']:.1f})."
+        f"{found['machine']['cores']} cores, which client, provider and other work share (load before "
+        f"{found['load']:.1f})."
     )
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
