@@ -45,6 +45,9 @@ class CellAnswer(Answer):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.model} @ {self.budget}: {len(self.text):,} characters>"
 
+    def _repr_html_(self) -> None:
+        """None: its text is Markdown, and the cell has said what it took."""
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         return bundle(self.text, self.format)
 

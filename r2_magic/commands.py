@@ -10,7 +10,7 @@ from r2_magic.options import OptionError
 from r2_magic.render import explanation_view, models_view, table_view
 from r2_magic.screen import publish, say, show
 from r2_router.errors import InputError
-from r2_router.show.facts import answer_facts
+from r2_router.generate.answer import answer_facts
 from r2_router.words import usd
 
 if TYPE_CHECKING:

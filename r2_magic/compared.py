@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from r2_router.generate.answer import answer_took
 from r2_router.pages import html
 from r2_router.routing.rows import choice
-from r2_router.show.facts import answer_took
 from r2_router.words import quality_text, visible, whole_characters
 
 if TYPE_CHECKING:

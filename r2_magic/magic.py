@@ -223,7 +223,7 @@ class R2Magics(Configured):
         A console that shows a kernel's output as plain text, such as Jupyter's own, knows no updates: it has not shown
         the text yet, and takes the plain one of both.
         """
-        from r2_router.show.facts import answer_facts
+        from r2_router.generate.answer import answer_facts
 
         if answer is self._shown:
             self._shown = None

@@ -41,9 +41,9 @@ def set_up(args: argparse.Namespace, magics: Configured) -> None:
 
 def _first_answer(pool: str, magics: Configured) -> None:
     from r2_magic.answering import answered
+    from r2_router.generate.answer import answer_facts
     from r2_router.routing.request import Request
     from r2_router.setup.prepare import FIRST_QUERY
-    from r2_router.show.facts import answer_facts
 
     session, news = magics.session, News()
     stream = session.router(pool=pool, embed_url=magics.embed_url).ask(Request.read(FIRST_QUERY), on_event=news)

@@ -134,8 +134,8 @@ def _point(point: FrontierPoint) -> dict[str, Any]:
 
 def answer_reply(answer: Answer, decision: Decision, entry_id: str) -> CallToolResult:
     """What `route_and_generate` answers: the text, then a line on what it took."""
+    from r2_router.generate.answer import answer_facts
     from r2_router.routing.explanation import explain
-    from r2_router.show.facts import answer_facts
 
     explanation = explain(decision)
     baseline = explanation.baseline

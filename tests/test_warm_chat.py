@@ -16,6 +16,7 @@ from support.made_up import DIM, LetterEmbedder, make_checkpoint, make_pool
 from r2_router import R2Router
 from r2_router.config.settings import load_settings
 from r2_router.errors import InputError
+from r2_router.generate.answer import answer_facts
 from r2_router.ledger import stats
 from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
@@ -23,7 +24,6 @@ from r2_router.pools.profiles import forget as forget_profiles
 from r2_router.routing.explanation import reasons
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.worth import trade_off
-from r2_router.show.facts import answer_facts
 from r2_router.show.spending import cached
 
 CONTEXT = "The house rules of this chat, in full. " * 100

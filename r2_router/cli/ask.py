@@ -71,8 +71,8 @@ def _fetch_first_model(router: R2Router) -> None:
 def print_answer(stream: AnswerStream, *, quiet: bool = False) -> int:
     """Print the answer as it comes, unless `quiet`, and what it took. 0: whole; 1: it broke off; 130: interrupted."""
     from r2_router.generate import iterate
+    from r2_router.generate.answer import answer_facts
     from r2_router.routing.rows import choice
-    from r2_router.show.facts import answer_facts
 
     common.note_warnings(stream.decision)
     common.note(f"{choice(stream.decision.best)} …")

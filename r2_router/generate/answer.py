@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from r2_router.pages import html
 from r2_router.records import Budget, Record
 from r2_router.routing.decision import Decision
+from r2_router.words import asked_for, usd, visible, whole_characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +112,29 @@ class Answer(Record):
 
     def __str__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str | None:
+        """The text, as it came, and what it took, as a notebook shows them."""
+        text = visible(whole_characters(self.text))
+        return html.page(html.prose(text), html.paragraph(answer_facts(self), "r2-note"))
+
+
+def answer_facts(answer: Answer) -> str:
+    """Who answered, and what it took."""
+    return f"{answer.model}, {asked_for(answer.budget)}: {answer_took(answer)}"
+
+
+def answer_took(answer: Answer) -> str:
+    """How long an answer is, at what cost, in what time, and whether the text is whole."""
+    cut = ", cut at its budget" if answer.finish_reason == "length" else ""
+    stopped = f", broken off: {answer.error}" if answer.partial else ""
+    failed = [f"{a.model}: {a.reason}" for a in answer.attempts if a.reason and a is not answer.attempts[-1]]
+    kept = f", {answer.cache_read_tokens:,} of {answer.prompt_tokens:,} prompt tokens cached"
+    cached = kept if answer.cache_read_tokens else ""
+    names = ", ".join(str(call["function"]["name"]) for call in answer.tool_calls)
+    calls = f", calls {names}" if names else ""
+    before = f" (before it: {'; '.join(failed)})" if failed else ""
+    return (
+        f"{answer.completion_tokens:,} tokens{cut}{stopped}{calls}{cached}"
+        f", {usd(answer.cost_usd)} (expected {usd(answer.predicted_cost_usd)}), {answer.latency_s:.1f} s{before}"
+    )

@@ -45,11 +45,15 @@ def items(lines: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
+def prose(text: str) -> str:
+    """A text that keeps its lines."""
+    return f'<div class="r2-text">{escape(text)}</div>'
+
+
 def side_by_side(columns: Sequence[tuple[str, str, str]]) -> str:
     """Columns of a heading, a line about it, and a text that keeps its lines; under one another where it is narrow."""
     parts = (
-        f'<section>{heading(head)}{paragraph(about, "r2-note")}<div class="r2-text">{escape(text)}</div></section>'
-        for head, about, text in columns
+        f"<section>{heading(head)}{paragraph(about, 'r2-note')}{prose(text)}</section>" for head, about, text in columns
     )
     return f'<div class="r2-side">{"".join(parts)}</div>'
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from importlib.resources import files
 
 from r2_router.words import usd
 
@@ -45,6 +44,8 @@ class Spec:
 
 def part(name: str) -> str:
     """The file `name` of this room."""
+    from importlib.resources import files
+
     return files("r2_router.pages").joinpath(name).read_text(encoding="utf-8")
 
 

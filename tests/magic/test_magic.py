@@ -13,6 +13,7 @@ import pytest
 from support.chat_server import ChatServer, fails, resets, says
 
 from r2_router.errors import InputError, NoCandidateError, ProviderError, SpendLimitError
+from r2_router.generate.answer import answer_facts
 from r2_router.ledger import Ledger, stats
 from r2_router.routing.decision import Decision
 from r2_router.show.spending import spending
@@ -115,6 +116,17 @@ def test_a_decision_and_an_explanation_of_the_library_are_displayed_as_the_magic
     assert explained["text/html"].count("<table") == 2  # the frontier too
     for shown in (decided, explained):
         assert "mathjax_ignore" in shown["text/html"]  # its dollars are money
+
+
+def test_an_answer_of_the_library_is_displayed_as_text_and_what_it_took(bare_shell, server) -> None:
+    server.then(says("<b>$5</b>\x1b[2J and\n$6"))
+    bare_shell.run("from r2_router import R2Router\nrouter = R2Router.from_pretrained()")
+    ran = bare_shell.run("router.route_and_generate('What is the capital of Italy?')")
+    shown = ran.bundles[0]["text/html"]
+    assert "&lt;b&gt;$5&lt;/b&gt;\\x1b[2J and\n$6</div>" in shown
+    assert "mathjax_ignore" in shown  # its dollars are money
+    assert f"{answer_facts(ran.result)}</p>" in shown
+    assert shown.count(ran.result.model) == 1
 
 
 def test_a_forced_model_and_budget_are_asked(shell, server) -> None:

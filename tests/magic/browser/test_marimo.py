@@ -55,6 +55,12 @@ def _(router):
 def _(r2):
     r2("What is the capital of Italy?")
     return
+
+
+@app.cell
+def _(router):
+    router.route_and_generate("What is the capital of Italy?")
+    return
 """
 
 
@@ -106,12 +112,14 @@ def page(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Any]:
 def test_a_decision_an_explanation_and_an_answer_are_shown_as_what_they_are(page: Any) -> None:
     page.locator(".r2-table").nth(1).wait_for(timeout=60_000)
     page.get_by_text("It is Rome").wait_for(timeout=60_000)
+    page.locator(".r2-text").wait_for(timeout=60_000)
     text = page.inner_text("body")
     assert page.locator(".r2-table tr.r2-chosen").count() == 2
     assert "Why: the best trade of quality and cost" in text
     assert "Frontier: nothing is both better and cheaper" in text
     assert "<Decision" not in text
-    assert page.locator("strong", has_text="Rome").count() == 1
+    assert page.locator("strong", has_text="Rome").count() == 1  # of the magic's function, which shows Markdown
+    assert page.locator(".r2-text", has_text="It is **Rome**, for $5 and $6.").count() == 1  # of the library
     assert "for $5 and $6. <img src=x onerror=alert(1)>" in text
     assert page.locator("img[src=x]").count() == 0
     ink, paper = page.evaluate(BRIGHTNESS, ".r2-table tbody tr:nth-child(2) td")
