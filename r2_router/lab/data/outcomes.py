@@ -9,7 +9,7 @@ from math import isnan
 from typing import Any
 
 from r2_router.errors import InputError
-from r2_router.lab.data.questions import query_id
+from r2_router.lab.data.questions import ID_DIGITS, query_id
 from r2_router.lab.data.table import MIN_QUERIES, Table, make_table
 from r2_router.ledger import Entry, Ledger
 from r2_router.ledger.labels import preferences
@@ -174,7 +174,7 @@ def _is_read(entry: Entry) -> bool:
 
 def _query_id(entry: Entry) -> str:
     """As `query_id` of its text, kept or not; of an entry without a query, its own."""
-    return entry.query_sha256[: len(query_id(""))] or entry.id
+    return entry.query_sha256[:ID_DIGITS] or entry.id
 
 
 def _row(entry: Entry, texts: Mapping[str, str]) -> dict[str, Any]:

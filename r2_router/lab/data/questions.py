@@ -13,6 +13,7 @@ from r2_router.errors import InputError
 from r2_router.lab.data.files import Columns, read_columns
 from r2_router.records import Record
 
+ID_DIGITS = 16  # of the SHA-256 of a text
 _KNOWN = ("query_id", "query", "answer", "answer_type", "category")
 _OF_GRADERS = ("expected_output", "stdin", "constraints")
 
@@ -53,8 +54,8 @@ def read_questions(path: str | os.PathLike[str]) -> list[Question]:
 
 
 def query_id(query: str) -> str:
-    """The id of a query that was given none: 16 digits of its SHA-256."""
-    return hashlib.sha256(query.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    """The id of a query that was given none: ID_DIGITS digits of its SHA-256."""
+    return hashlib.sha256(query.encode("utf-8", "surrogatepass")).hexdigest()[:ID_DIGITS]
 
 
 def _question(columns: Columns, row: int, source: str) -> Question:

@@ -81,7 +81,7 @@ def learn(
     card = {"ledger": "answers of the user's ledger", "half_life_days": half_life_days}
     weights = 0.5 ** (np.maximum(days, 0.0) / half_life_days)
     sides = preferred(ledger, table, since=since, other_words=other_words)
-    foretold = _at_the_time(outcomes, table, base)
+    foretold = _at_the_time(outcomes, table, base) if outcomes.unread else None
     learned = learn_from(base, table, vectors, weights=weights, preferred=sides, foretold=foretold, data_card=card)
     seen = in_the_middle(base, table, vectors)[0].astype(np.float32)
     known = in_use if in_use is not None and set(table.candidates) <= set(in_use.candidates) else base
@@ -133,8 +133,7 @@ def _change(
     def mean(part: Floats) -> float:
         return float(part[:, columns][answers].mean())
 
-    came = table.quality[newest_first][:, columns].ravel()
-    expected = before[0][newest_first][:, columns].ravel()
+    came, expected = (part[:, columns][newest_first].ravel() for part in (table.quality, before[0]))
     labels = np.flatnonzero(~np.isnan(came))
     return Change(
         model=model,

@@ -24,12 +24,14 @@ Indices: TypeAlias = NDArray[np.intp]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]  # what heads give -> expected quality, and its slope there
 
 _NEWTON_STEPS = 25
-_SETTLED = 5e-3  # logits: Newton's steps end where they move heads by no more, root mean square
+_SETTLED = 2e-3  # logits: Newton's steps end where they move heads by no more, root mean square
 _EXACT = 1e-3  # of the right side: where conjugate gradients end, and
 _LOOSE = 0.1  # of the step before, where they end while Newton's steps are far from their end
 _SWINGS = 0.5  # of the move before, when taken back: the steps swing about the mode, and half a one lands nearer
 _FARTHEST = 4.0  # steps at once, where each goes on as the one before it did
 _MOST_STEPS = 200
+_DIRECTIONS = 64  # in which answers vary most: there, what all candidates share is solved for at once,
+_SKETCHED = 2048  # and so many queries tell which they are
 _SURE = 12.0  # logits beyond which a preference is as good as certain
 LEAST_VARIANCE = 0.02  # of one label: graders err, and no answer is certain
 
@@ -160,7 +162,8 @@ class _Process:
     ends and their queries' offsets from the middle. Levels and slopes (C, C) of all candidates; query a variance.
 
     `given`, `came` and `counted` (n + p,): what heads gave, what came, 1 for a preference, and the root of how much it
-    counts.
+    counts. `common` (n + p, k) and `alone` (n + p,) are most of the covariance: common·commonᵀ is what all candidates
+    share, nothing of a preference, and `alone` the diagonal of what a label has of its query.
     """
 
     seen: Indices
@@ -174,6 +177,8 @@ class _Process:
     given: Floats
     came: Floats
     counted: Floats
+    common: Singles
+    alone: Floats
     labels: int
 
     @classmethod
@@ -184,11 +189,16 @@ class _Process:
         ends = np.concatenate([columns, better, worse])
         order = np.argsort(ends, kind="stable")
         ends, at = ends[order], np.concatenate([rows, asked, asked])[order]
-        offsets = (cells.vectors - cells.middle).astype(np.float32)
+        offsets = cells.vectors.astype(np.float32) - cells.middle.astype(np.float32)
         bounds = [*np.flatnonzero(np.diff(ends, prepend=-1)).tolist(), len(ends)]
         pieces = [slice(start, end) for start, end in pairwise(bounds)]
         everywhere = np.arange(len(offsets))
         given = cells.given
+        levels, slopes = (part.covariance(cells.candidates) for part in (beliefs.levels, beliefs.slopes))
+        query = beliefs.query**2 + cells.unread * beliefs.slopes.variance
+        wide = np.sqrt(slopes.min()) * (offsets @ _widest(offsets))
+        common = np.zeros((n + p, wide.shape[1] + 1), np.float32)
+        common[:n, 0], common[:n, 1:] = np.sqrt(levels.min()), wide[rows]
         return cls(
             seen=np.concatenate([np.arange(n + p), np.arange(n, n + p)])[order],
             sign=np.concatenate([np.ones(n + p), -np.ones(p)])[order],
@@ -197,13 +207,15 @@ class _Process:
                 (int(ends[i.start]), i, offsets if np.array_equal(at[i], everywhere) else offsets[at[i]])
                 for i in pieces
             ],
-            levels=beliefs.levels.covariance(cells.candidates),
-            slopes=beliefs.slopes.covariance(cells.candidates),
-            query=beliefs.query**2 + cells.unread * beliefs.slopes.variance,
+            levels=levels,
+            slopes=slopes,
+            query=query,
             middle=cells.middle,
             given=np.concatenate([given[rows, columns], given[asked, better] - given[asked, worse]]),
             came=np.concatenate([cells.came[rows, columns], np.ones(p)]),
             counted=np.sqrt(cells.weights[np.concatenate([rows, asked])]),
+            common=common,
+            alone=np.concatenate([query[rows], np.zeros(p)]),
             labels=n,
         )
 
@@ -238,25 +250,46 @@ class _Process:
     def solve(self, root: Floats, right: Floats, start: Floats | None = None, exact: float = _EXACT) -> Floats:
         """u (n + p,), where v = root·u solves (covariance + N)·v = r; `root` is N^-½ and `right` root·r. By conjugate
         gradients from `start` on (I + root·covariance·root)·u = right, which has no eigenvalue under 1, until `exact`
-        of the right side is left.
+        of the right side is left; each step is bent by what `_eased` makes of it.
         """
         scaled = np.zeros_like(right) if start is None else start.copy()
         residual = right.copy() if start is None else right - scaled - root * self(root * scaled)
-        direction, size = residual.copy(), float((residual**2).sum())
-        enough = exact**2 * float((right**2).sum())
+        eased, enough = self._eased(root), exact**2 * float(right @ right)
+        direction, size = np.zeros_like(right), 1.0
         for _ in range(_MOST_STEPS):
-            if size <= enough:
+            if residual @ residual <= enough:
                 break
+            bent = eased(residual)
+            before, size = size, float(residual @ bent)
+            direction = bent + (size / before) * direction
             ahead = direction + root * self(root * direction)
-            step = size / float((direction * ahead).sum())
+            step = size / float(direction @ ahead)
             scaled += step * direction
             residual -= step * ahead
-            before, size = size, float((residual**2).sum())
-            direction = residual + (size / before) * direction
         return scaled
+
+    def _eased(self, root: Floats) -> Callable[[Floats], Floats]:
+        """About the inverse of I + root·covariance·root: that of the part of it in `common` and `alone` (Woodbury)."""
+        own = 1 / (1 + root**2 * self.alone)
+        common = root.astype(np.float32)[:, None] * self.common
+        bent = own.astype(np.float32)[:, None] * common
+        inner = np.linalg.inv(np.eye(common.shape[1]) + common.T @ bent).astype(np.float32)
+
+        def eased(residual: Floats) -> Floats:
+            return own * residual - bent @ (inner @ (residual.astype(np.float32) @ bent))
+
+        return eased
 
     def shift(self, dual: Floats) -> Shift:
         """f of every candidate, from the solution `dual`."""
         sums, sloped = self._summed(self.sign * dual[self.seen])
         weights = self.slopes @ sloped
         return Shift(weights, self.levels @ sums - weights @ self.middle)
+
+
+def _widest(offsets: Singles) -> Singles:
+    """(d, k): orthonormal directions in which offsets (n, d) vary most, or nearly so, by one step of subspace iteration
+    from random ones (Halko, Martinsson & Tropp 2011)."""
+    some = offsets[:: len(offsets) // _SKETCHED + 1]
+    start = np.random.default_rng(0).standard_normal((offsets.shape[1], _DIRECTIONS), np.float32)
+    return np.linalg.qr(some.T @ (some @ start))[0]

@@ -44,9 +44,10 @@ def whole_covariance(cells, beliefs):
     return f, np.kron(np.eye(n), np.full((count, count), beliefs.query**2))
 
 
-@given(st.integers(0, 10_000))
-def test_values_shift_as_the_whole_sum_says(seed):
-    cells = made(seed)
+@given(st.integers(0, 10_000), st.sampled_from([(9, 3), (100, 90)]))
+def test_values_shift_as_the_whole_sum_says(seed, size):
+    n, dim = size
+    cells = made(seed, n, dim=dim)
     f, query = whole_covariance(cells, BELIEFS)
     known = ~np.isnan(cells.came.ravel())
     off = (cells.came - cells.given).ravel()[known]
