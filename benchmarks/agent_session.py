@@ -207,9 +207,9 @@ def play(way: str, url: str, provider: Provider, requests: list[Request], worth:
     """Dollars, switches and what they cost, expected quality and net value of a session."""
     pool = Pool("agent", {m.name: m for m in provider.models.values()})
     router = R2Router.from_pretrained("prior", pool=pool, embedder=EMBEDDER)
-    router._memory = router._decider._memory = PromptMemory(lambda: provider.now)
+    router._memory = router._deciders.in_use._memory = PromptMemory(lambda: provider.now)
     if way == BLIND:
-        router._decider._warmth = lambda *_, **__: None
+        router._deciders.in_use._warmth = lambda *_, **__: None
     names = [m.name for m in pool]
     forced = {"always the strongest": names[0], "always the cheapest": names[-1]}.get(way)
     provider.kept.clear()

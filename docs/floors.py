@@ -38,6 +38,7 @@ FLOORS: Mapping[str, str] = {
     "setup": "a pool of one's own from keys and servers that are here",
     "ledger": "decisions and answers on disk, spending limits",
     "batches": "many prompts, routed or answered",
+    "deciders": "whose heads decide: learned from use, or the prior for models nobody measured",
     "router": "R2Router: the parts put together",
     "show": "decisions and answers in words and tables",
     "lab": "collect, grade, train, evaluate",

@@ -6,18 +6,17 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast, overload
 
 import numpy as np
 
 from r2_router.acting import acting
 from r2_router.arrays import Singles
-from r2_router.checkpoints.find import checkpoint_and_pool, composed, learned_on
+from r2_router.checkpoints.find import checkpoint_and_pool
 from r2_router.checkpoints.format import Checkpoint
-from r2_router.config.folders import is_pool_file, spelled
-from r2_router.config.settings import LEDGER_URL, Settings, load_settings
+from r2_router.config.folders import spelled
+from r2_router.config.settings import Settings, load_settings
+from r2_router.deciders import Deciders, learned_by
 from r2_router.embedders.checked import CheckedEmbedder, embedder_maker
 from r2_router.errors import NoCandidateError, R2Error
 from r2_router.generate.providers import Providers
@@ -25,7 +24,6 @@ from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 from r2_router.records import UNLIMITED, Budget, Later
 from r2_router.routing.batch import Decisions
-from r2_router.routing.candidates import meant
 from r2_router.routing.decider import Decider
 from r2_router.routing.decision import Decision, Limits, TradeOff
 from r2_router.routing.explanation import Explanation, explain
@@ -33,7 +31,7 @@ from r2_router.routing.explore import check_explores, explored
 from r2_router.routing.prompt_memory import PromptMemory
 from r2_router.routing.request import Request, check_count, check_counts, check_query, check_texts, read_wishes
 from r2_router.routing.wishes import Wishes, takes_wishes
-from r2_router.routing.worth import finite, trade_off, worths
+from r2_router.routing.worth import finite, trade_off
 
 if TYPE_CHECKING:
     from r2_router.batches import Mapped
@@ -69,7 +67,6 @@ class R2Router:
         unused: Later[str] | None = None,
         own_pool: bool = True,
     ) -> None:
-        self.checkpoint: Checkpoint = checkpoint
         self.pool: Pool = pool
         self._settings = settings
         self._compat = compat
@@ -80,22 +77,20 @@ class R2Router:
         self._embedder = CheckedEmbedder(embedder, checkpoint)
         self._recorder: Later[Recorder] = Later(self._open_recorder)
         self._memory = PromptMemory(store=Later(self._open_store))
-        self._decider: Decider = Decider(
+        self._deciders = Deciders(
             checkpoint,
             pool,
             self._embedder,
             self._providers,
+            settings,
+            given=trade_off,
             unused=self._unused,
             compat=compat,
             memory=self._memory,
         )
         self._explore = 0.0 if compat else settings.explore
         check_explores(checkpoint, self._explore)
-        self._given = trade_off
-        self._worths = worths(settings, trade_off, self._decider.predictor, self._decider.table)
-        self._learner: Later[QuietLearner | None] = Later(self._make_learner)
-        self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
-        self._offered: dict[str, Decider | None] = {}
+        self._learner: Later[QuietLearner | None] = Later(self._open_learner)
 
     @classmethod
     def from_pretrained(
@@ -134,7 +129,7 @@ class R2Router:
             preset=preset,
         )
         given_pool = pool if isinstance(pool, Pool) else None
-        checkpoint, chosen_pool = checkpoint_and_pool(settings, given_pool, learned=_learned(settings))
+        checkpoint, chosen_pool = checkpoint_and_pool(settings, given_pool, learned=learned_by(settings))
         given = trade_off(lambda_val, worth_usd, preset)
         if compat:
             from r2_router.checkpoints.release import release_pool
@@ -158,19 +153,24 @@ class R2Router:
     # -- what it works with ----------------------------------------------------------------------------------
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """The heads it decides by; what was learned from use takes their place."""
+        return self._deciders.in_use.checkpoint
+
+    @property
     def models(self) -> tuple[Model, ...]:
         """The checkpoint's models as the pool describes them, in the checkpoint's order."""
-        return self._decider.table.models
+        return self._deciders.in_use.table.models
 
     @property
     def presets(self) -> Mapping[str, TradeOff]:
         """The named worths of the settings, for this pool."""
-        return self._worths.presets
+        return self._deciders.worths.presets
 
     @property
     def trade_off(self) -> TradeOff:
         """The trade-off of requests that state none."""
-        return self._worths.default
+        return self._deciders.worths.default
 
     @property
     def embedder(self) -> Embedder:
@@ -196,7 +196,7 @@ class R2Router:
 
         Raises InputError naming the row that is no text, and what `embedder` raises.
         """
-        return self._decider.embed(check_texts(texts))
+        return self._deciders.in_use.embed(check_texts(texts))
 
     def not_ready(self, model: Model) -> str:
         """Why `model` cannot be asked now and what to do about it, "" if it can."""
@@ -259,7 +259,7 @@ class R2Router:
         Raises InputError for bad input and NoCandidateError when the limits leave nothing.
         """
         trade, limits = self._wishes(lambda_val, wishes)
-        return self._decider.decide_vector(embedding, check_count(input_tokens), trade, limits)
+        return self._deciders.in_use.decide_vector(embedding, check_count(input_tokens), trade, limits)
 
     @takes_wishes
     def route_batch(
@@ -275,10 +275,10 @@ class R2Router:
 
         Errors as in `route`; NoCandidateError is raised when a row that has no candidate is looked at.
         """
-        vectors = self._decider.predictor.check_batch(embeddings)
+        vectors = self._deciders.in_use.predictor.check_batch(embeddings)
         counts = check_counts(input_tokens, len(vectors))
         trade, limits = self._wishes(lambda_val, wishes)
-        return self._decider.decide_rows(vectors, counts, trade, limits, queries)
+        return self._deciders.in_use.decide_rows(vectors, counts, trade, limits, queries)
 
     @overload
     def route_text(  # pyright: ignore[reportOverlappingOverload]  (a string is one query, not a list of letters)
@@ -318,12 +318,12 @@ class R2Router:
 
         Raises InputError, EmbedderError, CheckpointError or NoCandidateError.
         """
-        return self._decide(self._who_knows(request), [request], ready_only=ready_only)[0]
+        return self._decide(self._decider(request), [request], ready_only=ready_only)[0]
 
     def decide_all(self, requests: Sequence[Request]) -> list[Decision]:
         """The decision for each of many requests that force the same model, or none; their queries are embedded
         together. Raises what `decide` raises, for all of them."""
-        return self._decide(self._who_knows(requests[0]), requests) if requests else []
+        return self._decide(self._decider(requests[0]), requests) if requests else []
 
     @takes_wishes
     def explain(
@@ -354,7 +354,7 @@ class R2Router:
 
         options = options or self.options
         request = request.with_fields(options.sampling)
-        decider = self._who_knows(request)
+        decider = self._decider(request)
         decision = self._decide(decider, [request], ready_only=True)[0]
         if self._explore and (rng := np.random.default_rng()).random() < self._explore:
             decision = explored(decision, rng, self._explore)
@@ -504,6 +504,10 @@ class R2Router:
                 raise
             raise NoCandidateError(f"{self.unused} {error}".strip()) from None
 
+    def _decider(self, request: Request) -> Decider:
+        """What decides about it. Who asks for others asks those whom the user chose."""
+        return self._deciders.about(request, offered=self._face not in ("mcp", "gateway"))
+
     def _wishes(self, lambda_val: float | None, wishes: Wishes) -> tuple[TradeOff, Limits]:
         trade, preset, limits = read_wishes(lambda_val, wishes)
         return self._trade_off(trade, preset), limits
@@ -513,7 +517,7 @@ class R2Router:
         caller = acting() if stated is None and not preset else None
         if caller is not None and (caller.worth_usd is not None or caller.preset):
             stated, preset = trade_off(None, caller.worth_usd), caller.preset
-        return self._worths.in_force(stated, preset)
+        return self._deciders.worths.in_force(stated, preset)
 
     def _open_recorder(self) -> Recorder:
         from r2_router.ledger.recorder import Recorder
@@ -525,64 +529,12 @@ class R2Router:
 
         return WarmPrompts(lambda: self.ledger)
 
-    # -- learning ------------------------------------------------------------------------------------------------
+    def _open_learner(self) -> QuietLearner | None:
+        from r2_router.ledger.quiet_learning import quiet_learner
 
-    def _make_learner(self) -> QuietLearner | None:
-        """What learns from the answers, where the settings name no checkpoint, and a pool that another process can
-        find; else None."""
-        settings = self._settings
-        if not (settings.log_text and settings.learn_after) or settings.checkpoint or self._compat or self._own_pool:
+        if self._compat or self._own_pool:
             return None
-        from r2_router.ledger.quiet_learning import QuietLearner
-
-        pool = settings.pool
-        if is_pool_file(pool):
-            pool = str(Path(pool).expanduser().resolve())
-        return QuietLearner(self.ledger, self.pool, pool, settings.learn_after, self._take_learned)
-
-    def _take_learned(self) -> None:
-        """Decide by what was learned from now on, where it is of the same embedder."""
-        with suppress(R2Error):
-            learned = learned_on(self.pool)
-            if learned is None or learned.embedder != self.checkpoint.embedder:
-                return
-            decider = Decider(
-                learned, self.pool, self._embedder, self._providers, unused=self._unused, memory=self._memory
-            )
-            self._worths = worths(self._settings, self._given, decider.predictor, decider.table)
-            self.checkpoint, self._decider = learned, decider
-
-    # -- a model that nobody measured ----------------------------------------------------------------------------
-
-    def _who_knows(self, request: Request) -> Decider:
-        """What decides about the model that is forced: the checkpoint; or the prior, over the models of the pool that
-        the checkpoint has no heads for, or over one of no pool that a provider offers."""
-        name = request.limits.model
-        if self._compat or not name or meant(name, self.models):
-            return self._decider
-        if meant(name, list(self._rest())):
-            return self._unmeasured()
-        if name not in self._offered and self._face not in ("mcp", "gateway"):  # others ask whom the user chose
-            self._offered[name] = self._offer(name)
-        return self._offered.get(name) or self._decider
-
-    def _rest(self) -> Pool:
-        """The models of the pool without heads."""
-        known = set(self.checkpoint.models)
-        return replace(self.pool, models={m.name: m for m in self.pool if m.name not in known})
-
-    def _offer(self, name: str) -> Decider | None:
-        from r2_router.setup.offered import offered
-
-        model = offered(name, self._settings)
-        return model and self._by_the_prior(Pool(self.pool.name, {model.name: model}))
-
-    def _by_the_prior(self, pool: Pool) -> Decider:
-        prior = composed(pool)
-        embedder = self._embedder
-        if prior.embedder != self.checkpoint.embedder:
-            embedder = CheckedEmbedder(embedder_maker(prior, replace(self._settings, embedder="")), prior)
-        return Decider(prior, pool, embedder, self._providers, unused=Later.known(""), memory=self._memory)
+        return quiet_learner(self._settings, self.ledger, self.pool, self._deciders.take_learned)
 
 
 def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
@@ -590,14 +542,6 @@ def router_for(face: Face, path: str | None = None, **options: Any) -> R2Router:
     router = R2Router.from_pretrained(path, **options)
     router._face = face  # pyright: ignore[reportPrivateUsage]
     return router
-
-
-def _learned(settings: Settings) -> Callable[[Pool], Checkpoint | None]:
-    if settings.key(LEDGER_URL) is None:
-        return learned_on
-    from r2_router.ledger.shared_learning import learned_by_all
-
-    return learned_by_all(settings)
 
 
 def _unused(settings: Settings) -> str:
@@ -612,7 +556,7 @@ def batch_planner(router: R2Router, like: Request) -> Planner:
     from r2_router.batches.planned import Planner
     from r2_router.pools.batch_prices import at_batch_price
 
-    decider = router._who_knows(like)  # pyright: ignore[reportPrivateUsage]
+    decider = router._decider(like)  # pyright: ignore[reportPrivateUsage]
     decide = router._decide  # pyright: ignore[reportPrivateUsage]
     providers = router._providers  # pyright: ignore[reportPrivateUsage]
     waiting = decider.at_prices(lambda model: at_batch_price(model, providers.base_url(model)) or model)

@@ -68,7 +68,7 @@ def router(url: str, clock: Clock | None = None, input_usd_per_million: float = 
         trade_off=trade_off(worth_usd=0.01),
     )
     if clock is not None:
-        made._memory = made._decider._memory = PromptMemory(clock)
+        made._memory = made._deciders.in_use._memory = PromptMemory(clock)
     return made
 
 

@@ -18,10 +18,12 @@ from weakref import WeakSet
 
 from r2_router.checkpoints.find import learned_folder
 from r2_router.checkpoints.learned import Run, counted, runs
+from r2_router.config.folders import is_pool_file
 from r2_router.errors import LedgerError
 from r2_router.ledger.shared_learning import take_news
 
 if TYPE_CHECKING:
+    from r2_router.config.settings import Settings
     from r2_router.ledger.store import Ledger
     from r2_router.pools.pool import Pool
 
@@ -137,6 +139,15 @@ class QuietLearner:
             logging.getLogger("r2_router").warning(
                 "Nothing could be learned from use: %s Answers go on as before; learn_after = 0 ends the attempts.", why
             )
+
+
+def quiet_learner(settings: Settings, ledger: Ledger, pool: Pool, learned: Callable[[], None]) -> QuietLearner | None:
+    """What learns from the answers of the settings' `pool`, where text is kept and no checkpoint is named; else None.
+    `learned` as in QuietLearner."""
+    if not (settings.log_text and settings.learn_after) or settings.checkpoint:
+        return None
+    name = str(Path(settings.pool).expanduser().resolve()) if is_pool_file(settings.pool) else settings.pool
+    return QuietLearner(ledger, pool, name, settings.learn_after, learned)
 
 
 def _start(pool: str) -> subprocess.Popen[bytes]:

@@ -188,7 +188,7 @@ def test_a_router_that_runs_takes_what_was_learned(capsys):
     router = R2Router.from_pretrained()
     before = router.route_text(QUERY.format("Spain"), model=MODEL, budget="unlimited").predicted_quality
     run(capsys)
-    router._take_learned()
+    router._deciders.take_learned()
     after = router.route_text(QUERY.format("Spain"), model=MODEL, budget="unlimited")
     assert after.predicted_quality < before - 0.05
     assert after.checkpoint == "learned-local"
