@@ -14,14 +14,20 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def timed(function: Callable[[], object], *, rounds: int, calls: int = 1) -> list[float]:
-    """Seconds a call in each of `rounds` rounds of `calls` calls, after one round that does not count."""
+def timed(
+    function: Callable[[], object],
+    *,
+    rounds: int,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """Seconds of `clock` a call in each of `rounds` rounds of `calls` calls, after one round that does not count."""
     seconds: list[float] = []
     for _ in range(rounds + 1):
-        start = time.perf_counter()
+        start = clock()
         for _ in range(calls):
             function()
-        seconds.append((time.perf_counter() - start) / calls)
+        seconds.append((clock() - start) / calls)
     return seconds[1:]
 
 

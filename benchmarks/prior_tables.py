@@ -113,10 +113,11 @@ def replay_blocks(found: Mapping[str, Any]) -> dict[str, str]:
 def learn_speed(found: Mapping[str, Any]) -> str:
     """What `learn` takes beside the embedding."""
     said = [
-        f"{of['median_s']:.1f} s with the {of['candidates']} candidates of {name}"
+        f"{of['processor_s']:.1f} s with the {of['candidates']} candidates of {name}"
         for name, of in found["results"].items()
     ]
-    return f"`r2-router learn` from {found['answers']:,} answers, beside the embedding: {', '.join(said)}."
+    asked = f"`r2-router learn` from {found['answers']:,} answers, beside the embedding"
+    return f"{asked}: in processor time, {', '.join(said)}."
 
 
 def _half(interval: Sequence[float]) -> float:
