@@ -27,6 +27,7 @@ from r2_router.errors import ConfigError, R2Error
 from r2_router.generate.refused import Complaint, Quirks, known_quirks, remember
 from r2_router.routing.request import Request
 
+_BARRED = (401, 403)  # HTTP: not with this key
 _CROWDED = 429  # HTTP: too much at once
 _MISSES = 3  # looks at which a provider does not know a batch, until it is taken for never made
 _UNMADE = 3  # batches for one model that were never made, until no other is tried
@@ -210,7 +211,9 @@ class ProviderRun:
             await self.look()
 
     async def look(self) -> None:
-        """Look at every batch once, and bring in what those that are over have answered."""
+        """Look at every batch once, and bring in what those that are over have answered. Raises ConfigError where all
+        that go on are at providers that no longer take the key."""
+        barred: dict[str, str] = {}
         for job in self._jobs.all("sending", "waiting"):
             lane = self._lane(job)
             try:
@@ -224,9 +227,14 @@ class ProviderRun:
             except CallError as error:
                 if error.status == 404 and job.batch_id:
                     self._lose(job, lane, error.reason)
+                elif error.status in _BARRED:
+                    barred[job.key] = f"{error.reason}. Set {lane.model.api_key_env or 'its key'} right"
                 else:
                     self._tell(f"{job.batch_id or 'A batch'}: {error.reason}; looking again.")
         self._progress(self.waiting)
+        if barred and barred.keys() >= {job.key for job in self._jobs.all("sending", "waiting")}:
+            why = " and ".join(sorted(set(barred.values())))
+            raise ConfigError(f"{why}, and run the same command again: the batches go on there, and nothing is lost.")
 
     async def _known(self, job: Job, lane: Lane) -> bool:
         """Whether the provider's id of the job's batch is known, found by now if it was not. One that the provider does

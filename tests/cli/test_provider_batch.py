@@ -187,6 +187,21 @@ def test_a_key_that_is_refused_costs_nothing_and_never_shows(batch: Batch, monke
     assert batch.ledger() == ([], 0.0)
 
 
+def test_a_key_that_is_refused_later_ends_the_waiting_and_loses_nothing(
+    batch: Batch, provider: BatchProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.run("--no-wait")
+    for more in ((), ("--no-wait",), ("--cancel",)):
+        monkeypatch.setenv("TEST_API_KEY", "sk-another-key-0123456789")
+        code, found, err = batch.run(*more)
+        assert (code, found) == (1, {})
+        assert "TEST_API_KEY" in err
+        assert "run the same command again" in err
+        assert "sk-another" not in err
+    monkeypatch.setenv("TEST_API_KEY", KEY)
+    finished(batch)
+
+
 def test_how_a_model_wants_to_be_asked_is_learned_from_a_refusal(openai: Batch, provider: BatchProvider) -> None:
     wrong = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     provider.refusal = {"error": {"message": wrong, "type": "invalid_request_error", "param": "max_tokens"}}
