@@ -246,6 +246,11 @@ class ChatServer:
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         await self.stopping.wait()
+        with suppress(NotImplementedError):  # on Windows
+            for listening in server.sockets:
+                self.loop.remove_reader(listening.fileno())
+        for _ in range(5):  # a connection just taken becomes a task that runs: before, nobody would close it
+            await asyncio.sleep(0)
         server.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
