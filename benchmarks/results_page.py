@@ -154,6 +154,25 @@ def agent_session(found: dict) -> str:
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
+def public_sessions(found: dict) -> str:
+    """Bill, switches and net value of the mean session of a public log, by worth and way."""
+    lines = ["| worth, $ | way | billed, $ | switches | expected quality | net value, $ | over cache-blind, $ |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for worth, ways in found["worths"].items():
+        for way, of in ways.items():
+            over = f"{of['over_blind_usd']:+.4f} ±{of['over_blind_half_95']:.4f}" if way != "cache-blind" else ""
+            figures = f"{of['switches']:.1f} | {of['quality']:.3f} | {of['net_usd']:.4f} | {over}"
+            lines.append(f"| {worth} | {way} | {of['billed_usd']:.4f} | {figures} |")
+    low, middle, high = (f"{tokens:,.0f}" for tokens in found["last_tokens"])
+    lost = found["requests_with_a_call_lost"]
+    said = (
+        f"{found['sessions']} conversations, {found['requests']} requests, the last of each {low} to {high} tokens, "
+        f"{middle} at the median; {lost or 'no'} call{'s' * (lost != 1)} of a tool lost. Dollars are of the mean "
+        "conversation; ± is 95 % of them, paired."
+    )
+    return "\n".join([*lines, "", textwrap.fill(said, 118)])
+
+
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
     lines = ["| | read, or kept | of |", "|---|---|---|"]
@@ -291,6 +310,7 @@ def blocks() -> dict[str, str]:
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
         "agent_session": agent_session(json.loads((RESULTS / "agent_session.json").read_text())),
+        "public_sessions": public_sessions(json.loads((RESULTS / "public_sessions.json").read_text())),
         "warm_prompts": warm_prompts(json.loads((RESULTS / "warm_prompts.json").read_text())),
         **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
         **learning_blocks(json.loads((RESULTS / "learning.json").read_text())["results"]),

@@ -37,8 +37,9 @@ def recorded(monkeypatch: pytest.MonkeyPatch, home: Path) -> Any:
 def test_every_request_is_answered_and_no_call_of_a_tool_is_lost(recorded: Any) -> None:
     _, requests = recorded.session()
     assert len(requests) >= 30
+    played = importlib.import_module("played_session")
     with chat_server() as server:
-        provider = recorded.Provider(recorded.models(server.url))
+        provider = played.Provider(played.models(server.url))
         server.then(provider.behaviour)
         pool = Pool(
             "agent", {f"model-{i}": replace(m, name=f"model-{i}") for i, m in enumerate(provider.models.values())}
@@ -54,6 +55,14 @@ def test_every_request_is_answered_and_no_call_of_a_tool_is_lost(recorded: Any) 
     assert [a.text for a in answers] == [r.answer["content"] for r in requests]
     assert provider.calls_lost == 0
     assert sum(a.cache_read_tokens > 0 for a in answers) > 25  # the client's own marks reach the provider
+
+
+@pytest.mark.slow
+def test_marks_for_the_cache_pay_whoever_sets_them(recorded: Any) -> None:
+    requests = recorded.session()[1][:8]
+    with importlib.import_module("played_session").playing() as loopback:
+        billed = recorded.marked(loopback, requests)
+    assert billed["none"] > 2 * max(billed["client"], billed["router"])
 
 
 def test_of_what_is_not_ours_only_lengths_are_kept(recorded: Any) -> None:
