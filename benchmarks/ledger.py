@@ -19,20 +19,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from common import RESULTS, duration, publish, spread, table
 
+from r2_router.checkpoints.format import Instruction
 from r2_router.generate import Endpoint, Generation, Options
-from r2_router.ledger import Entry, Ledger, SpendGuard, stats
+from r2_router.ledger import Entry, Ledger, SpendGuard, prune, stats
+from r2_router.ledger.loop_guard import LoopGuard
 from r2_router.ledger.schema import MIGRATIONS
 from r2_router.pools.model import Model
 from r2_router.routing.considered import Candidate
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.chat_server import chat_server, says
 
 DAYS = 365
 BUDGETS = (10, 20, 40, 80, 100, 150, 200, 300, 400, 500, 800, 1000, 1500, 2000, 3000, 4000, "unlimited")
@@ -129,29 +133,19 @@ def of_many_rows(folder: Path, count: int) -> dict[str, Any]:
     ]
     found["record_s"] = spread(seconds(lambda: ledger.record(ENTRY), 3000))
     found["reserve_and_settle_s"] = spread(seconds(lambda: guard.settle(guard.reserve(CANDIDATE, 1e-4), 5e-5), 3000))
-    if hasattr(ledger, "flush"):
-        found["record_until_written_s"] = spread(seconds(lambda: (ledger.record(ENTRY), ledger.flush()), 3000))
-    with suppress(ImportError):
-        from r2_router.ledger import prune
-
-        [found["prune_to_30_days_s"]] = seconds(lambda: prune(ledger, 30), 1)
-        found["size_after_prune_mb"] = path.stat().st_size / 1e6
+    found["record_until_written_s"] = spread(seconds(lambda: (ledger.record(ENTRY), ledger.flush()), 3000))
+    [found["prune_to_30_days_s"]] = seconds(lambda: prune(ledger, 30), 1)
+    found["size_after_prune_mb"] = path.stat().st_size / 1e6
     ledger.close()
     return found
 
 
 def beside_a_locked_file(folder: Path) -> dict[str, float]:
     """How long the event loop stands still while the file is locked and one answer comes."""
-    from r2_router.generate.desk import Desk
-    from support.chat_server import chat_server, says
-
-    from r2_router.checkpoints.format import Instruction
-    from r2_router.config.settings import load_settings
-
-    desk = Desk(load_settings())
-    desk.ledger.path = folder / "locked.sqlite3"
-    desk.ledger.record(ENTRY)
-    desk.ledger.find("")
+    ledger = Ledger(folder / "locked.sqlite3")
+    guard = LoopGuard(SpendGuard(ledger), ledger)  # no limit rests on it, so answers go on
+    ledger.record(ENTRY)
+    ledger.flush()
     gaps: list[float] = []
 
     async def beat() -> None:
@@ -178,24 +172,24 @@ def beside_a_locked_file(folder: Path) -> dict[str, float]:
             models={"any": Model("any", "any", 0.1, 0.4, base_url=url)},
             resolve=lambda model: Endpoint(model.base_url),
             options=Options(),
-            guard=desk.guard,
+            guard=guard,
         )
         await generation.result()
-        desk.ledger.record(ENTRY)
+        ledger.record(ENTRY)
 
     with chat_server(says("Rome", ".")) as server:
         found: dict[str, float] = {}
         asyncio.run(generate(server.url))  # what the first call loads is not the ledger's
         asyncio.run(ask(server.url))
         found["loop_still_s"] = max(gaps)
-        with closing(sqlite3.connect(desk.ledger.path, isolation_level=None, check_same_thread=False)) as other:
+        with closing(sqlite3.connect(ledger.database.path, isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")
             freed = threading.Timer(8, other.execute, ["ROLLBACK"])
             freed.start()
             asyncio.run(ask(server.url))
             freed.join()
         found["loop_still_while_locked_s"] = max(gaps)
-    desk.ledger.close()
+    ledger.close()
     return found
 
 
