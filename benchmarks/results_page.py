@@ -173,6 +173,18 @@ def public_sessions(found: dict) -> str:
     return "\n".join([*lines, "", textwrap.fill(said, 118)])
 
 
+def cascade(found: dict) -> str:
+    """What a cascade adds to routing, in points of what a perfect answer is worth, by how much its signal tells."""
+    first = next(iter(found["signals"].values()))
+    lines = [f"| AUROC of the signal | over all worths | {' | '.join(f'${worth}' for worth in first['by_worth'])} |"]
+    lines.append("|---" * (len(first["by_worth"]) + 2) + "|")
+    for of in found["signals"].values():
+        low, high = (f"{100 * end:+.2f}" for end in of["interval_95"])
+        at = " | ".join(f"{100 * worth['mean']:+.2f}" for worth in of["by_worth"].values())
+        lines.append(f"| {of['auroc']:.2f} | {100 * of['gain']:+.2f} ({low} to {high}) | {at} |")
+    return "\n".join(lines)
+
+
 def stated(found: dict) -> str:
     """How well lengths are read, and whether answers keep them."""
     lines = ["| | read, or kept | of |", "|---|---|---|"]
@@ -310,6 +322,7 @@ def blocks() -> dict[str, str]:
         "heads": heads(json.loads((RESULTS / "heads.json").read_text())["results"]),
         "conversations": conversations(json.loads((RESULTS / "conversations.json").read_text())),
         "agent_session": agent_session(json.loads((RESULTS / "agent_session.json").read_text())),
+        "cascade": cascade(json.loads((RESULTS / "cascade.json").read_text())),
         "public_sessions": public_sessions(json.loads((RESULTS / "public_sessions.json").read_text())),
         "warm_prompts": warm_prompts(json.loads((RESULTS / "warm_prompts.json").read_text())),
         **prior_blocks(json.loads((RESULTS / "prior.json").read_text())["results"]),
