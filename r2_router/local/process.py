@@ -23,6 +23,7 @@ from r2_router.errors import LocalModelError
 START_SECONDS = 120.0
 
 _CHILD = Path(__file__).with_name("child.py")
+_LAST_WORDS_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _HEALTH_SECONDS = 5.0
 _LOG_BYTES = 64 << 10
@@ -99,6 +100,9 @@ class ServerProcess:
             address = self._read_address()
             if address and self._becomes_healthy(address):
                 self.base_url = f"{address}/v1"
+            elif not address:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_LAST_WORDS_SECONDS)  # it is ending, and may not have said why yet
         finally:
             alarm.cancel()
             if not self.base_url:
