@@ -22,7 +22,7 @@ from common import publish, table
 from sweep_table import sweep_table
 
 from r2_router.arrays import Floats
-from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.folds import random_folds
 from r2_router.lab.data.read import read_table
@@ -45,8 +45,8 @@ def expectations(truth: Table) -> tuple[Floats, list[Expectation], Floats]:
     """The cost of each answer (n, C), what each seed expects of queries it left out, and the worths to compare at."""
     embedder, pool = UseEmbedder(), load_pool("local", user_file=False)
     vectors = unit_rows(truth, embed_cached(embedder, truth.queries))
-    told = Instruction(**{"text": "", **(truth.about.get("instruction") or {})})
-    learn = partial(train, embedder=EmbedderInfo(embedder.id, vectors.shape[1]), instruction=told, name="sweep")
+    info = EmbedderInfo(embedder.id, vectors.shape[1])
+    learn = partial(train, embedder=info, instruction=truth.instruction, name="sweep")
     splits = [random_folds(truth, FOLDS, seed) for seed in range(SEEDS)]
     cost = cost_usd(truth, pool, truth.output_tokens)
     priced = [

@@ -28,7 +28,7 @@ from pyarrow import parquet
 from sweep_table import sweep_table
 
 from r2_router import R2Router
-from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.embedders import Embedder
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.folds import random_folds
@@ -285,7 +285,7 @@ def continuations(data: Path) -> dict:
     whole = whole.take(np.flatnonzero(whole.complete))
     vectors = embed_cached(embedder, whole.queries)
     known = dict(zip([*whole.queries, *PHRASES], [*vectors, *embedder.embed(PHRASES)], strict=True))
-    told = Instruction(**{"text": "", **(whole.about.get("instruction") or {})})
+    told = whole.instruction
     true_cost = cost_usd(whole, pool, whole.output_tokens)
     gains: dict[str, dict[str, list[float]]] = {}
     for seed in range(SEEDS):

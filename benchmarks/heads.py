@@ -19,7 +19,7 @@ from routing import listed_pool
 from sweep_table import sweep_table
 from threadpoolctl import threadpool_limits
 
-from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.folds import random_folds
 from r2_router.lab.data.read import read_table
@@ -95,7 +95,7 @@ def measure(name: str, data: Path) -> dict:
     pool = load_pool("local", user_file=False) if name == "sweep" else listed_pool()
     whole = whole.take(np.flatnonzero(whole.complete))
     vectors = embed_cached(UseEmbedder(), whole.queries).astype(np.float64)
-    instruction = Instruction(**{"text": "", **(whole.about.get("instruction") or {})})
+    instruction = whole.instruction
     few = name == "sweep"
     seeds, seconds = [], {}
     for seed in range(SEEDS[name]):

@@ -15,7 +15,7 @@ from common import publish, table
 from routing import listed_pool
 from sweep_table import sweep_table
 
-from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.folds import category_folds, random_folds
 from r2_router.lab.data.read import read_table
@@ -35,7 +35,7 @@ def measure(name: str, data: Path) -> dict:
     if name != "sweep":
         whole = whole.take(np.sort(np.random.default_rng(0).permutation(len(whole))[:QUERIES]))
     vectors = embed_cached(UseEmbedder(), whole.queries)
-    instruction = Instruction(**{"text": "", **(whole.about.get("instruction") or {})})
+    instruction = whole.instruction
     ways = {"by chance": [random_folds(whole, 5, seed) for seed in range(SEEDS)], "kinds": [category_folds(whole)]}
     found = {}
     for left_out, splits in ways.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 from common import RESULTS
 from sweep_table import sweep_table
 
-from r2_router.checkpoints.format import EmbedderInfo, Instruction
+from r2_router.checkpoints.format import EmbedderInfo
 from r2_router.embedders.use import UseEmbedder
 from r2_router.lab.data.read import read_table
 from r2_router.lab.data.vectors import embed_cached
@@ -72,9 +72,8 @@ def measure(name: str, data: Path) -> dict:
     start = time.perf_counter()
     vectors = embed_cached(embedder, table.queries)
     embedded = time.perf_counter()
-    told = {"text": "", **(table.about.get("instruction") or {})}
     learn = partial(
-        train, embedder=EmbedderInfo(embedder.id, vectors.shape[1]), instruction=Instruction(**told), name=name
+        train, embedder=EmbedderInfo(embedder.id, vectors.shape[1]), instruction=table.instruction, name=name
     )
     if name == "transfer":
         learn = learn(sweep, embed_cached(embedder, sweep.queries))

@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     import hashlib
     from functools import partial
 
-    from r2_router.checkpoints.format import Instruction
     from r2_router.cli.training_data import embed, make_embedder, progress_bar, tell_form
     from r2_router.lab.data.read import read_table
     from r2_router.lab.evaluation.assessment import evaluate
@@ -74,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
     pool = _pool(args, checkpoint, table)
     embedder, info = make_embedder(checkpoint, args.embedder, args.embed_url)
     # What an instruction says decides nothing here; where it cuts does, and tables without one were not cut.
-    fields: dict[str, Any] = {"text": "", **(table.about.get("instruction") or {})}
-    instruction = Instruction(**fields)
+    instruction = table.instruction
     own = partial(train, embedder=info, instruction=instruction, name="evaluated", pool=pool.name)
     learn = checkpoint or (partial(regress, heads=heads, instruction=instruction) if heads else own)
     penalties_differ = learn is own and kinds_of(table) is not None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r2_router.arrays import Floats
-from r2_router.checkpoints.format import budget_key
+from r2_router.checkpoints.format import Instruction, budget_key
 from r2_router.errors import InputError
 from r2_router.lab.data.files import Columns
 from r2_router.lab.data.text_files import as_number
@@ -55,6 +55,12 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @property
+    def instruction(self) -> Instruction:
+        """The one its answers were asked with; without words where its file names none."""
+        fields: dict[str, Any] = {"text": "", **(self.about.get("instruction") or {})}
+        return Instruction(**fields)
 
     @property
     def measured(self) -> NDArray[np.bool_]:
