@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,10 @@ from r2_router.pools import prompt_caches
 from r2_router.pools.pool import Pool
 from r2_router.pools.profiles import forget as forget_profiles
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch, home: Path) -> Any:
+def recorded(benchmarks: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Any:
     """The benchmark's module, with OpenRouter on loopback."""
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     monkeypatch.setenv("AGENT_SESSION_KEY", "loopback")
     (home / "providers.toml").write_text('[openrouter]\nhosts = ["127.0.0.1"]\n')
     forget_profiles()
@@ -65,9 +61,9 @@ def test_marks_for_the_cache_pay_whoever_sets_them(recorded: Any) -> None:
     assert billed["none"] > 2 * max(billed["client"], billed["router"])
 
 
-def test_of_what_is_not_ours_only_lengths_are_kept(recorded: Any) -> None:
+def test_of_what_is_not_ours_only_lengths_are_kept(recorded: Any, benchmarks: Path) -> None:
     own = importlib.import_module("agent_record").own_texts()
-    kept = json.loads((BENCHMARKS / "agent_session.json").read_text())
+    kept = json.loads((benchmarks / "agent_session.json").read_text())
     parts = [part for message in kept["messages"] for part in message["parts"]]
     assert {part["text"] for part in parts if "text" in part} <= own
     assert all(part.keys() <= {"chars", "sha256", "reminder"} for part in parts if "text" not in part)

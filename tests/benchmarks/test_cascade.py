@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from support.made_up_table import make_lab
 
 from r2_router.lab.learning.signal_fit import auroc
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def cascade(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+def cascade(benchmarks: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     module = importlib.import_module("cascade")
     monkeypatch.setattr(module, "FIRST", (("small", 20),))
     return module

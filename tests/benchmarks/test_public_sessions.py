@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 def call(name: str) -> dict[str, Any]:
     return {"id": f"call-{name}", "type": "function", "function": {"name": name, "arguments": "{}"}}
@@ -33,9 +31,8 @@ def tried(task: int, trial: int = 0) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_log_is_played_in_every_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    benchmarks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     public = importlib.import_module("public_sessions")
     log, told = tmp_path / "log.json", {}
     log.write_text(json.dumps([tried(1), tried(2), tried(2, trial=1)]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ import numpy as np
 import pytest
 from support.chat_server import chat_server, fails, says
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROMPTS = {"AIME_1": "Find the sum.", "MMLU_2": "Which planet? A) Mars B) Venus", "WMT_3": "Übersetze: good day"}
 
 
 @pytest.fixture
-def arena(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-    return runpy.run_path(str(BENCHMARKS / "routerarena.py"))
+def arena(benchmarks: Path) -> dict[str, Any]:
+    return runpy.run_path(str(benchmarks / "routerarena.py"))
 
 
 @pytest.fixture

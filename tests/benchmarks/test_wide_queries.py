@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import runpy
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-    return runpy.run_path(str(BENCHMARKS / "wide_queries.py"))
+def wide(benchmarks: Path) -> dict[str, Any]:
+    return runpy.run_path(str(benchmarks / "wide_queries.py"))
 
 
 def test_right_answers_to_our_own_queries_pass_and_none_other_does(wide: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from r2_router.pools.pool import Pool
 from r2_router.routing.explanation import explain
 from r2_router.routing.rows import ranking_row
 
-from .shown import INSTALL, MISSING, Shown, browser, called, showing
+from .shown import INSTALL, MISSING, Shown, called, showing
 
 if MISSING and not os.environ.get("R2_NO_SKIP"):  # where nothing may be skipped, what is missing is a fault
     pytest.skip(f"{', '.join(MISSING)} not installed: {INSTALL}", allow_module_level=True)
@@ -29,12 +29,6 @@ if MISSING and not os.environ.get("R2_NO_SKIP"):  # where nothing may be skipped
 pytestmark = pytest.mark.slow
 
 SHOWN = 8
-
-
-@pytest.fixture(scope="module")
-def running() -> Generator[Any]:
-    with browser() as found:
-        yield found
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from r2_router import R2Router
 from r2_router.pools.model import Model
 from r2_router.pools.pool import Pool
 
-from .shown import INSTALL, MISSING, Shown, browser, called, showing
+from .shown import INSTALL, MISSING, Shown, called, showing
 
 if MISSING and not os.environ.get("R2_NO_SKIP"):  # where nothing may be skipped, what is missing is a fault
     pytest.skip(f"{', '.join(MISSING)} not installed: {INSTALL}", allow_module_level=True)
@@ -33,12 +33,6 @@ STYLES = """selector => [...document.querySelector(selector).querySelectorAll('*
   const drawn = [s.color, s.fill, s.stroke, s.strokeWidth, s.strokeOpacity, s.strokeDasharray, s.opacity];
   return [e.localName, ...drawn, s.fontSize];
 })"""
-
-
-@pytest.fixture(scope="module")
-def running() -> Generator[Any]:
-    with browser() as found:
-        yield found
 
 
 def named(tmp_path: Path, names: tuple[str, ...]) -> R2Router:
