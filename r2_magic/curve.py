@@ -9,7 +9,7 @@ from r2_router.pages import html
 from r2_router.pages.picture import Point, legend, picture
 from r2_router.routing.rows import choice
 from r2_router.show.plot import Mark, letters, plot
-from r2_router.words import asked_for, quality_text, usd
+from r2_router.words import quality_text, usd
 
 if TYPE_CHECKING:
     from r2_router.routing.considered import Candidate
@@ -51,7 +51,7 @@ def curve_page(curves: Curves, best: Candidate) -> str:
 def _point(c: Candidate) -> Point:
     quality = quality_text(c.predicted_quality, c.quality_error)
     tokens = f"{c.predicted_output_tokens:,.0f} tokens expected"
-    told = f"{c.model}, {asked_for(c.budget)}: quality {quality}, {usd(c.predicted_cost_usd)}, {tokens}"
+    told = f"{choice(c)}: quality {quality}, {usd(c.predicted_cost_usd)}, {tokens}"
     return Point(c.predicted_cost_usd, c.predicted_quality, told)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
@@ -101,18 +101,14 @@ class R2Magics(Configured):
         variables = self._variables()
         args = options.parse([interpolate(word, variables).text for word in options.split(line)])
         args = self._filled(args)
+        command = _command_of(args.words)
         with self.loading():  # before there is a note: the line of it goes without a trace then
             pass
         query = self._interpolated(cell, args)
-        if args.words:
+        if command:
             from r2_magic import commands
 
-            name, *more = args.words
-            if name not in commands.OF_A_PROMPT or more:
-                raise options.OptionError(
-                    f"what is '{' '.join(args.words)}'? Options begin with --, the prompt is below"
-                )
-            commands.run(name, query, args, self)
+            commands.run(command, query, args, self)
             return None
         if args.compare:
             return self._compare(query, args)
@@ -240,6 +236,18 @@ class R2Magics(Configured):
             self._shown = None
             page = html.page(html.paragraph(repr(decision)))
         return {"text/plain": repr(decision), "text/html": page}
+
+
+def _command_of(words: Sequence[str]) -> str:
+    """The command about its prompt that stands in a cell's first line, "" where none does. Raises OptionError."""
+    if not words:
+        return ""
+    from r2_magic.commands import OF_A_PROMPT
+
+    name, *more = words
+    if name not in OF_A_PROMPT or more:
+        raise options.OptionError(f"what is '{' '.join(words)}'? Options begin with --, the prompt is below")
+    return name
 
 
 def _short(error: BaseException, text: str = "") -> BaseException:

@@ -46,7 +46,7 @@ class Deciders:
     ) -> None:
         self._pool, self._embedder, self._providers, self._settings = pool, embedder, providers, settings
         self._given, self._unused, self._compat, self._memory = given, unused, compat, memory
-        self._take(Decider(checkpoint, pool, embedder, providers, unused=unused, compat=compat, memory=memory))
+        self._take(self._made(checkpoint, pool, embedder, unused))
         self._unmeasured: Later[Decider] = Later(lambda: self._by_the_prior(self._rest()))
         self._offered: dict[str, Decider | None] = {}
 
@@ -93,7 +93,15 @@ class Deciders:
         return self._made(prior, pool, embedder, Later.known(""))
 
     def _made(self, checkpoint: Checkpoint, pool: Pool, embedder: CheckedEmbedder, unused: Later[str]) -> Decider:
-        return Decider(checkpoint, pool, embedder, self._providers, unused=unused, memory=self._memory)
+        return Decider(
+            checkpoint,
+            pool,
+            embedder,
+            self._providers,
+            unused=unused,
+            compat=self._compat,
+            memory=self._memory,
+        )
 
 
 def learned_by(settings: Settings) -> Callable[[Pool], Checkpoint | None]:

@@ -1,5 +1,5 @@
 // The picture, as picture.py draws it for a notebook: `curves` are [name, points], a point {usd, height, title}; `width`
-// is the room there is. What it draws with, `make`, is the page's: (name, attributes, text, children).
+// is the room there is. What it draws with, `make`, is the page's, (name, attributes, text, children); so is `usd`.
 function drawPicture(make, curves, chosen, was, width) {
   const S = PICTURE, left = S.left, right = width - S.right, top = S.top, bottom = S.height - S.bottom;
   const everyone = curves.flatMap(([, points]) => points), costs = everyone.map((p) => p.usd);
